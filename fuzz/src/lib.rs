@@ -1,0 +1,1 @@
+//! What the fuzz targets share. Each target is one file in `fuzz_targets/`.
