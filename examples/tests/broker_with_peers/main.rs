@@ -1,0 +1,83 @@
+//! Brokers, seen from clients that nobody here wrote.
+//!
+//! A scenario is a function of the broker's address. Each runs against mosquitto, which proves
+//! that the scenario itself is right, and against the broker of this repository.
+//!
+//! That something does *not* arrive is never shown by waiting: a later message, which must
+//! arrive, arrives next.
+
+#![expect(clippy::std_instead_of_alloc, reason = "where there are processes, there is std")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod delivery;
+mod properties;
+mod refusals;
+mod retained;
+mod self_test;
+mod sessions;
+
+use core::net::SocketAddr;
+
+use support::Server;
+
+/// Returns `None` when a peer it needs is missing.
+type Scenario = fn(SocketAddr) -> Option<()>;
+
+fn run(server: Option<Server>, scenario: Scenario) {
+    if let Some(server) = server {
+        let _ = scenario(server.address());
+    }
+}
+
+/// One test for each scenario and server.
+macro_rules! scenarios {
+    ($($server:ident: $start:expr;)+ $scenarios:tt) => {
+        $(scenarios!(@server $server $start, $scenarios);)+
+    };
+    (@server $server:ident $start:expr, { $($module:ident: $($name:ident)+;)+ }) => {
+        mod $server {
+            $($(
+                #[test]
+                fn $name() {
+                    crate::run($start, crate::$module::$name);
+                }
+            )+)+
+        }
+    };
+}
+
+scenarios! {
+    mosquitto: crate::Server::mosquitto();
+    {
+        delivery:
+            every_v311_client_hears_every_v311_client
+            every_v311_client_hears_every_v5_client
+            every_v5_client_hears_every_v311_client
+            every_v5_client_hears_every_v5_client
+            a_message_goes_out_with_the_lower_of_the_two_qos
+            wildcards_match_whole_levels
+            wildcards_at_the_start_do_not_match_dollar_topics
+            messages_stop_after_unsubscribe
+            a_large_message_arrives_unchanged;
+        retained:
+            a_retained_message_is_for_late_subscribers_until_it_is_cleared
+            a_retained_message_is_replaced_by_the_next;
+        sessions:
+            a_session_kept_across_a_reconnect_has_queued_what_came
+            a_clean_session_forgets_its_subscriptions
+            the_will_is_published_when_a_client_is_killed
+            the_will_is_dropped_by_a_disconnect
+            a_second_client_of_the_same_name_takes_over;
+        properties:
+            properties_of_a_message_are_forwarded
+            messages_expire_while_they_wait;
+        refusals:
+            a_first_packet_that_is_not_connect_is_refused
+            a_second_connect_closes_the_connection
+            a_malformed_packet_closes_only_its_own_connection
+            v5_clients_are_told_what_was_wrong
+            a_connect_with_an_unknown_protocol_level_is_refused;
+    }
+}

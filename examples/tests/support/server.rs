@@ -1,0 +1,80 @@
+//! A broker under test.
+
+use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use tempfile::TempDir;
+
+use super::program::Program;
+use super::{PATIENCE, peer};
+
+/// A broker on a loopback port of its own; stopped when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    address: SocketAddr,
+    _program: Program,
+    _folder: Option<TempDir>,
+}
+
+impl Server {
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Debian's mosquitto, both versions on one port, everything allowed, nothing kept on disk.
+    pub(crate) fn mosquitto() -> Option<Self> {
+        // Mosquitto cannot choose a port by itself, so someone else may take the one chosen.
+        (0..5).find_map(|_| match Self::try_mosquitto(peer("mosquitto")?) {
+            Ok(server) => Some(Some(server)),
+            Err(log) => {
+                eprintln!("mosquitto did not start, trying again:\n{log}");
+                None
+            }
+        })?
+    }
+
+    fn try_mosquitto(mut command: Command) -> Result<Self, String> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let address = free_address();
+        let config = folder.path().join("mosquitto.conf");
+        let log = folder.path().join("log");
+        let lines = format!(
+            "listener {} {}\nallow_anonymous true\npersistence false\nmax_queued_messages 0\n",
+            address.port(),
+            address.ip()
+        );
+        fs::write(&config, lines).expect("the temporary folder can be written");
+        let errors = fs::File::create(&log).expect("the temporary folder can be written");
+        command.arg("-c").arg(config).stderr(Stdio::from(errors));
+        let mut program = Program::start(command);
+        if until(|| TcpStream::connect(address).is_ok() || !program.runs()) && program.runs() {
+            return Ok(Self { address, _program: program, _folder: Some(folder) });
+        }
+        Err(fs::read_to_string(log).unwrap_or_default())
+    }
+}
+
+/// A loopback address that nothing listens on at this moment.
+fn free_address() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port on loopback")
+}
+
+/// Asks `condition` again and again until it holds; whether it did in time.
+fn until(mut condition: impl FnMut() -> bool) -> bool {
+    const PAUSE: Duration = Duration::from_millis(10);
+    let tries = PATIENCE.as_millis() / PAUSE.as_millis();
+    (0..tries).any(|_| {
+        let holds = condition();
+        if !holds {
+            thread::sleep(PAUSE);
+        }
+        holds
+    })
+}
