@@ -2,8 +2,31 @@
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
+
+mod error;
+mod list;
+mod packet;
+mod property;
+mod reason;
+mod rules;
+mod topic;
+mod types;
+mod wire;
+
+pub use error::{DecodeError, EncodeError, ErrorClass, Violation};
+pub use list::{Element, List, ListIter};
+pub use packet::{
+    Ack, Auth, ConnAck, Connect, Disconnect, FixedHeader, Packet, PacketType, Publish,
+    RetainHandling, SubAck, Subscribe, Subscription, UnsubAck, Unsubscribe, Will,
+};
+pub use property::{Properties, Property, PropertyId, PropertyIter, Scope, SubscriptionId};
+pub use reason::ReasonCode;
+pub use rules::{Policy, Rules};
+pub use topic::{SharedFilter, TopicFilter, TopicName};
+pub use types::{PacketId, QoS, Sender, Version};

@@ -1,0 +1,59 @@
+//! PUBACK, PUBREC, PUBREL and PUBCOMP (sections 3.4 to 3.7): one layout.
+
+use super::{PacketType, check_reason, read_reason};
+use crate::wire::{Reader, Sink};
+use crate::{DecodeError, PacketId, Properties, ReasonCode, Scope, Violation};
+
+/// PUBACK, PUBREC, PUBREL or PUBCOMP: a step in the delivery of a message (sections 3.4 to 3.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ack<'a> {
+    /// The Packet Identifier of the message \[MQTT-2.2.1-5].
+    pub packet_id: PacketId,
+    /// How it went. Not in 3.1.1, where every answer means success.
+    pub reason: ReasonCode,
+    /// Properties (for example section 3.4.2.2).
+    pub properties: Properties<'a>,
+}
+
+impl<'a> Ack<'a> {
+    /// Success, without properties.
+    #[must_use]
+    pub const fn new(packet_id: PacketId) -> Self {
+        Self { packet_id, reason: ReasonCode::Success, properties: Properties::EMPTY }
+    }
+
+    #[inline]
+    pub(super) fn read(kind: PacketType, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let mut ack = Self::new(reader.packet_id()?);
+        // Reason code and properties may be left out (for example section 3.4.2.1).
+        if reader.version().has_properties() && !reader.is_empty() {
+            ack.reason = read_reason(kind, reader)?;
+            if !reader.is_empty() {
+                ack.properties = Properties::read(reader, scope(kind))?;
+            }
+        }
+        Ok(ack)
+    }
+
+    pub(super) fn emit(&self, kind: PacketType, sink: &mut impl Sink) -> Result<(), Violation> {
+        sink.u16(self.packet_id.get());
+        if !sink.version().has_properties() {
+            return Ok(());
+        }
+        check_reason(self.reason, kind, sink.sender())?;
+        let bare = self.properties.is_empty_without(sink.omitted());
+        if self.reason != ReasonCode::Success || !bare {
+            sink.u8(self.reason.value());
+        }
+        if bare { Ok(()) } else { self.properties.emit(sink, scope(kind)) }
+    }
+}
+
+const fn scope(kind: PacketType) -> Scope {
+    match kind {
+        PacketType::PubRec => Scope::PubRec,
+        PacketType::PubRel => Scope::PubRel,
+        PacketType::PubComp => Scope::PubComp,
+        _ => Scope::PubAck,
+    }
+}

@@ -1,0 +1,247 @@
+//! Fixed header (section 2.1): type, flags, Remaining Length.
+
+use crate::wire::{Variable, variable_len};
+use crate::{DecodeError, QoS, Rules, Sender, Version, Violation};
+
+/// The type of a packet (section 2.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+#[expect(missing_docs, reason = "the packets are described at `Packet`")]
+pub enum PacketType {
+    Connect = 1,
+    ConnAck,
+    Publish,
+    PubAck,
+    PubRec,
+    PubRel,
+    PubComp,
+    Subscribe,
+    SubAck,
+    Unsubscribe,
+    UnsubAck,
+    PingReq,
+    PingResp,
+    Disconnect,
+    Auth,
+}
+
+impl PacketType {
+    /// Every type, ascending.
+    pub const ALL: [Self; 15] = [
+        Self::Connect,
+        Self::ConnAck,
+        Self::Publish,
+        Self::PubAck,
+        Self::PubRec,
+        Self::PubRel,
+        Self::PubComp,
+        Self::Subscribe,
+        Self::SubAck,
+        Self::Unsubscribe,
+        Self::UnsubAck,
+        Self::PingReq,
+        Self::PingResp,
+        Self::Disconnect,
+        Self::Auth,
+    ];
+
+    /// The type with this number; `None` for 0 and above 15.
+    #[must_use]
+    pub const fn from_value(value: u8) -> Option<Self> {
+        Some(match value {
+            1 => Self::Connect,
+            2 => Self::ConnAck,
+            3 => Self::Publish,
+            4 => Self::PubAck,
+            5 => Self::PubRec,
+            6 => Self::PubRel,
+            7 => Self::PubComp,
+            8 => Self::Subscribe,
+            9 => Self::SubAck,
+            10 => Self::Unsubscribe,
+            11 => Self::UnsubAck,
+            12 => Self::PingReq,
+            13 => Self::PingResp,
+            14 => Self::Disconnect,
+            15 => Self::Auth,
+            _ => return None,
+        })
+    }
+
+    /// Its name in the specification.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "CONNECT",
+            Self::ConnAck => "CONNACK",
+            Self::Publish => "PUBLISH",
+            Self::PubAck => "PUBACK",
+            Self::PubRec => "PUBREC",
+            Self::PubRel => "PUBREL",
+            Self::PubComp => "PUBCOMP",
+            Self::Subscribe => "SUBSCRIBE",
+            Self::SubAck => "SUBACK",
+            Self::Unsubscribe => "UNSUBSCRIBE",
+            Self::UnsubAck => "UNSUBACK",
+            Self::PingReq => "PINGREQ",
+            Self::PingResp => "PINGRESP",
+            Self::Disconnect => "DISCONNECT",
+            Self::Auth => "AUTH",
+        }
+    }
+
+    /// Who may send it (section 2.1.2).
+    #[must_use]
+    pub const fn sender(self, version: Version) -> Sender {
+        match self {
+            Self::Connect | Self::Subscribe | Self::Unsubscribe | Self::PingReq => Sender::Client,
+            Self::ConnAck | Self::SubAck | Self::UnsubAck | Self::PingResp => Sender::Server,
+            Self::Disconnect if !version.has_properties() => Sender::Client,
+            _ => Sender::Either,
+        }
+    }
+
+    /// Whether this version has it: AUTH came with version 5.
+    #[must_use]
+    pub const fn exists_in(self, version: Version) -> bool {
+        !matches!(self, Self::Auth) || version.has_properties()
+    }
+
+    /// The reserved flags (section 2.1.3). Those of PUBLISH say something instead.
+    pub(crate) const fn flags(self) -> u8 {
+        match self {
+            Self::PubRel | Self::Subscribe | Self::Unsubscribe => 0b0010,
+            _ => 0,
+        }
+    }
+
+    const fn flags_violation(self) -> Violation {
+        match self {
+            Self::PubRel => Violation::PubRelFlags,
+            Self::Subscribe => Violation::SubscribeFlags,
+            Self::Unsubscribe => Violation::UnsubscribeFlags,
+            Self::Disconnect => Violation::DisconnectFlags,
+            Self::Auth => Violation::AuthFlags,
+            _ => Violation::ReservedFlags,
+        }
+    }
+
+    /// The rule that a reason code breaks that this packet cannot carry.
+    pub(crate) const fn reason_violation(self) -> Violation {
+        match self {
+            Self::PubAck => Violation::PubAckReason,
+            Self::PubRec => Violation::PubRecReason,
+            Self::PubRel => Violation::PubRelReason,
+            Self::PubComp => Violation::PubCompReason,
+            Self::SubAck => Violation::SubAckReason,
+            Self::UnsubAck => Violation::UnsubAckReason,
+            Self::Disconnect => Violation::DisconnectReason,
+            Self::Auth => Violation::AuthReason,
+            _ => Violation::ConnAckReason,
+        }
+    }
+}
+
+/// The first two to five bytes of a packet, checked (section 2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FixedHeader {
+    packet_type: PacketType,
+    flags: u8,
+    len: u8,
+    remaining: u32,
+}
+
+impl FixedHeader {
+    #[inline]
+    pub(crate) fn read(bytes: &[u8], rules: &Rules) -> Result<Option<Self>, DecodeError> {
+        let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
+        let version = rules.version;
+        let fail = |offset, violation| Err(DecodeError { violation, version, offset });
+        let (packet_type, flags) = match Self::first_byte(first, rules) {
+            Ok(read) => read,
+            Err(violation) => return fail(0, violation),
+        };
+        let (remaining, remaining_len) = match (rest.first(), Variable::parse(rest)) {
+            (Some(&short @ 0..=0x7F), _) => (u32::from(short), 1),
+            (_, Variable::Value(value, len)) => (value, len),
+            (_, Variable::Incomplete) => return Ok(None),
+            (_, Variable::TooLong) => return fail(1, Violation::RemainingLengthTooLong),
+        };
+        let header = Self { packet_type, flags, len: 1 + remaining_len as u8, remaining };
+        // CONNECT says by itself which version it is: see there.
+        if !header.is_minimal() && version.has_properties() && packet_type != PacketType::Connect {
+            return fail(1, Violation::RemainingLengthNotMinimal);
+        }
+        if header.packet_len() as u64 > u64::from(rules.max_packet_size) {
+            return fail(1, Violation::PacketTooLarge);
+        }
+        Ok(Some(header))
+    }
+
+    #[inline]
+    fn first_byte(first: u8, rules: &Rules) -> Result<(PacketType, u8), Violation> {
+        let flags = first & 0x0F;
+        let Some(packet_type) = PacketType::from_value(first >> 4) else {
+            return Err(Violation::ForbiddenType);
+        };
+        if packet_type == PacketType::Publish {
+            return match QoS::from_bits(flags >> 1 & 3) {
+                None => Err(Violation::PublishQos3),
+                Some(QoS::AtMostOnce) if flags & 8 != 0 => Err(Violation::DupWithQos0),
+                Some(_) => Ok((packet_type, flags)),
+            };
+        }
+        // In 3.1 these three carry a QoS of 1 and may be sent again with DUP.
+        let again = rules.version == Version::V31 && packet_type.flags() != 0;
+        if !packet_type.exists_in(rules.version) {
+            Err(Violation::ForbiddenType)
+        } else if flags != packet_type.flags() && !(again && flags == packet_type.flags() | 8) {
+            Err(packet_type.flags_violation())
+        } else if !rules.sender.may_be(packet_type.sender(rules.version)) {
+            Err(Violation::WrongDirection)
+        } else {
+            Ok((packet_type, flags))
+        }
+    }
+
+    /// The type of the packet.
+    #[inline]
+    #[must_use]
+    pub const fn packet_type(&self) -> PacketType {
+        self.packet_type
+    }
+
+    /// The lower four bits of the first byte.
+    #[inline]
+    #[must_use]
+    pub const fn flags(&self) -> u8 {
+        self.flags
+    }
+
+    /// The length of this header in bytes, 2 to 5.
+    #[inline]
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a header is never empty")]
+    pub const fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Remaining Length: the number of bytes behind this header.
+    #[inline]
+    #[must_use]
+    pub const fn remaining_len(&self) -> usize {
+        self.remaining as usize
+    }
+
+    /// The length of the packet in bytes, this header included.
+    #[inline]
+    #[must_use]
+    pub const fn packet_len(&self) -> usize {
+        self.len() + self.remaining_len()
+    }
+
+    /// Whether Remaining Length takes no more bytes than it needs \[MQTT-1.5.5-1].
+    pub(crate) const fn is_minimal(&self) -> bool {
+        self.len() == 1 + variable_len(self.remaining)
+    }
+}

@@ -1,0 +1,237 @@
+//! The packets, one file per family; here what they have in common.
+
+use crate::property::OMITTABLE;
+use crate::rules::PROTOCOL_MAX;
+use crate::wire::{Measure, Reader, Sink, Writer, variable_len};
+use crate::{DecodeError, EncodeError, ReasonCode, Rules, Sender, Version, Violation};
+
+mod ack;
+mod connack;
+mod connect;
+mod control;
+mod header;
+mod publish;
+mod subscribe;
+
+pub use ack::Ack;
+pub use connack::ConnAck;
+pub use connect::{Connect, Will};
+pub use control::{Auth, Disconnect};
+pub use header::{FixedHeader, PacketType};
+pub use publish::Publish;
+pub use subscribe::{RetainHandling, SubAck, Subscribe, Subscription, UnsubAck, Unsubscribe};
+
+/// A packet of any type (section 3). In 3.1.1 the fields of version 5 are at their defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packet<'a> {
+    /// CONNECT: the client asks for a connection (section 3.1).
+    Connect(Connect<'a>),
+    /// CONNACK: the server answers (section 3.2).
+    ConnAck(ConnAck<'a>),
+    /// PUBLISH: a message (section 3.3).
+    Publish(Publish<'a>),
+    /// PUBACK: the answer to a message of QoS 1 (section 3.4).
+    PubAck(Ack<'a>),
+    /// PUBREC: a message of QoS 2 was received (section 3.5).
+    PubRec(Ack<'a>),
+    /// PUBREL: the sender of a message of QoS 2 forgets it (section 3.6).
+    PubRel(Ack<'a>),
+    /// PUBCOMP: so does its receiver (section 3.7).
+    PubComp(Ack<'a>),
+    /// SUBSCRIBE (section 3.8).
+    Subscribe(Subscribe<'a>),
+    /// SUBACK: the answer, a code per filter (section 3.9).
+    SubAck(SubAck<'a>),
+    /// UNSUBSCRIBE (section 3.10).
+    Unsubscribe(Unsubscribe<'a>),
+    /// UNSUBACK: the answer, in version 5 a code per filter (section 3.11).
+    UnsubAck(UnsubAck<'a>),
+    /// PINGREQ: the client is alive (section 3.12).
+    PingReq,
+    /// PINGRESP: the server is alive (section 3.13).
+    PingResp,
+    /// DISCONNECT: the last packet (section 3.14).
+    Disconnect(Disconnect<'a>),
+    /// AUTH: a step of the enhanced authentication, version 5 only (section 3.15).
+    Auth(Auth<'a>),
+}
+
+/// Sizes of a packet that was checked and measured.
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    /// All of it, in bytes.
+    pub(crate) packet: usize,
+    /// Remaining Length.
+    remaining: u32,
+    /// Properties that are left out, as bits.
+    omitted: u64,
+}
+
+impl<'a> Packet<'a> {
+    /// Its type.
+    #[must_use]
+    pub const fn packet_type(&self) -> PacketType {
+        match self {
+            Self::Connect(_) => PacketType::Connect,
+            Self::ConnAck(_) => PacketType::ConnAck,
+            Self::Publish(_) => PacketType::Publish,
+            Self::PubAck(_) => PacketType::PubAck,
+            Self::PubRec(_) => PacketType::PubRec,
+            Self::PubRel(_) => PacketType::PubRel,
+            Self::PubComp(_) => PacketType::PubComp,
+            Self::Subscribe(_) => PacketType::Subscribe,
+            Self::SubAck(_) => PacketType::SubAck,
+            Self::Unsubscribe(_) => PacketType::Unsubscribe,
+            Self::UnsubAck(_) => PacketType::UnsubAck,
+            Self::PingReq => PacketType::PingReq,
+            Self::PingResp => PacketType::PingResp,
+            Self::Disconnect(_) => PacketType::Disconnect,
+            Self::Auth(_) => PacketType::Auth,
+        }
+    }
+
+    /// Reads all behind the fixed header.
+    #[inline]
+    pub(crate) fn read(header: FixedHeader, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let kind = header.packet_type();
+        let packet = match kind {
+            PacketType::Publish => return Publish::read(header, reader).map(Self::Publish),
+            PacketType::PubAck => Self::PubAck(Ack::read(kind, reader)?),
+            PacketType::PubRec => Self::PubRec(Ack::read(kind, reader)?),
+            PacketType::PubRel => Self::PubRel(Ack::read(kind, reader)?),
+            PacketType::PubComp => Self::PubComp(Ack::read(kind, reader)?),
+            PacketType::Connect => Self::Connect(Connect::read(header, reader)?),
+            PacketType::ConnAck => Self::ConnAck(ConnAck::read(reader)?),
+            PacketType::Subscribe => Self::Subscribe(Subscribe::read(reader)?),
+            PacketType::SubAck => Self::SubAck(SubAck::read(reader)?),
+            PacketType::Unsubscribe => Self::Unsubscribe(Unsubscribe::read(reader)?),
+            PacketType::UnsubAck => Self::UnsubAck(UnsubAck::read(reader)?),
+            PacketType::PingReq => Self::PingReq,
+            PacketType::PingResp => Self::PingResp,
+            PacketType::Disconnect => Self::Disconnect(Disconnect::read(reader)?),
+            PacketType::Auth => Self::Auth(Auth::read(reader)?),
+        };
+        reader.finish()?;
+        Ok(packet)
+    }
+
+    /// Puts all behind the fixed header.
+    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+        match self {
+            Self::Connect(packet) => packet.emit(sink),
+            Self::ConnAck(packet) => packet.emit(sink),
+            Self::Publish(packet) => packet.emit(sink),
+            Self::PubAck(packet)
+            | Self::PubRec(packet)
+            | Self::PubRel(packet)
+            | Self::PubComp(packet) => packet.emit(self.packet_type(), sink),
+            Self::Subscribe(packet) => packet.emit(sink),
+            Self::SubAck(packet) => packet.emit(sink),
+            Self::Unsubscribe(packet) => packet.emit(sink),
+            Self::UnsubAck(packet) => packet.emit(sink),
+            Self::PingReq | Self::PingResp => Ok(()),
+            Self::Disconnect(packet) => packet.emit(sink),
+            Self::Auth(packet) => packet.emit(sink),
+        }
+    }
+
+    /// The version it is written in: CONNECT names its own.
+    fn version(&self, rules: &Rules) -> Version {
+        match self {
+            Self::Connect(connect) => connect.version,
+            _ => rules.version,
+        }
+    }
+
+    /// Checks it and finds its size.
+    pub(crate) fn measure(&self, rules: &Rules) -> Result<Size, EncodeError> {
+        let version = self.version(rules);
+        let kind = self.packet_type();
+        if !kind.exists_in(version) {
+            return Err(Violation::ForbiddenType.into());
+        }
+        if !rules.sender.may_be(kind.sender(version)) {
+            return Err(Violation::WrongDirection.into());
+        }
+        if let (Self::ConnAck(connack), false) = (self, version.has_properties()) {
+            if connack.reason.return_code().is_none() {
+                return Err(EncodeError::NoReturnCode(connack.reason));
+            }
+        }
+        let mut size = self.measure_without(0, version, rules)?;
+        if size.packet as u64 > u64::from(rules.max_packet_size) && self.may_omit() {
+            for omitted in OMITTABLE {
+                size = self.measure_without(omitted, version, rules)?;
+                if size.packet as u64 <= u64::from(rules.max_packet_size) {
+                    break;
+                }
+            }
+        }
+        let limit = rules.max_packet_size.min(PROTOCOL_MAX);
+        if size.packet as u64 > u64::from(limit) {
+            return Err(EncodeError::TooLarge { size: size.packet as u64, limit });
+        }
+        Ok(size)
+    }
+
+    fn measure_without(
+        &self,
+        omitted: u64,
+        version: Version,
+        rules: &Rules,
+    ) -> Result<Size, EncodeError> {
+        let mut measure = Measure { rules, version, omitted, len: 0 };
+        self.emit(&mut measure)?;
+        match u32::try_from(measure.len) {
+            Ok(remaining) if remaining <= crate::wire::MAX_VARIABLE => Ok(Size {
+                packet: 1 + variable_len(remaining) + remaining as usize,
+                remaining,
+                omitted,
+            }),
+            _ => Err(EncodeError::TooLarge { size: measure.len + 5, limit: PROTOCOL_MAX }),
+        }
+    }
+
+    /// Whether Reason String and User Properties are left out when there is no room for them. Where
+    /// User Properties are a message's own, or the client's wish, they are not.
+    const fn may_omit(&self) -> bool {
+        !matches!(
+            self,
+            Self::Publish(_) | Self::Connect(_) | Self::Subscribe(_) | Self::Unsubscribe(_)
+        )
+    }
+
+    /// Writes it. `room` is as long as `size` says, which comes from the same packet and rules.
+    pub(crate) fn write(&self, size: Size, rules: &Rules, room: &mut [u8]) {
+        let rules = Rules { version: self.version(rules), ..*rules };
+        let mut writer = Writer::new(room, rules, size.omitted);
+        let flags = match self {
+            Self::Publish(publish) => publish.flags(),
+            _ => self.packet_type().flags(),
+        };
+        writer.u8((self.packet_type() as u8) << 4 | flags);
+        writer.variable(size.remaining);
+        let written = self.emit(&mut writer);
+        debug_assert!(written.is_ok(), "a packet that was checked is refused");
+    }
+}
+
+/// Reads a reason code and refuses those that this packet cannot carry, or not from this side.
+fn read_reason(kind: PacketType, reader: &mut Reader<'_>) -> Result<ReasonCode, DecodeError> {
+    let start = reader.position();
+    let code = ReasonCode::from_value(reader.u8()?);
+    code.ok_or(kind.reason_violation())
+        .and_then(|code| check_reason(code, kind, reader.rules.sender).map(|()| code))
+        .map_err(|violation| reader.fail_at(start, violation))
+}
+
+/// Refuses a reason code that this packet cannot carry, or not from this side.
+fn check_reason(code: ReasonCode, kind: PacketType, sender: Sender) -> Result<(), Violation> {
+    if code.is_allowed(kind, sender) {
+        Ok(())
+    } else if code.is_allowed(kind, Sender::Either) {
+        Err(Violation::ReasonDirection)
+    } else {
+        Err(kind.reason_violation())
+    }
+}

@@ -1,0 +1,135 @@
+//! PUBLISH (section 3.3).
+
+use super::FixedHeader;
+use crate::wire::{Reader, Sink};
+use crate::{
+    DecodeError, PacketId, Properties, PropertyId, QoS, Scope, TopicName, Version, Violation,
+};
+
+/// PUBLISH: a message (section 3.3).
+///
+/// ```
+/// use mqtt_codec::{PacketId, Publish, QoS, TopicName};
+/// let publish = Publish {
+///     qos: QoS::AtLeastOnce,
+///     packet_id: PacketId::new(10),
+///     ..Publish::new(TopicName::new("residence/kitchen/temperature").unwrap(), b"21.5")
+/// };
+/// assert!(!publish.retain);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Publish<'a> {
+    /// DUP: this may have been sent before. Never with QoS 0 \[MQTT-3.3.1-2].
+    pub dup: bool,
+    /// Quality of service.
+    pub qos: QoS,
+    /// RETAIN: to a server, keep this as the topic's last value; from one, it was kept.
+    pub retain: bool,
+    /// Topic Name. In version 5 [`TopicName::ALIASED`] where a Topic Alias stands for it.
+    pub topic: TopicName<'a>,
+    /// Packet Identifier: with QoS 1 and 2, and only then \[MQTT-2.2.1-2], \[MQTT-2.2.1-3].
+    pub packet_id: Option<PacketId>,
+    /// Properties (section 3.3.2.3).
+    pub properties: Properties<'a>,
+    /// Application Message, which may be empty.
+    pub payload: &'a [u8],
+}
+
+const RETAIN: u8 = 0x01;
+const DUP: u8 = 0x08;
+
+impl<'a> Publish<'a> {
+    /// A message of QoS 0 that is not retained.
+    #[must_use]
+    pub const fn new(topic: TopicName<'a>, payload: &'a [u8]) -> Self {
+        Self {
+            dup: false,
+            qos: QoS::AtMostOnce,
+            retain: false,
+            topic,
+            packet_id: None,
+            properties: Properties::EMPTY,
+            payload,
+        }
+    }
+
+    #[inline]
+    pub(super) fn read(header: FixedHeader, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        // The header was refused if its QoS was 3 or DUP stood with QoS 0.
+        let flags = header.flags();
+        let qos = QoS::from_bits(flags >> 1 & 3).unwrap_or_default();
+        let topic_at = reader.position();
+        let topic = reader.topic_name(Violation::TopicNameWildcard)?;
+        let packet_id = match qos {
+            QoS::AtMostOnce => None,
+            _ => Some(reader.packet_id()?),
+        };
+        let properties_at = reader.position();
+        let properties = Properties::read(reader, Scope::Publish)?;
+        if let Some(violation) = nameless(topic, &properties, reader.version()) {
+            return Err(reader.fail_at(topic_at, violation));
+        }
+        let payload_at = reader.position();
+        let payload = reader.rest();
+        properties
+            .check_response_topic()
+            .map_err(|violation| reader.fail_at(properties_at, violation))?;
+        if !reader.rules.policy.admits_payload(payload, &properties) {
+            return Err(reader.fail_at(payload_at, Violation::PayloadNotUtf8));
+        }
+        Ok(Self {
+            dup: flags & DUP != 0,
+            qos,
+            retain: flags & RETAIN != 0,
+            topic,
+            packet_id,
+            properties,
+            payload,
+        })
+    }
+
+    pub(super) const fn flags(&self) -> u8 {
+        (if self.dup { DUP } else { 0 })
+            | self.qos.bits() << 1
+            | if self.retain { RETAIN } else { 0 }
+    }
+
+    #[inline]
+    pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+        let version = sink.version();
+        let named = nameless(self.topic, &self.properties, version);
+        sink.check(|| named.is_none(), named.unwrap_or(Violation::TopicNameMissing))?;
+        sink.binary(self.topic.as_str().as_bytes())?;
+        let at_most_once = self.qos == QoS::AtMostOnce;
+        sink.check(|| !(at_most_once && self.dup), Violation::DupWithQos0)?;
+        match self.packet_id {
+            Some(packet_id) => {
+                sink.check(|| !at_most_once, Violation::PacketIdUnwanted)?;
+                sink.u16(packet_id.get());
+            }
+            None => sink.check(|| at_most_once, Violation::PacketIdMissing)?,
+        }
+        self.properties.emit(sink, Scope::Publish)?;
+        sink.payload_format(self.payload, &self.properties)?;
+        sink.bytes(self.payload);
+        Ok(())
+    }
+}
+
+/// The rule that a PUBLISH breaks that does not say what its topic is.
+#[inline]
+fn nameless(
+    topic: TopicName<'_>,
+    properties: &Properties<'_>,
+    version: Version,
+) -> Option<Violation> {
+    if !topic.is_empty() {
+        None
+    } else if !version.has_properties() {
+        Some(Violation::TopicNameEmpty)
+    } else if !properties.contains(PropertyId::TopicAlias) {
+        Some(Violation::TopicNameMissing)
+    } else {
+        None
+    }
+}

@@ -1,0 +1,166 @@
+//! What one direction of a connection is read and written by.
+
+use crate::wire::Reader;
+use crate::{DecodeError, EncodeError, FixedHeader, Packet, Properties, Sender, Version};
+
+/// Largest packet the protocol has room for: 268,435,455 bytes of Remaining Length and 5 of header.
+pub(crate) const PROTOCOL_MAX: u32 = 268_435_460;
+
+/// What the specification leaves to the receiver. The default refuses nothing that is legal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Policy {
+    /// Refuse strings with control characters, U+0001 to U+001F and U+007F to U+009F (section
+    /// 1.5.4: MAY). Default: false.
+    pub refuse_control_characters: bool,
+    /// Refuse strings with noncharacters such as U+FFFE (section 1.5.4: MAY). Default: false.
+    pub refuse_noncharacters: bool,
+    /// Refuse a payload or will that is not UTF-8 although its Payload Format Indicator is 1
+    /// (section 3.3.2.3.2: MAY). Default: false.
+    pub check_payload_format: bool,
+    /// Refuse an AUTH of Remaining Length 0. Section 3.15.2.1 describes it, section 3.15.2.2.2 makes
+    /// the missing Authentication Method a Protocol Error. Default: false.
+    pub refuse_empty_auth: bool,
+}
+
+impl Policy {
+    /// Whether strings are looked at beyond what every receiver must refuse.
+    #[inline]
+    pub(crate) const fn checks_strings(&self) -> bool {
+        self.refuse_control_characters || self.refuse_noncharacters
+    }
+
+    /// Whether a message with these properties may have this payload.
+    #[inline]
+    pub(crate) fn admits_payload(&self, payload: &[u8], properties: &Properties<'_>) -> bool {
+        !self.check_payload_format
+            || properties.payload_format_indicator() != Some(true)
+            || core::str::from_utf8(payload).is_ok()
+    }
+}
+
+/// How packets of one direction of a connection are read and written: one value for both, so that
+/// what is refused in reading cannot be written either.
+///
+/// ```
+/// use mqtt_codec::{Packet, Publish, Rules, Sender, TopicName, Version};
+///
+/// let rules = Rules::new(Version::V5, Sender::Client);
+/// let publish = Publish::new(TopicName::new("a/b").unwrap(), b"21.5");
+/// let mut buffer = [0; 64];
+/// let len = rules.encode(&Packet::Publish(publish), &mut buffer).unwrap();
+///
+/// let mut rest = &buffer[..len];
+/// let packet = rules.decode(&mut rest).unwrap();
+/// assert_eq!(packet, Some(Packet::Publish(publish)));
+/// assert!(rest.is_empty());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// The version spoken. CONNECT is read and written by the version that it names itself.
+    pub version: Version,
+    /// The side whose packets these are.
+    pub sender: Sender,
+    /// The receiver's Maximum Packet Size in bytes, fixed header included (section 3.1.2.11.4).
+    /// Default: 268,435,460, the protocol's own limit. A receiver with little memory sets less:
+    /// a larger packet is then refused as soon as its length is known.
+    pub max_packet_size: u32,
+    /// What the specification leaves open.
+    pub policy: Policy,
+}
+
+impl Rules {
+    /// Rules for what `sender` sends in `version`, with the protocol's limit and the default policy.
+    #[must_use]
+    pub const fn new(version: Version, sender: Sender) -> Self {
+        Self {
+            version,
+            sender,
+            max_packet_size: PROTOCOL_MAX,
+            policy: Policy {
+                refuse_control_characters: false,
+                refuse_noncharacters: false,
+                check_payload_format: false,
+                refuse_empty_auth: false,
+            },
+        }
+    }
+
+    /// Takes one packet off the front of `bytes`. `Ok(None)`: it is not all there yet, and `bytes`
+    /// is as it was; [`Rules::fixed_header`] tells how many bytes are missing. The packet borrows
+    /// from `bytes` and is checked in full: what it gives access to cannot fail any more.
+    ///
+    /// Costs nothing but the fixed header while bytes are missing.
+    ///
+    /// # Errors
+    /// The first rule that the packet breaks, as soon as it can be seen; `bytes` is as it was.
+    #[inline]
+    pub fn decode<'a>(&self, bytes: &mut &'a [u8]) -> Result<Option<Packet<'a>>, DecodeError> {
+        let whole: &'a [u8] = bytes;
+        let Some(header) = self.fixed_header(whole)? else { return Ok(None) };
+        let Some((packet, rest)) = whole.split_at_checked(header.packet_len()) else {
+            return Ok(None);
+        };
+        let mut reader = Reader::new(packet, *self);
+        reader.skip(header.len());
+        let packet = Packet::read(header, &mut reader)?;
+        *bytes = rest;
+        Ok(Some(packet))
+    }
+
+    /// Reads type, flags and Remaining Length, and refuses what can be refused by them. `Ok(None)`:
+    /// they are not all there yet.
+    ///
+    /// # Errors
+    /// A reserved type, wrong flags, the wrong direction, a bad Remaining Length, or a packet larger
+    /// than [`Rules::max_packet_size`].
+    #[inline]
+    pub fn fixed_header(&self, bytes: &[u8]) -> Result<Option<FixedHeader>, DecodeError> {
+        FixedHeader::read(bytes, self)
+    }
+
+    /// The number of bytes that [`Rules::encode`] writes for this packet.
+    ///
+    /// # Errors
+    /// As [`Rules::encode`], but for the room.
+    pub fn encoded_len(&self, packet: &Packet<'_>) -> Result<usize, EncodeError> {
+        packet.measure(self).map(|size| size.packet)
+    }
+
+    /// Writes the packet to the front of `buffer` and returns its length in bytes.
+    ///
+    /// In 3.1.1 what that version has no bytes for is left out: properties, reason codes of
+    /// acknowledgements, subscription options but the QoS. A Reason String and User Properties that
+    /// would make the packet larger than [`Rules::max_packet_size`] are left out too, as for example
+    /// \[MQTT-3.4.2-2] and \[MQTT-3.4.2-3] demand for PUBACK.
+    ///
+    /// # Errors
+    /// The rule that the packet breaks, or that it is too large or the buffer too short. Nothing has
+    /// been written then.
+    pub fn encode(&self, packet: &Packet<'_>, buffer: &mut [u8]) -> Result<usize, EncodeError> {
+        let size = packet.measure(self)?;
+        let room =
+            buffer.get_mut(..size.packet).ok_or(EncodeError::NoRoom { needed: size.packet })?;
+        packet.write(size, self, room);
+        Ok(size.packet)
+    }
+
+    /// Appends the packet to `buffer` and returns its length in bytes.
+    ///
+    /// # Errors
+    /// As [`Rules::encode`]; `buffer` is as it was.
+    #[cfg(feature = "alloc")]
+    pub fn encode_to_vec(
+        &self,
+        packet: &Packet<'_>,
+        buffer: &mut alloc::vec::Vec<u8>,
+    ) -> Result<usize, EncodeError> {
+        let size = packet.measure(self)?;
+        let start = buffer.len();
+        buffer.resize(start + size.packet, 0);
+        if let Some(room) = buffer.get_mut(start..) {
+            packet.write(size, self, room);
+        }
+        Ok(size.packet)
+    }
+}
