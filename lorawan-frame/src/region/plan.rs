@@ -1,0 +1,620 @@
+//! What a region's tables hold, and the look-ups over them.
+
+use super::{CfList, ChMaskError, ChannelMask, MaskControl, Region};
+
+/// How a data rate is modulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DataRate {
+    /// LoRa; coding rate 4/5 (at 2.4 GHz 4/8 long interleaving).
+    Lora {
+        /// Spreading factor, 5 to 12.
+        spreading_factor: u8,
+        /// Bandwidth in Hz.
+        bandwidth_hz: u32,
+    },
+    /// Frequency shift keying.
+    Fsk {
+        /// Bit/s.
+        bit_rate: u32,
+    },
+    /// Long-range frequency hopping.
+    LrFhss {
+        /// Coding rate.
+        coding_rate: LrFhssCodingRate,
+        /// Occupied channel width in Hz.
+        channel_width_hz: u32,
+    },
+}
+
+/// The two coding rates of LR-FHSS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LrFhssCodingRate {
+    /// 1/3 (written 2/6 by some).
+    OneThird,
+    /// 2/3 (written 4/6 by some).
+    TwoThirds,
+}
+
+/// Where a data rate or a frame goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Device to network.
+    Uplink,
+    /// Network to device.
+    Downlink,
+}
+
+/// One row of the data-rate table: the rate and the largest MACPayload it carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    rate: Option<DataRate>,
+    uplink: bool,
+    downlink: bool,
+    m: u8,
+    m_repeater: u8,
+    m_dwell: u8,
+}
+
+/// The largest MACPayload behind a repeater.
+const REPEATER_LIMIT: u8 = 230;
+
+impl Row {
+    /// A data rate reserved for future use.
+    pub(super) const RFU: Self =
+        Self { rate: None, uplink: false, downlink: false, m: 0, m_repeater: 0, m_dwell: 0 };
+
+    const fn new(rate: DataRate, m: u8) -> Self {
+        let m_repeater = if m > REPEATER_LIMIT { REPEATER_LIMIT } else { m };
+        Self { rate: Some(rate), uplink: true, downlink: true, m, m_repeater, m_dwell: m }
+    }
+
+    pub(super) const fn lora(spreading_factor: u8, bandwidth_khz: u32, m: u8) -> Self {
+        Self::new(DataRate::Lora { spreading_factor, bandwidth_hz: bandwidth_khz * 1000 }, m)
+    }
+
+    pub(super) const fn fsk(m: u8) -> Self {
+        Self::new(DataRate::Fsk { bit_rate: 50_000 }, m)
+    }
+
+    pub(super) const fn lr_fhss(coding_rate: LrFhssCodingRate, width_khz: u32, m: u8) -> Self {
+        let rate = DataRate::LrFhss { coding_rate, channel_width_hz: width_khz * 1000 };
+        Self::new(rate, m).up()
+    }
+
+    /// Only for uplinks.
+    pub(super) const fn up(self) -> Self {
+        Self { downlink: false, ..self }
+    }
+
+    /// Only for downlinks.
+    pub(super) const fn down(self) -> Self {
+        Self { uplink: false, ..self }
+    }
+
+    /// The limit while dwell time is limited to 400 ms.
+    pub(super) const fn dwell(self, m_dwell: u8) -> Self {
+        Self { m_dwell, ..self }
+    }
+
+    /// The limit behind a repeater, where it is not just the cap at 230.
+    pub(super) const fn repeater(self, m_repeater: u8) -> Self {
+        Self { m_repeater, ..self }
+    }
+}
+
+/// How much a frame may carry at one data rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayloadLimit {
+    /// Largest MACPayload (FHDR, FPort and FRMPayload) in bytes; 0: nothing may be sent.
+    pub mac_payload: u8,
+}
+
+impl PayloadLimit {
+    /// Largest FRMPayload in bytes beside `fopts_len` bytes of FOpts (N of the tables for 0).
+    #[must_use]
+    pub const fn frm_payload(self, fopts_len: u8) -> u8 {
+        // FHDR without FOpts is 7 bytes, FPort one more.
+        self.mac_payload.saturating_sub(8).saturating_sub(fopts_len)
+    }
+}
+
+/// A run of channels at equal distances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChannelBlock {
+    /// Frequency of the first channel, Hz.
+    pub first_hz: u32,
+    /// Distance between two channels, Hz.
+    pub step_hz: u32,
+    /// Number of channels.
+    pub count: u8,
+    /// Data rates allowed on them, lowest and highest.
+    pub data_rates: (u8, u8),
+    /// Data rates of a Join-Request on them, lowest and highest.
+    pub join_data_rates: (u8, u8),
+}
+
+impl ChannelBlock {
+    pub(super) const fn new(first_hz: u32, step_hz: u32, count: u8, data_rates: (u8, u8)) -> Self {
+        Self { first_hz, step_hz, count, data_rates, join_data_rates: data_rates }
+    }
+
+    pub(super) const fn join(self, join_data_rates: (u8, u8)) -> Self {
+        Self { join_data_rates, ..self }
+    }
+}
+
+/// One uplink channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// Channel index, the number MAC commands and TxCh use.
+    pub index: u8,
+    /// Frequency in Hz.
+    pub frequency_hz: u32,
+    /// Lowest data rate.
+    pub min_data_rate: u8,
+    /// Highest data rate.
+    pub max_data_rate: u8,
+}
+
+/// Where the first receive window listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rx1Channel {
+    /// On the frequency of the uplink (or what DlChannelReq set).
+    SameAsUplink,
+    /// On downlink channel `uplink channel mod count`.
+    Modulo {
+        /// Frequency of downlink channel 0, Hz.
+        first_hz: u32,
+        /// Distance between two channels, Hz.
+        step_hz: u32,
+        /// Number of downlink channels.
+        count: u8,
+    },
+}
+
+/// How RX1's data rate follows from the uplink's.
+///
+/// `base[up] - offset`, held between `floor` and `cap`; a reserved data rate falls to the next
+/// lower one. Offsets 6 and 7, where a region has them, raise by one and two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rx1DataRates {
+    /// Downlink data rate at offset 0 for each uplink data rate (before the cap).
+    pub base: &'static [u8],
+    /// Lowest data rate of RX1.
+    pub floor: u8,
+    /// Lowest while downlink dwell time is limited.
+    pub floor_dwell: u8,
+    /// Highest data rate of RX1.
+    pub cap: u8,
+    /// Highest RX1DROffset.
+    pub max_offset: u8,
+}
+
+/// A part of the spectrum with its duty cycle and power limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Band {
+    /// First frequency, Hz, included.
+    pub first_hz: u32,
+    /// Last frequency, Hz, not included.
+    pub end_hz: u32,
+    /// Transmit at most one part in so many of the time: 1000 is 0.1 %, 100 is 1 %, 1 no limit.
+    pub duty_cycle_inverse: u16,
+    /// Highest EIRP in hundredths of a dBm.
+    pub max_eirp_cdbm: i16,
+}
+
+/// A frequency, or several taken in turn: the beacon's and the ping slots'.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hopping {
+    /// Frequency of the first channel, Hz.
+    pub first_hz: u32,
+    /// Distance between two channels, Hz.
+    pub step_hz: u32,
+    /// Number of channels; 1 is a fixed frequency.
+    pub count: u8,
+    /// Shift for each join channel used (CN470), Hz.
+    pub join_step_hz: u32,
+}
+
+impl Hopping {
+    pub(super) const fn fixed(frequency_hz: u32) -> Self {
+        Self { first_hz: frequency_hz, step_hz: 0, count: 1, join_step_hz: 0 }
+    }
+
+    pub(super) const fn over(first_hz: u32, step_hz: u32, count: u8) -> Self {
+        Self { first_hz, step_hz, count, join_step_hz: 0 }
+    }
+
+    pub(super) const fn by_join_channel(self, join_step_hz: u32) -> Self {
+        Self { join_step_hz, ..self }
+    }
+
+    /// The frequency in Hz at position `turn`, after a join on the plan's `join`-th join channel
+    /// (0 where the region does not depend on it).
+    #[must_use]
+    pub const fn frequency_hz(&self, turn: u64, join: u8) -> u32 {
+        let channel = (turn % if self.count == 0 { 1 } else { self.count as u64 }) as u32;
+        self.first_hz
+            .saturating_add(self.step_hz.saturating_mul(channel))
+            .saturating_add(self.join_step_hz.saturating_mul(join as u32))
+    }
+}
+
+/// Where the fields of a beacon lie.
+///
+/// A beacon is RFU1, Param, Time, CRC, GwSpecific, RFU2, CRC (LoRaWAN 1.1, 15.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BeaconLayout {
+    /// Bytes of RFU1, before the Param byte of 1.0.4.
+    pub rfu1: u8,
+    /// Bytes of RFU2.
+    pub rfu2: u8,
+    /// Whether the byte before the time is Param (from 1.0.4).
+    pub param: bool,
+    /// Data rate.
+    pub data_rate: u8,
+}
+
+impl BeaconLayout {
+    pub(super) const fn new(rfu1: u8, rfu2: u8, data_rate: u8) -> Self {
+        Self { rfu1, rfu2, param: true, data_rate }
+    }
+
+    /// The same beacon before 1.0.4, where Param was one more byte of RFU1.
+    pub(super) const fn without_param(self) -> Self {
+        Self { rfu1: self.rfu1 + 1, param: false, ..self }
+    }
+
+    /// Size of the beacon in bytes.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.rfu1 as usize + self.param as usize + 4 + 2 + 7 + self.rfu2 as usize + 2
+    }
+}
+
+/// Where Join-Requests go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Join {
+    /// On the plan's channels.
+    OnChannels,
+    /// On channels of their own (CN470).
+    Own {
+        /// Number of the plan's first join channel among those of all plans.
+        first_index: u8,
+        /// Uplink and RX1 frequencies, Hz.
+        channels: &'static [(u32, u32)],
+    },
+}
+
+/// A channel for Join-Requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JoinChannel {
+    /// Number of the join channel.
+    pub index: u8,
+    /// Frequency of the Join-Request, Hz.
+    pub uplink_hz: u32,
+    /// Frequency of RX1, Hz.
+    pub rx1_hz: u32,
+    /// Lowest data rate.
+    pub min_data_rate: u8,
+    /// Highest data rate.
+    pub max_data_rate: u8,
+}
+
+/// The tables of one region under one revision of the regional parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The region.
+    pub region: Region,
+    /// Data-rate table, index is the data rate.
+    pub rows: &'static [Row],
+    /// RX1 data rates.
+    pub rx1_data_rates: Rx1DataRates,
+    /// RX1 channels.
+    pub rx1_channel: Rx1Channel,
+    /// Default frequency of RX2, Hz.
+    pub rx2_frequency_hz: u32,
+    /// Default data rate of RX2.
+    pub rx2_data_rate: u8,
+    /// RX2 after a join, where it depends on the join channel (CN470).
+    pub rx2_after_join: Option<Hopping>,
+    /// The channels a device knows from the start.
+    pub channels: &'static [ChannelBlock],
+    /// Where Join-Requests go.
+    pub join: Join,
+    /// How ChMask and ChMaskCntl address the channels.
+    pub masks: MaskControl,
+    /// Channels of 125 kHz that must stay enabled while a data rate of 125 kHz is used.
+    pub min_narrow_channels: u8,
+    /// Whether NewChannelReq and DlChannelReq can change channels (no fixed plan).
+    pub dynamic_channels: bool,
+    /// CFListType of the Join-Accept: 0 frequencies, 1 channel masks.
+    pub cf_list_type: u8,
+    /// What one step of a 24-bit frequency field is worth, Hz.
+    pub frequency_step_hz: u32,
+    /// Default MaxEIRP (US915: conducted), hundredths of a dBm.
+    pub max_eirp_cdbm: i16,
+    /// Highest TXPower index; each is 2 dB below the one before.
+    pub max_tx_power_index: u8,
+    /// Highest data rate an ADR server goes to on the default channels.
+    pub max_adr_data_rate: u8,
+    /// Whether devices answer TxParamSetupReq.
+    pub tx_param_setup: bool,
+    /// Whether devices start with uplink dwell time limited to 400 ms.
+    pub dwell_at_boot: bool,
+    /// Duty cycle and power limits; a frequency outside all of them is not the region's.
+    pub bands: &'static [Band],
+    /// Beacon frequency.
+    pub beacon: Hopping,
+    /// Layout and data rate of the beacon.
+    pub beacon_layout: BeaconLayout,
+    /// Default ping-slot frequency.
+    pub ping_slot: Hopping,
+}
+
+/// Data rates and limits most regions with dynamic channels share.
+pub(super) const COMMON_ROWS: [Row; 8] = [
+    Row::lora(12, 125, 59),
+    Row::lora(11, 125, 59),
+    Row::lora(10, 125, 59),
+    Row::lora(9, 125, 123),
+    Row::lora(8, 125, 250),
+    Row::lora(7, 125, 250),
+    Row::lora(7, 250, 250),
+    Row::fsk(250),
+];
+
+/// RX1 data rates most regions with dynamic channels share: DR - offset, not below DR 0.
+pub(super) const COMMON_RX1: Rx1DataRates = Rx1DataRates {
+    base: &[0, 1, 2, 3, 4, 5, 6, 7],
+    floor: 0,
+    floor_dwell: 0,
+    cap: 7,
+    max_offset: 5,
+};
+
+impl Plan {
+    /// What most regions with dynamic channels share; each fills in its frequencies.
+    pub(super) const fn dynamic(region: Region) -> Self {
+        Self {
+            region,
+            rows: &COMMON_ROWS,
+            rx1_data_rates: COMMON_RX1,
+            rx1_channel: Rx1Channel::SameAsUplink,
+            rx2_frequency_hz: 0,
+            rx2_data_rate: 0,
+            rx2_after_join: None,
+            channels: &[],
+            join: Join::OnChannels,
+            masks: MaskControl::DYNAMIC,
+            min_narrow_channels: 0,
+            dynamic_channels: true,
+            cf_list_type: 0,
+            frequency_step_hz: 100,
+            max_eirp_cdbm: 1600,
+            max_tx_power_index: 7,
+            max_adr_data_rate: 5,
+            tx_param_setup: false,
+            dwell_at_boot: false,
+            bands: &[],
+            beacon: Hopping::fixed(0),
+            beacon_layout: BeaconLayout::new(1, 0, 3),
+            ping_slot: Hopping::fixed(0),
+        }
+    }
+}
+
+impl Plan {
+    /// Delay from the end of an uplink to RX1, seconds (RECEIVE_DELAY1).
+    pub const RECEIVE_DELAY1_S: u8 = 1;
+    /// Delay to RX2, seconds (RECEIVE_DELAY2).
+    pub const RECEIVE_DELAY2_S: u8 = 2;
+    /// Delay from a Join-Request to RX1, seconds (JOIN_ACCEPT_DELAY1).
+    pub const JOIN_ACCEPT_DELAY1_S: u8 = 5;
+    /// Delay from a Join-Request to RX2, seconds (JOIN_ACCEPT_DELAY2).
+    pub const JOIN_ACCEPT_DELAY2_S: u8 = 6;
+    /// Uplinks without a downlink until ADRACKReq is set (ADR_ACK_LIMIT).
+    pub const ADR_ACK_LIMIT: u16 = 64;
+    /// Further uplinks until the device steps back (ADR_ACK_DELAY).
+    pub const ADR_ACK_DELAY: u16 = 32;
+
+    fn row(&self, data_rate: u8) -> Option<&Row> {
+        self.rows.get(usize::from(data_rate)).filter(|row| row.rate.is_some())
+    }
+
+    /// The modulation of a data rate, or `None` when it is reserved in that direction.
+    #[must_use]
+    pub fn data_rate(&self, data_rate: u8, direction: Direction) -> Option<DataRate> {
+        let row = self.row(data_rate)?;
+        let usable = match direction {
+            Direction::Uplink => row.uplink,
+            Direction::Downlink => row.downlink,
+        };
+        row.rate.filter(|_| usable)
+    }
+
+    /// The data rate with this modulation.
+    #[must_use]
+    pub fn data_rate_index(&self, rate: DataRate, direction: Direction) -> Option<u8> {
+        (0u8..16).find(|&index| self.data_rate(index, direction) == Some(rate))
+    }
+
+    /// The largest payload at a data rate, with 400 ms dwell time or behind a repeater.
+    #[must_use]
+    pub fn payload_limit(
+        &self,
+        data_rate: u8,
+        repeater: bool,
+        dwell: bool,
+    ) -> Option<PayloadLimit> {
+        let row = self.row(data_rate)?;
+        let limit = if repeater { row.m_repeater } else { row.m };
+        Some(PayloadLimit { mac_payload: if dwell { limit.min(row.m_dwell) } else { limit } })
+    }
+
+    /// The data rate of RX1 after an uplink, or `None` for a reserved data rate or offset.
+    ///
+    /// `dwell`: downlink dwell time is limited to 400 ms.
+    #[must_use]
+    pub fn rx1_data_rate(&self, uplink: u8, offset: u8, dwell: bool) -> Option<u8> {
+        let rules = &self.rx1_data_rates;
+        self.data_rate(uplink, Direction::Uplink)?;
+        let base = *rules.base.get(usize::from(uplink))?;
+        let moved = match offset {
+            _ if offset > rules.max_offset => return None,
+            0..=5 => base.saturating_sub(offset),
+            _ => base.saturating_add(offset - 5),
+        };
+        let floor = if dwell { rules.floor_dwell } else { rules.floor };
+        let wanted = moved.min(rules.cap).max(floor);
+        (floor..=wanted).rev().find(|&dr| self.data_rate(dr, Direction::Downlink).is_some())
+    }
+
+    /// The channels a device knows from the start.
+    pub fn default_channels(&self) -> impl Iterator<Item = Channel> + Clone + use<> {
+        let mut first = 0u8;
+        self.channels.iter().flat_map(move |block| {
+            let start = first;
+            first = first.saturating_add(block.count);
+            (0..block.count).map(move |n| Channel {
+                index: start.saturating_add(n),
+                frequency_hz: block.first_hz.saturating_add(block.step_hz * u32::from(n)),
+                min_data_rate: block.data_rates.0,
+                max_data_rate: block.data_rates.1,
+            })
+        })
+    }
+
+    /// The channels a device knows from the start, as a mask.
+    #[must_use]
+    pub fn default_channel_mask(&self) -> ChannelMask {
+        self.default_channels().map(|channel| channel.index).collect()
+    }
+
+    /// A channel the device knows from the start.
+    #[must_use]
+    pub fn default_channel(&self, index: u8) -> Option<Channel> {
+        self.default_channels().nth(usize::from(index))
+    }
+
+    /// The frequency of RX1 in Hz after an uplink on a channel.
+    #[must_use]
+    pub fn rx1_frequency_hz(&self, channel: &Channel) -> u32 {
+        match self.rx1_channel {
+            Rx1Channel::SameAsUplink => channel.frequency_hz,
+            Rx1Channel::Modulo { first_hz, step_hz, count } => {
+                let downlink = u32::from(channel.index) % u32::from(count.max(1));
+                first_hz.saturating_add(step_hz.saturating_mul(downlink))
+            }
+        }
+    }
+
+    /// The channels for Join-Requests.
+    pub fn join_channels(&self) -> impl Iterator<Item = JoinChannel> + '_ {
+        let (own, first_index) = match self.join {
+            Join::OnChannels => (&[][..], 0),
+            Join::Own { first_index, channels } => (channels, first_index),
+        };
+        let lowest = self.channels.first().map_or((0, 0), |block| block.join_data_rates);
+        let own = (first_index..).zip(own).map(move |(index, &(uplink_hz, rx1_hz))| JoinChannel {
+            index,
+            uplink_hz,
+            rx1_hz,
+            min_data_rate: lowest.0,
+            max_data_rate: lowest.1,
+        });
+        let join_data_rates =
+            self.channels.iter().flat_map(|block| (0..block.count).map(|_| block.join_data_rates));
+        let on_channels = self
+            .default_channels()
+            .zip(join_data_rates)
+            .filter(|_| self.join == Join::OnChannels)
+            .map(|(channel, (min_data_rate, max_data_rate))| JoinChannel {
+                index: channel.index,
+                uplink_hz: channel.frequency_hz,
+                rx1_hz: self.rx1_frequency_hz(&channel),
+                min_data_rate,
+                max_data_rate,
+            });
+        own.chain(on_channels)
+    }
+
+    /// The frequency of RX2 in Hz after a join on the plan's `join`-th join channel.
+    #[must_use]
+    pub fn rx2_frequency_after_join_hz(&self, join: u8) -> u32 {
+        self.rx2_after_join.map_or(self.rx2_frequency_hz, |rx2| rx2.frequency_hz(0, join))
+    }
+
+    /// EIRP of a TXPower index in hundredths of a dBm, under `max_eirp_cdbm` (the plan's default
+    /// or what TxParamSetupReq set). `None` for a reserved index.
+    #[must_use]
+    pub fn eirp_cdbm(&self, tx_power_index: u8, max_eirp_cdbm: i16) -> Option<i16> {
+        (tx_power_index <= self.max_tx_power_index)
+            .then(|| max_eirp_cdbm.saturating_sub(200 * i16::from(tx_power_index)))
+    }
+
+    /// The band a frequency lies in.
+    #[must_use]
+    pub fn band(&self, frequency_hz: u32) -> Option<&'static Band> {
+        self.bands.iter().find(|band| (band.first_hz..band.end_hz).contains(&frequency_hz))
+    }
+
+    /// The frequency a 24-bit field stands for, Hz.
+    #[must_use]
+    pub const fn frequency_hz(&self, field: u32) -> u32 {
+        (field & 0x00FF_FFFF).saturating_mul(self.frequency_step_hz)
+    }
+
+    /// The 24-bit field for a frequency, or `None` when it is no multiple of the step or too high.
+    #[must_use]
+    pub const fn frequency_field(&self, frequency_hz: u32) -> Option<u32> {
+        let field = frequency_hz / self.frequency_step_hz;
+        if frequency_hz % self.frequency_step_hz == 0 && field < 1 << 24 {
+            Some(field)
+        } else {
+            None
+        }
+    }
+
+    /// The CFList that tells a joining device of further channels.
+    ///
+    /// For regions with frequencies, `frequencies` are the channels after the default ones; for
+    /// regions with masks, `mask` are the channels to use.
+    #[must_use]
+    pub fn cf_list(&self, frequencies: &[u32], mask: ChannelMask) -> CfList {
+        if self.cf_list_type == 1 {
+            return CfList::ChannelMasks(mask.to_words());
+        }
+        let mut list = [0; 5];
+        for (slot, &frequency) in list.iter_mut().zip(frequencies) {
+            *slot = frequency;
+        }
+        CfList::Frequencies(list)
+    }
+
+    /// The channels a device uses after a block of LinkADRReq, given as (ChMaskCntl, ChMask).
+    ///
+    /// `defined` are the channels the device knows: [`Plan::default_channel_mask`] and those of
+    /// CFList and NewChannelReq. `data_rate` is the one the block sets.
+    ///
+    /// # Errors
+    /// [`ChMaskError`] when any request is refused or too few channels are left: nothing is
+    /// applied then, and the device answers ChMaskACK = 0.
+    pub fn apply_ch_masks(
+        &self,
+        current: ChannelMask,
+        defined: ChannelMask,
+        data_rate: u8,
+        requests: impl IntoIterator<Item = (u8, u16)>,
+    ) -> Result<ChannelMask, ChMaskError> {
+        let next = self.masks.apply_all(current, defined, requests)?;
+        let hops = self.channels.first().is_some_and(|block| data_rate <= block.data_rates.1);
+        let narrow = next.channels().filter(|&channel| channel < 64).count();
+        if hops && narrow < usize::from(self.min_narrow_channels) {
+            return Err(ChMaskError::TooFewChannels);
+        }
+        Ok(next)
+    }
+}
