@@ -8,4 +8,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod adr;
+pub mod airtime;
+pub mod gps;
 pub mod region;
