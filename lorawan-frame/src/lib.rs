@@ -3,12 +3,38 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(feature = "alloc")]
-extern crate alloc;
-#[cfg(feature = "std")]
+#[cfg(feature = "arbitrary")]
 extern crate std;
 
 pub mod adr;
 pub mod airtime;
+mod cmac;
+mod crypto;
+mod data;
+pub mod derivation;
+mod error;
+pub mod fcnt;
 pub mod gps;
+mod join;
+mod keys;
+mod phy;
 pub mod region;
+mod rejoin;
+mod types;
+
+pub use crypto::{Context, FOptsCipher, Mic};
+pub use data::{Data, DataFrame, Direction, FCtrl, open_in_place};
+pub use error::{Error, ErrorKind, Part, Place};
+pub use join::{
+    CfList, CfListKind, DecryptedJoinAccept, DlSettings, EncryptedJoinAccept, JoinAccept,
+    JoinContext, JoinReqType, JoinRequest,
+};
+pub use keys::{
+    AppKey, AppSKey, Block, DataBlockIntKey, ExpandedKey, FNwkSIntKey, GenAppKey, JoinKey,
+    JsEncKey, JsIntKey, Key, KeyHandle, McAppSKey, McKeKey, McKey, McNetSKey, McRootKey,
+    NetworkKeys, NwkKey, NwkSEncKey, NwkSKey, RootWorSKey, SNwkSIntKey, ServerKeyHandle,
+    SessionKeys, WorSEncKey, WorSIntKey,
+};
+pub use phy::{FType, PhyPayload, Received};
+pub use rejoin::Rejoin;
+pub use types::{DevAddr, DevAddrPrefix, DevEui, Frequency, JoinEui, JoinNonce, NetId};

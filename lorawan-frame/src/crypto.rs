@@ -1,0 +1,173 @@
+//! The cipher blocks of data frames: which bytes a MIC and an encryption cover besides the frame.
+
+use crate::data::Direction;
+use crate::error::{Error, ErrorKind, Place};
+use crate::keys::{Block, KeyHandle, NetworkKeys};
+use crate::types::DevAddr;
+
+/// The four bytes that end a frame, in wire order.
+pub type Mic = [u8; 4];
+
+/// Largest FRMPayload in 16-byte blocks, and the largest PHYPayload: what LoRa can carry.
+pub(crate) const MAX_PHY_PAYLOAD: usize = 255;
+const MAX_BLOCKS: usize = MAX_PHY_PAYLOAD.div_ceil(16);
+
+/// How FOpts are encrypted in LoRaWAN 1.1 (section 4.3.1.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+pub enum FOptsCipher {
+    /// As the erratum "FOpts encryption, usage of FCntDwn" of 2018 says, and networks do.
+    #[default]
+    Errata,
+    /// As the text of LoRaWAN 1.1 says, before the erratum.
+    Literal,
+}
+
+/// What both sides must know besides the frame to check a LoRaWAN 1.1 frame. 1.0 needs none of
+/// it: leave it at the default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+pub struct Context {
+    /// Low 16 bits of the counter of the confirmed frame that this frame acknowledges. Counts
+    /// only when the ACK bit is set (section 4.4).
+    pub conf_fcnt: u16,
+    /// Data rate index of the uplink (section 4.4.1).
+    pub tx_dr: u8,
+    /// Index of the channel of the uplink (section 4.4.1).
+    pub tx_ch: u8,
+    /// Form of the FOpts encryption.
+    pub fopts_cipher: FOptsCipher,
+}
+
+/// Identifies one frame to the ciphers.
+#[derive(Clone, Copy)]
+pub(crate) struct FrameId {
+    pub(crate) direction: Direction,
+    pub(crate) dev_addr: DevAddr,
+    pub(crate) fcnt: u32,
+}
+
+impl FrameId {
+    /// `first | args(4) | Dir | DevAddr | FCnt | 00 | last`: the shape that B0, B1 and A share.
+    #[inline]
+    fn block(self, first: u8, args: [u8; 4], direction: u8, last: u8) -> Block {
+        let [a0, a1, a2, a3] = self.dev_addr.to_wire();
+        let [f0, f1, f2, f3] = self.fcnt.to_le_bytes();
+        let [x0, x1, x2, x3] = args;
+        [first, x0, x1, x2, x3, direction, a0, a1, a2, a3, f0, f1, f2, f3, 0, last]
+    }
+
+    /// B0 (section 4.4). `conf_fcnt` is 0 but in an acknowledging 1.1 downlink.
+    #[inline]
+    pub(crate) fn b0(self, conf_fcnt: u16, len: u8) -> Block {
+        let [c0, c1] = conf_fcnt.to_le_bytes();
+        self.block(0x49, [c0, c1, 0, 0], self.direction as u8, len)
+    }
+
+    /// B1 of 1.1 uplinks (section 4.4.1).
+    #[inline]
+    fn b1(self, conf_fcnt: u16, context: &Context, len: u8) -> Block {
+        let [c0, c1] = conf_fcnt.to_le_bytes();
+        self.block(0x49, [c0, c1, context.tx_dr, context.tx_ch], 0, len)
+    }
+
+    /// A_i of FRMPayload (section 4.3.3).
+    #[inline]
+    fn a(self, i: u8) -> Block {
+        self.block(0x01, [0; 4], self.direction as u8, i)
+    }
+
+    /// XORs FRMPayload with its key stream; encryption and decryption are the same.
+    #[inline]
+    pub(crate) fn crypt_payload<K: KeyHandle>(self, key: &K, data: &mut [u8]) -> Result<(), Error> {
+        let mut stream = [[0; 16]; MAX_BLOCKS];
+        let count = data.len().div_ceil(16);
+        let Some(stream) = stream.get_mut(..count) else {
+            let max = MAX_PHY_PAYLOAD as u32;
+            return Err(Error::new(ErrorKind::OutOfRange { max }, Place::FRM_PAYLOAD, 0));
+        };
+        for (i, block) in (1..).zip(stream.iter_mut()) {
+            *block = self.a(i);
+        }
+        key.encrypt(stream)?;
+        for (data, stream) in data.iter_mut().zip(stream.as_flattened()) {
+            *data ^= stream;
+        }
+        Ok(())
+    }
+
+    /// XORs FOpts with its key stream (LoRaWAN 1.1 only). `application` says that this is a
+    /// downlink with FPort 1 or more, which counts with AFCntDown.
+    pub(crate) fn crypt_fopts<K: KeyHandle>(
+        self,
+        key: &K,
+        form: FOptsCipher,
+        application: bool,
+        data: &mut [u8],
+    ) -> Result<(), Error> {
+        let (counter, last) = match form {
+            FOptsCipher::Errata => (if application { 2 } else { 1 }, 1),
+            FOptsCipher::Literal => (0, 0),
+        };
+        let mut block = self.block(0x01, [0, 0, 0, counter], self.direction as u8, last);
+        key.encrypt(core::slice::from_mut(&mut block))?;
+        for (data, stream) in data.iter_mut().zip(&block) {
+            *data ^= stream;
+        }
+        Ok(())
+    }
+
+    /// The MIC over `message` (MHDR to FRMPayload, as on air) (sections 4.4.1, 4.4.2).
+    #[inline]
+    pub(crate) fn mic<K: KeyHandle>(
+        self,
+        keys: &NetworkKeys<K>,
+        context: &Context,
+        ack: bool,
+        message: &[u8],
+    ) -> Result<Mic, Error> {
+        // Data frames are at most 255 bytes long, which the callers have checked.
+        let len = message.len() as u8;
+        let conf_fcnt = if ack { context.conf_fcnt } else { 0 };
+        match keys {
+            NetworkKeys::V1_0(key) => truncated(&key.0, Some(&self.b0(0, len)), message),
+            NetworkKeys::V1_1 { f_nwk_s_int_key, s_nwk_s_int_key, .. } => match self.direction {
+                Direction::Up => {
+                    let b1 = self.b1(conf_fcnt, context, len);
+                    let [s0, s1, ..] = truncated(&s_nwk_s_int_key.0, Some(&b1), message)?;
+                    let b0 = self.b0(0, len);
+                    let [f0, f1, ..] = truncated(&f_nwk_s_int_key.0, Some(&b0), message)?;
+                    Ok([s0, s1, f0, f1])
+                }
+                Direction::Down => {
+                    truncated(&s_nwk_s_int_key.0, Some(&self.b0(conf_fcnt, len)), message)
+                }
+            },
+        }
+    }
+}
+
+/// The first four bytes of the CMAC.
+#[inline]
+pub(crate) fn truncated<K: KeyHandle>(
+    key: &K,
+    head: Option<&Block>,
+    message: &[u8],
+) -> Result<Mic, Error> {
+    let [m0, m1, m2, m3, ..] = key.cmac(head, message)?;
+    Ok([m0, m1, m2, m3])
+}
+
+/// Compares two MICs in constant time: both are one machine word, and there is one branch, on
+/// the final verdict.
+#[inline]
+pub(crate) fn check_mic(computed: Mic, received: Mic, offset: usize) -> Result<(), Error> {
+    let difference = u32::from_ne_bytes(computed) ^ u32::from_ne_bytes(received);
+    if core::hint::black_box(difference) == 0 {
+        Ok(())
+    } else {
+        Err(Error::new(ErrorKind::Mic, Place::MIC, offset))
+    }
+}

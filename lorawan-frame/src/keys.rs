@@ -1,0 +1,429 @@
+//! AES-128 keys: bytes that are wiped and never printed, expanded forms that can be kept, and
+//! the trait behind which a secure element or a server's key store can stand.
+
+use core::fmt;
+use core::str::FromStr;
+
+use aes::cipher::array::Array;
+use aes::cipher::consts::U16;
+use aes::cipher::{
+    BlockCipherDecrypt, BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt,
+    BlockSizeUser, KeyInit,
+};
+use aes::{Aes128Dec, Aes128Enc};
+use zeroize::Zeroize;
+
+use crate::cmac;
+use crate::error::{Error, Place};
+
+/// One AES block.
+pub type Block = [u8; 16];
+
+/// What a device needs of a key: AES-128 encryption and CMAC. Implement it for a secure element,
+/// a hardware AES or a remote key store; [`Key`] and [`ExpandedKey`] are the software forms.
+///
+/// Failures are reported with [`Error::key_fault`]. To derive a session key inside the key store,
+/// feed it the block from [`derivation`](crate::derivation).
+pub trait KeyHandle {
+    /// Encrypts each block by itself (ECB).
+    ///
+    /// # Errors
+    /// Whatever the key store reports; the software keys never fail.
+    fn encrypt(&self, blocks: &mut [Block]) -> Result<(), Error>;
+
+    /// AES-CMAC (RFC 4493) over `head` (16 bytes, or nothing) followed by `message`.
+    ///
+    /// # Errors
+    /// Whatever the key store reports; the software keys never fail.
+    fn cmac(&self, head: Option<&Block>, message: &[u8]) -> Result<Block, Error> {
+        let encrypt = |block: &mut Block| self.encrypt(core::slice::from_mut(block));
+        let mut zero = [0; 16];
+        encrypt(&mut zero)?;
+        let subkeys = cmac::Subkeys::new(zero);
+        cmac::compute(encrypt, &subkeys, head, message)
+    }
+}
+
+/// What a server needs besides: AES-128 decryption, with which join-accepts and multicast keys
+/// are made, so that a device gets along with encryption only (section 6.2.3).
+pub trait ServerKeyHandle: KeyHandle {
+    /// Decrypts each block by itself (ECB).
+    ///
+    /// # Errors
+    /// Whatever the key store reports; the software keys never fail.
+    fn decrypt(&self, blocks: &mut [Block]) -> Result<(), Error>;
+}
+
+impl<K: KeyHandle + ?Sized> KeyHandle for &K {
+    #[inline]
+    fn encrypt(&self, blocks: &mut [Block]) -> Result<(), Error> {
+        (**self).encrypt(blocks)
+    }
+
+    #[inline]
+    fn cmac(&self, head: Option<&Block>, message: &[u8]) -> Result<Block, Error> {
+        (**self).cmac(head, message)
+    }
+}
+
+impl<K: ServerKeyHandle + ?Sized> ServerKeyHandle for &K {
+    #[inline]
+    fn decrypt(&self, blocks: &mut [Block]) -> Result<(), Error> {
+        (**self).decrypt(blocks)
+    }
+}
+
+/// The 16 bytes of a key, in the order in which they are written. Keys are byte strings: unlike
+/// identifiers they are never reversed.
+///
+/// Usable as it is ([`KeyHandle`]); every use expands it anew. Keep an [`ExpandedKey`] where
+/// speed counts. Wiped when dropped; `Debug` prints no byte of it.
+#[derive(Clone)]
+pub struct Key([u8; 16]);
+
+impl Key {
+    /// From its bytes.
+    pub const fn new(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The secret itself, for storage that is worth of it.
+    pub const fn expose(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// Computes the round keys and CMAC subkeys once.
+    pub fn expand(&self) -> ExpandedKey {
+        ExpandedKey::new(self)
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl PartialEq for Key {
+    /// Compares in constant time.
+    fn eq(&self, other: &Self) -> bool {
+        u128::from_ne_bytes(self.0) ^ u128::from_ne_bytes(other.0) == 0
+    }
+}
+
+impl Eq for Key {}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
+
+impl From<[u8; 16]> for Key {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl FromStr for Key {
+    type Err = Error;
+
+    /// Reads 32 hexadecimal digits, first byte first.
+    ///
+    /// # Errors
+    /// As for the identifiers; the text itself is not repeated in the error.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        crate::types::parse_hex(text, Place::KEY).map(Self)
+    }
+}
+
+impl KeyHandle for Key {
+    fn encrypt(&self, blocks: &mut [Block]) -> Result<(), Error> {
+        Aes128Enc::new(&self.0.into()).encrypt_blocks(Array::cast_slice_from_core_mut(blocks));
+        Ok(())
+    }
+
+    fn cmac(&self, head: Option<&Block>, message: &[u8]) -> Result<Block, Error> {
+        self.expand().cmac(head, message)
+    }
+}
+
+impl ServerKeyHandle for Key {
+    fn decrypt(&self, blocks: &mut [Block]) -> Result<(), Error> {
+        Aes128Dec::new(&self.0.into()).decrypt_blocks(Array::cast_slice_from_core_mut(blocks));
+        Ok(())
+    }
+}
+
+/// A key with its round keys and CMAC subkeys computed. About 200 bytes with a hardware AES only,
+/// more where the portable implementation is compiled in as well. Wiped when dropped.
+#[derive(Clone)]
+pub struct ExpandedKey {
+    cipher: Aes128Enc,
+    subkeys: cmac::Subkeys,
+}
+
+impl ExpandedKey {
+    /// Expands `key`.
+    pub fn new(key: &Key) -> Self {
+        let cipher = Aes128Enc::new(&key.0.into());
+        let mut zero = Array::default();
+        cipher.encrypt_block(&mut zero);
+        Self { cipher, subkeys: cmac::Subkeys::new(zero.into()) }
+    }
+}
+
+impl fmt::Debug for ExpandedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExpandedKey(..)")
+    }
+}
+
+impl From<&Key> for ExpandedKey {
+    fn from(key: &Key) -> Self {
+        Self::new(key)
+    }
+}
+
+impl KeyHandle for ExpandedKey {
+    #[inline]
+    fn encrypt(&self, blocks: &mut [Block]) -> Result<(), Error> {
+        self.cipher.encrypt_blocks(Array::cast_slice_from_core_mut(blocks));
+        Ok(())
+    }
+
+    #[inline]
+    fn cmac(&self, head: Option<&Block>, message: &[u8]) -> Result<Block, Error> {
+        let mut tag = [0; 16];
+        let subkeys = &self.subkeys;
+        self.cipher.encrypt_with_backend(CmacInBackend { subkeys, head, message, tag: &mut tag });
+        Ok(tag)
+    }
+}
+
+/// The whole CMAC in one call of the cipher, so that the choice of AES implementation is made
+/// once per message and not once per block.
+struct CmacInBackend<'a> {
+    subkeys: &'a cmac::Subkeys,
+    head: Option<&'a Block>,
+    message: &'a [u8],
+    tag: &'a mut Block,
+}
+
+impl BlockSizeUser for CmacInBackend<'_> {
+    type BlockSize = U16;
+}
+
+impl BlockCipherEncClosure for CmacInBackend<'_> {
+    #[inline(always)]
+    fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
+        let encrypt = |block: &mut Block| {
+            backend.encrypt_block_inplace(block.into());
+            Ok::<(), core::convert::Infallible>(())
+        };
+        let Ok(tag) = cmac::compute(encrypt, self.subkeys, self.head, self.message);
+        *self.tag = tag;
+    }
+}
+
+/// Names for keys by what they may be used for: a call that wants an AppSKey cannot be handed an
+/// AppKey. `K` is the form: [`Key`], [`ExpandedKey`], or a handle of your own.
+macro_rules! key_names {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq)]
+        pub struct $name<K = Key>(pub K);
+
+        impl $name {
+            /// From the 16 bytes of the key.
+            pub const fn new(bytes: [u8; 16]) -> Self {
+                Self(Key::new(bytes))
+            }
+
+            /// Computes the round keys once, for repeated use.
+            pub fn expand(&self) -> $name<ExpandedKey> {
+                $name(self.0.expand())
+            }
+        }
+
+        impl<K> fmt::Debug for $name<K> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(..)"))
+            }
+        }
+
+        impl From<[u8; 16]> for $name {
+            fn from(bytes: [u8; 16]) -> Self {
+                Self::new(bytes)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+
+            /// Reads 32 hexadecimal digits, first byte first.
+            fn from_str(text: &str) -> Result<Self, Error> {
+                text.parse().map(Self)
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Key::deserialize(deserializer).map(Self)
+            }
+        }
+
+        #[cfg(feature = "defmt")]
+        impl<K> defmt::Format for $name<K> {
+            fn format(&self, f: defmt::Formatter<'_>) {
+                defmt::write!(f, "{=str}(..)", stringify!($name));
+            }
+        }
+    )*};
+}
+
+key_names! {
+    /// Root key of a 1.0 device; in 1.1 the root of the AppSKey only (section 6.1.1.3).
+    AppKey;
+    /// Network root key of a 1.1 device (section 6.1.1.3).
+    NwkKey;
+    /// Root of the multicast keys of a 1.0 device (TS005).
+    GenAppKey;
+    /// Network session key of 1.0: MIC of data frames, and FRMPayload on FPort 0.
+    NwkSKey;
+    /// Application session key: FRMPayload on the application's ports (section 6.1.2.5).
+    AppSKey;
+    /// Forwarding network session integrity key of 1.1 (section 6.1.2.2).
+    FNwkSIntKey;
+    /// Serving network session integrity key of 1.1 (section 6.1.2.3).
+    SNwkSIntKey;
+    /// Network session encryption key of 1.1 (section 6.1.2.4): FOpts and FPort 0.
+    NwkSEncKey;
+    /// Signs rejoin-requests type 1 and the join-accepts of 1.1 (section 6.1.1.4).
+    JsIntKey;
+    /// Encrypts the join-accept that answers a rejoin-request (section 6.1.1.4).
+    JsEncKey;
+    /// Root of a device's multicast keys (TS005 3.1).
+    McRootKey;
+    /// Key-encryption key of a device's multicast groups (TS005 3.1).
+    McKeKey;
+    /// Key of one multicast group (TS005 3.1).
+    McKey;
+    /// Application session key of a multicast group (TS005 3.1).
+    McAppSKey;
+    /// Network session key of a multicast group (TS005 3.1).
+    McNetSKey;
+    /// Signs a fragmented data block (TS004 version 2).
+    DataBlockIntKey;
+    /// Root of the wake-on-radio keys of a device under a relay (TS011 4).
+    RootWorSKey;
+    /// Integrity key of wake-on-radio frames (TS011 4).
+    WorSIntKey;
+    /// Encryption key of wake-on-radio frames (TS011 4).
+    WorSEncKey;
+}
+
+/// A root key that signs join-requests: [`AppKey`] on a 1.0 device, [`NwkKey`] on a 1.1 device.
+pub trait JoinKey {
+    /// The form in which the key is held.
+    type Handle: KeyHandle;
+    /// The key itself.
+    fn handle(&self) -> &Self::Handle;
+}
+
+impl<K: KeyHandle> JoinKey for AppKey<K> {
+    type Handle = K;
+    fn handle(&self) -> &K {
+        &self.0
+    }
+}
+
+impl<K: KeyHandle> JoinKey for NwkKey<K> {
+    type Handle = K;
+    fn handle(&self) -> &K {
+        &self.0
+    }
+}
+
+/// The network's half of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NetworkKeys<K = Key> {
+    /// LoRaWAN 1.0.x, and a 1.1 device on a 1.0 network (OptNeg = 0): one key for everything.
+    V1_0(NwkSKey<K>),
+    /// LoRaWAN 1.1 (OptNeg = 1).
+    V1_1 {
+        /// Second half of the uplink MIC.
+        f_nwk_s_int_key: FNwkSIntKey<K>,
+        /// First half of the uplink MIC, and the downlink MIC.
+        s_nwk_s_int_key: SNwkSIntKey<K>,
+        /// FOpts, and FRMPayload on FPort 0.
+        nwk_s_enc_key: NwkSEncKey<K>,
+    },
+}
+
+impl<K> NetworkKeys<K> {
+    /// The key of FRMPayload on the network's own ports (0 and 226).
+    pub const fn encryption_key(&self) -> &K {
+        match self {
+            Self::V1_0(key) => &key.0,
+            Self::V1_1 { nwk_s_enc_key, .. } => &nwk_s_enc_key.0,
+        }
+    }
+}
+
+/// The keys of one activated device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionKeys<K = Key> {
+    /// MIC, MAC commands.
+    pub network: NetworkKeys<K>,
+    /// Application payload.
+    pub app_s_key: AppSKey<K>,
+}
+
+impl SessionKeys {
+    /// Keys of a 1.0 session, as activation by personalization gives them.
+    pub const fn v1_0(nwk_s_key: NwkSKey, app_s_key: AppSKey) -> Self {
+        Self { network: NetworkKeys::V1_0(nwk_s_key), app_s_key }
+    }
+
+    /// Computes all round keys once: what a server keeps for an active device.
+    pub fn expand(&self) -> SessionKeys<ExpandedKey> {
+        SessionKeys { network: self.network.expand(), app_s_key: self.app_s_key.expand() }
+    }
+}
+
+impl NetworkKeys {
+    /// Computes all round keys once.
+    pub fn expand(&self) -> NetworkKeys<ExpandedKey> {
+        match self {
+            Self::V1_0(key) => NetworkKeys::V1_0(key.expand()),
+            Self::V1_1 { f_nwk_s_int_key, s_nwk_s_int_key, nwk_s_enc_key } => NetworkKeys::V1_1 {
+                f_nwk_s_int_key: f_nwk_s_int_key.expand(),
+                s_nwk_s_int_key: s_nwk_s_int_key.expand(),
+                nwk_s_enc_key: nwk_s_enc_key.expand(),
+            },
+        }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Key {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(crate::types::TextVisitor(core::marker::PhantomData))
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Key {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Key(..)");
+    }
+}
+
+#[cfg(feature = "arbitrary")]
+impl<'a> arbitrary::Arbitrary<'a> for Key {
+    fn arbitrary(u: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Self> {
+        u.arbitrary().map(Self)
+    }
+}
