@@ -27,6 +27,6 @@ pub use packet::{
 };
 pub use property::{Properties, Property, PropertyId, PropertyIter, Scope, SubscriptionId};
 pub use reason::ReasonCode;
-pub use rules::{Policy, Rules};
+pub use rules::{Policy, Prepared, Rules};
 pub use topic::{SharedFilter, TopicFilter, TopicName};
 pub use types::{PacketId, QoS, Sender, Version};

@@ -1,5 +1,6 @@
 //! What one direction of a connection is read and written by.
 
+use crate::packet::Size;
 use crate::wire::Reader;
 use crate::{DecodeError, EncodeError, FixedHeader, Packet, Properties, Sender, Version};
 
@@ -127,6 +128,15 @@ impl Rules {
         packet.measure(self).map(|size| size.packet)
     }
 
+    /// Checks and measures a packet once, to be written when there is room for it.
+    ///
+    /// # Errors
+    /// As [`Rules::encode`], but for the room.
+    #[inline]
+    pub fn prepare<'p>(&self, packet: &'p Packet<'p>) -> Result<Prepared<'p>, EncodeError> {
+        Ok(Prepared { packet, rules: *self, size: packet.measure(self)? })
+    }
+
     /// Writes the packet to the front of `buffer` and returns its length in bytes.
     ///
     /// In 3.1.1 what that version has no bytes for is left out: properties, reason codes of
@@ -162,5 +172,35 @@ impl Rules {
             packet.write(size, self, room);
         }
         Ok(size.packet)
+    }
+}
+
+/// A packet that was checked and measured: see [`Rules::prepare`].
+#[derive(Clone, Copy)]
+pub struct Prepared<'p> {
+    packet: &'p Packet<'p>,
+    rules: Rules,
+    size: Size,
+}
+
+impl Prepared<'_> {
+    /// Its length in bytes.
+    #[inline]
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a packet is never empty")]
+    pub const fn len(&self) -> usize {
+        self.size.packet
+    }
+
+    /// Fills `room`, which is [`Prepared::len`] bytes long; in a shorter one the packet is cut off.
+    #[inline]
+    pub fn write(&self, room: &mut [u8]) {
+        self.packet.write(self.size, &self.rules, room);
+    }
+}
+
+impl core::fmt::Debug for Prepared<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Prepared").field("packet", self.packet).finish_non_exhaustive()
     }
 }
