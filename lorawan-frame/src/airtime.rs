@@ -1,8 +1,9 @@
 //! Time on air, in exact integer arithmetic.
 //!
 //! ```
+//! use lorawan_frame::Direction;
 //! use lorawan_frame::airtime::{self, Lora};
-//! use lorawan_frame::region::{Direction, eu868};
+//! use lorawan_frame::region::eu868;
 //!
 //! // 51 bytes of application payload at SF12 keep the channel busy for 2.8 seconds: at 1 % duty
 //! // cycle that is one frame in 4.6 minutes.
@@ -12,19 +13,20 @@
 //! assert_eq!(airtime::pause_after(on_air, 100).as_secs(), 276);
 //!
 //! // The same from a region's table.
-//! let rate = eu868::PLAN.data_rate(0, Direction::Uplink).unwrap();
-//! assert_eq!(airtime::time_on_air(rate, frame, Direction::Uplink), on_air);
+//! let rate = eu868::PLAN.data_rate(0, Direction::Up).unwrap();
+//! assert_eq!(airtime::time_on_air(rate, frame, Direction::Up), on_air);
 //! ```
 
 use core::time::Duration;
 
-use crate::region::{DataRate, Direction, LrFhssCodingRate};
+use crate::Direction;
+use crate::region::{DataRate, LrFhssCodingRate};
 
 /// Time a frame of `phy_payload_len` bytes takes at a data rate of LoRaWAN, with the preamble,
 /// header, coding rate and CRC that LoRaWAN gives it (RP002 2.4: CRC up, none down).
 #[must_use]
 pub fn time_on_air(rate: DataRate, phy_payload_len: usize, direction: Direction) -> Duration {
-    let crc = direction == Direction::Uplink;
+    let crc = direction == Direction::Up;
     match rate {
         DataRate::Lora { spreading_factor, bandwidth_hz } if bandwidth_hz > 500_000 => {
             let long =

@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use lorawan_frame::airtime::{self, LongInterleaving, LongInterleavingRate, Lora};
-use lorawan_frame::region::{Direction, LrFhssCodingRate, Region, Revision};
-use lorawan_frame::{adr, gps};
+use lorawan_frame::region::{LrFhssCodingRate, Region, Revision};
+use lorawan_frame::{Direction, adr, gps};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -196,7 +196,7 @@ proptest! {
         region in proptest::sample::select(Region::ALL), dr in 0u8..16, a in 0usize..256, b in 0usize..256,
     ) {
         let plan = region.plan(Revision::default());
-        for direction in [Direction::Uplink, Direction::Downlink] {
+        for direction in [Direction::Up, Direction::Down] {
             if let Some(rate) = plan.data_rate(dr, direction) {
                 let time = |len| airtime::time_on_air(rate, len, direction);
                 prop_assert!(time(a.min(b)) <= time(a.max(b)));

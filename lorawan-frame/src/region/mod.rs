@@ -26,7 +26,6 @@ use core::{fmt, str::FromStr};
 pub mod as923;
 #[cfg(feature = "au915")]
 pub mod au915;
-mod cf_list;
 #[cfg_attr(
     not(feature = "regions"),
     allow(dead_code, reason = "each region needs only some of what its table can be made of")
@@ -54,10 +53,9 @@ pub mod ru864;
 #[cfg(feature = "us915")]
 pub mod us915;
 
-pub use cf_list::CfList;
 pub use channel_mask::{ChMaskError, ChMaskRequests, ChannelMask, Channels, MaskControl};
 pub use plan::{
-    Band, BeaconLayout, Channel, ChannelBlock, DataRate, Direction, Hopping, Join, JoinChannel,
+    Band, BeaconLayout, Channel, ChannelBlock, DataRate, Hopping, Join, JoinChannel,
     LrFhssCodingRate, PayloadLimit, Plan, Row, Rx1Channel, Rx1DataRates,
 };
 

@@ -1,6 +1,7 @@
 //! What a region's tables hold, and the look-ups over them.
 
-use super::{CfList, ChMaskError, ChannelMask, MaskControl, Region};
+use super::{ChMaskError, ChannelMask, MaskControl, Region};
+use crate::{CfList, Direction, Frequency};
 
 /// How a data rate is modulated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,15 +35,6 @@ pub enum LrFhssCodingRate {
     OneThird,
     /// 2/3 (written 4/6 by some).
     TwoThirds,
-}
-
-/// Where a data rate or a frame goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// Device to network.
-    Uplink,
-    /// Network to device.
-    Downlink,
 }
 
 /// One row of the data-rate table: the rate and the largest MACPayload it carries.
@@ -429,8 +421,8 @@ impl Plan {
     pub fn data_rate(&self, data_rate: u8, direction: Direction) -> Option<DataRate> {
         let row = self.row(data_rate)?;
         let usable = match direction {
-            Direction::Uplink => row.uplink,
-            Direction::Downlink => row.downlink,
+            Direction::Up => row.uplink,
+            Direction::Down => row.downlink,
         };
         row.rate.filter(|_| usable)
     }
@@ -460,7 +452,7 @@ impl Plan {
     #[must_use]
     pub fn rx1_data_rate(&self, uplink: u8, offset: u8, dwell: bool) -> Option<u8> {
         let rules = &self.rx1_data_rates;
-        self.data_rate(uplink, Direction::Uplink)?;
+        self.data_rate(uplink, Direction::Up)?;
         let base = *rules.base.get(usize::from(uplink))?;
         let moved = match offset {
             _ if offset > rules.max_offset => return None,
@@ -469,7 +461,7 @@ impl Plan {
         };
         let floor = if dwell { rules.floor_dwell } else { rules.floor };
         let wanted = moved.min(rules.cap).max(floor);
-        (floor..=wanted).rev().find(|&dr| self.data_rate(dr, Direction::Downlink).is_some())
+        (floor..=wanted).rev().find(|&dr| self.data_rate(dr, Direction::Down).is_some())
     }
 
     /// The channels a device knows from the start.
@@ -561,37 +553,42 @@ impl Plan {
         self.bands.iter().find(|band| (band.first_hz..band.end_hz).contains(&frequency_hz))
     }
 
-    /// The frequency a 24-bit field stands for, Hz.
+    /// The frequency in Hz that a frequency field of the region stands for.
     #[must_use]
-    pub const fn frequency_hz(&self, field: u32) -> u32 {
-        (field & 0x00FF_FFFF).saturating_mul(self.frequency_step_hz)
+    pub const fn hertz(&self, field: Frequency) -> u32 {
+        // 24 bits times at most 200.
+        field.value() * self.frequency_step_hz
     }
 
-    /// The 24-bit field for a frequency, or `None` when it is no multiple of the step or too high.
+    /// The frequency field for a frequency in Hz, or `None` when it is no multiple of the
+    /// region's step or too high.
     #[must_use]
-    pub const fn frequency_field(&self, frequency_hz: u32) -> Option<u32> {
-        let field = frequency_hz / self.frequency_step_hz;
-        if frequency_hz % self.frequency_step_hz == 0 && field < 1 << 24 {
-            Some(field)
+    pub const fn frequency(&self, frequency_hz: u32) -> Option<Frequency> {
+        if frequency_hz % self.frequency_step_hz == 0 {
+            Frequency::new(frequency_hz / self.frequency_step_hz)
         } else {
             None
         }
     }
 
-    /// The CFList that tells a joining device of further channels.
+    /// The CFList that tells a joining device which channels to use; of type 0 or 1 as the region
+    /// wants it.
     ///
-    /// For regions with frequencies, `frequencies` are the channels after the default ones; for
-    /// regions with masks, `mask` are the channels to use.
+    /// Type 0 names up to five frequencies after the default channels, `frequencies` in Hz; type 1
+    /// is the mask `channels`. `None`: more than five frequencies, or one that does not fit.
     #[must_use]
-    pub fn cf_list(&self, frequencies: &[u32], mask: ChannelMask) -> CfList {
+    pub fn cf_list(&self, frequencies: &[u32], channels: ChannelMask) -> Option<CfList> {
         if self.cf_list_type == 1 {
-            return CfList::ChannelMasks(mask.to_words());
+            return Some(CfList::from_channel_masks(channels.to_words()));
         }
-        let mut list = [0; 5];
+        let mut list = [Frequency::default(); 5];
+        if frequencies.len() > list.len() {
+            return None;
+        }
         for (slot, &frequency) in list.iter_mut().zip(frequencies) {
-            *slot = frequency;
+            *slot = self.frequency(frequency)?;
         }
-        CfList::Frequencies(list)
+        Some(CfList::from_frequencies(list))
     }
 
     /// The channels a device uses after a block of LinkADRReq, given as (ChMaskCntl, ChMask).
