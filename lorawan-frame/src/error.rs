@@ -43,6 +43,9 @@ places! {
     REJOIN_TYPE = "Rejoin Type", "6.2.4";
     KEY = "key", "6.1.1.3";
     IDENTIFIER = "identifier", "6.1";
+    BEACON = "beacon", "15.2";
+    BEACON_PARAM = "Param", "15.2";
+    BEACON_CRC = "beacon CRC", "15.2";
 }
 
 /// The whole that was too short or too long.
@@ -70,6 +73,8 @@ pub enum Part {
     Wor,
     /// Hexadecimal text of an identifier or key.
     Text,
+    /// Class B beacon.
+    Beacon,
 }
 
 impl fmt::Display for Part {
@@ -85,6 +90,7 @@ impl fmt::Display for Part {
             Self::ForwardUplink => "ForwardUplinkReq",
             Self::Wor => "WOR frame",
             Self::Text => "hexadecimal text",
+            Self::Beacon => "beacon",
         })
     }
 }
@@ -139,6 +145,8 @@ pub enum ErrorKind {
     },
     /// The MIC does not match: wrong key, wrong counter, or altered bytes.
     Mic,
+    /// The CRC over the part of a beacon that holds the time does not match.
+    Crc,
     /// The frame counter does not go forward, or too far.
     FCntNotAccepted,
     /// The frame counter is used up: a new session is needed.
@@ -188,6 +196,7 @@ impl fmt::Display for ErrorKind {
             Self::Mic => {
                 f.write_str("MIC does not match: wrong key, wrong frame counter or altered bytes")
             }
+            Self::Crc => f.write_str("CRC does not match: altered bytes, or another beacon layout"),
             Self::FCntNotAccepted => {
                 f.write_str("frame counter repeated, behind, or too far ahead: replay or lost sync")
             }

@@ -8,6 +8,7 @@ extern crate std;
 
 pub mod adr;
 pub mod airtime;
+pub mod class_b;
 mod cmac;
 mod crypto;
 mod data;
