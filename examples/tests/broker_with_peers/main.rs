@@ -12,6 +12,7 @@
 mod support;
 
 mod delivery;
+mod handshakes;
 mod properties;
 mod refusals;
 mod retained;
@@ -61,6 +62,13 @@ scenarios! {
             wildcards_at_the_start_do_not_match_dollar_topics
             messages_stop_after_unsubscribe
             a_large_message_arrives_unchanged;
+        handshakes:
+            a_repeated_qos_2_publish_is_delivered_once
+            what_was_not_acknowledged_comes_again_with_dup_after_a_reconnect
+            after_a_pubrec_only_the_pubrel_comes_again
+            a_ping_is_answered
+            a_silent_client_is_dropped_after_one_and_a_half_keep_alives
+            an_empty_client_identifier_gets_one_assigned;
         retained:
             a_retained_message_is_for_late_subscribers_until_it_is_cleared
             a_retained_message_is_replaced_by_the_next;

@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 
 use crate::support::Version;
 use crate::support::paho::Paho;
-use crate::support::raw::{Raw, connect, packet};
+use crate::support::raw::{Connect, Raw, packet};
 
 /// What is wrong, and the bytes: malformed or forbidden from a connected client in either version.
 const BAD: [(&str, &[u8]); 9] = [
@@ -82,7 +82,7 @@ pub(crate) fn a_first_packet_that_is_not_connect_is_refused(address: SocketAddr)
 pub(crate) fn a_second_connect_closes_the_connection(address: SocketAddr) -> Option<()> {
     for version in Version::BOTH {
         let mut client = Raw::connected(address, version, "twice");
-        client.send(&connect(version, "twice"));
+        client.send(&Connect::new(version, "twice").bytes());
         client.until_closed();
     }
     Some(())
