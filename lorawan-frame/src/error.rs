@@ -41,6 +41,7 @@ places! {
     RX_DELAY = "RxDelay", "6.2.3";
     REJOIN_REQUEST = "Rejoin-Request", "6.2.4";
     REJOIN_TYPE = "Rejoin Type", "6.2.4";
+    CID = "CID", "5";
     KEY = "key", "6.1.1.3";
     IDENTIFIER = "identifier", "6.1";
     BEACON = "beacon", "15.2";
@@ -71,6 +72,8 @@ pub enum Part {
     ForwardUplink,
     /// Wake-on-radio frame of a relay.
     Wor,
+    /// EUI bytes of a relay's filter rule.
+    FilterEui,
     /// Hexadecimal text of an identifier or key.
     Text,
     /// Class B beacon.
@@ -89,6 +92,7 @@ impl fmt::Display for Part {
             Self::Key => "key data",
             Self::ForwardUplink => "ForwardUplinkReq",
             Self::Wor => "WOR frame",
+            Self::FilterEui => "FilterListEui",
             Self::Text => "hexadecimal text",
             Self::Beacon => "beacon",
         })
@@ -260,6 +264,11 @@ impl Error {
     /// Byte offset of the field in what was parsed or built, from 0.
     pub const fn offset(&self) -> usize {
         self.offset as usize
+    }
+
+    /// The same error for a span that starts `base` bytes into a larger one.
+    pub(crate) const fn shifted(self, base: usize) -> Self {
+        Self::new(self.kind, self.place, self.offset as usize + base)
     }
 }
 

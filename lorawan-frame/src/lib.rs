@@ -18,6 +18,7 @@ pub mod fcnt;
 pub mod gps;
 mod join;
 mod keys;
+mod mac;
 mod phy;
 pub mod region;
 mod rejoin;
@@ -35,6 +36,10 @@ pub use keys::{
     JsEncKey, JsIntKey, Key, KeyHandle, McAppSKey, McKeKey, McKey, McNetSKey, McRootKey,
     NetworkKeys, NwkKey, NwkSEncKey, NwkSKey, RootWorSKey, SNwkSIntKey, ServerKeyHandle,
     SessionKeys, WorSEncKey, WorSIntKey,
+};
+pub use mac::{
+    CommandInfo, Dialect, FieldValue, FilterEui, MAC_COMMANDS, MacCommand, MacCommandList,
+    MacCommands, WorRssi, WorSnr,
 };
 pub use phy::{FType, PhyPayload, Received};
 pub use rejoin::Rejoin;
