@@ -42,6 +42,10 @@ places! {
     REJOIN_REQUEST = "Rejoin-Request", "6.2.4";
     REJOIN_TYPE = "Rejoin Type", "6.2.4";
     CID = "CID", "5";
+    WRAPPED_KEY = "wrapped key", "RFC 3394 2.2";
+    FORWARD_UPLINK = "ForwardUplinkReq", "TS011 9.1";
+    WOR = "WOR frame", "TS011 5";
+    WOR_ACK = "WOR ACK frame", "TS011 6";
     KEY = "key", "6.1.1.3";
     IDENTIFIER = "identifier", "6.1";
     BEACON = "beacon", "15.2";

@@ -22,7 +22,9 @@ mod mac;
 mod phy;
 pub mod region;
 mod rejoin;
+mod relay;
 mod types;
+mod wrap;
 
 pub use crypto::{Context, FOptsCipher, Mic};
 pub use data::{Data, DataFrame, Direction, FCtrl, open_in_place};
@@ -43,4 +45,6 @@ pub use mac::{
 };
 pub use phy::{FType, PhyPayload, Received};
 pub use rejoin::Rejoin;
+pub use relay::{ForwardUplinkReq, RelayChannel, Wor, WorAck, WorContext, WorUplink};
 pub use types::{DevAddr, DevAddrPrefix, DevEui, Frequency, JoinEui, JoinNonce, NetId};
+pub use wrap::Kek;
