@@ -2,8 +2,35 @@
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
-#[cfg(feature = "std")]
+#[cfg(any(feature = "std", test))]
 extern crate std;
+
+mod alias;
+pub mod client;
+mod error;
+mod event;
+mod inbound;
+mod limits;
+mod link;
+mod outbound;
+mod outbox;
+mod ring;
+pub mod server;
+mod time;
+mod transmit;
+
+pub use error::{Error, Fault, Limit, Misuse};
+pub use event::{AckToken, Delta, Event, Message};
+pub use inbound::Pending;
+pub use limits::Limits;
+pub use outbound::{Slot, Stage};
+pub use outbox::Outbox;
+pub use ring::Ring;
+#[cfg(feature = "std")]
+pub use time::Clock;
+pub use time::Instant;
+pub use transmit::{Buffer, Transmit};

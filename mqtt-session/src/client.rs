@@ -1,0 +1,553 @@
+//! What a client may do.
+
+use core::time::Duration;
+
+use mqtt_codec::{
+    Auth, ConnAck, Connect, Disconnect, List, Packet, PacketId, PacketType, Properties, Publish,
+    ReasonCode, Rules, Sender, Subscribe, Subscription, TopicFilter, TopicName, Unsubscribe,
+    Version,
+};
+
+use crate::inbound::Inbound;
+use crate::link::Link;
+use crate::outbound::Outbound;
+use crate::{
+    AckToken, Delta, Error, Event, Fault, Instant, Limits, Misuse, Outbox, Pending, Ring, Slot,
+    Stage, Transmit,
+};
+
+/// How a client session behaves, apart from what CONNECT says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// Whether the application acknowledges messages by [`Session::acknowledge`]. Default: false, a
+    /// message is acknowledged as it is received.
+    pub manual_acknowledge: bool,
+    /// How long to wait for CONNACK and PINGRESP before the connection is given up. Default: 10 s.
+    pub response_timeout: Duration,
+    /// Largest packet that is read, in bytes, where CONNECT announces no Maximum Packet Size, as in
+    /// 3.1.1. Default: 1,048,576.
+    pub max_packet_size: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            manual_acknowledge: false,
+            response_timeout: Duration::from_secs(10),
+            max_packet_size: 1_048_576,
+        }
+    }
+}
+
+/// Storage for a [`Session`]: how much can be in flight.
+#[derive(Debug)]
+pub struct Slots<'s> {
+    /// Packets sent and not acknowledged, SUBSCRIBE and UNSUBSCRIBE included.
+    pub outbound: Ring<'s, Slot>,
+    /// Messages of QoS 2 received and not completed.
+    pub received: Ring<'s, u16>,
+    /// Messages received that the application has yet to acknowledge, where that is manual.
+    pub pending: Ring<'s, Pending>,
+}
+
+#[cfg(feature = "alloc")]
+impl Slots<'static> {
+    /// Slots on the heap for at most `max` packets each way; they are taken as they are needed.
+    #[must_use]
+    pub const fn heap(max: u16) -> Self {
+        Self {
+            outbound: Ring::heap(max as usize),
+            received: Ring::heap(max as usize),
+            pending: Ring::heap(max as usize),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Disconnected,
+    /// CONNECT went out.
+    Connecting,
+    Connected,
+    /// Nothing more is sent or taken on this connection.
+    Closed,
+}
+
+/// A client's session (section 4.1): it outlives connections and knows no socket, clock or message.
+///
+/// ```
+/// use mqtt_codec::{Connect, Publish, QoS, TopicName, Version};
+/// use mqtt_session::client::{Config, Session, Slots};
+/// use mqtt_session::{Event, Instant};
+///
+/// let mut session = Session::new(Config::default(), Slots::heap(16));
+/// let mut tx = Vec::new(); // what to send
+/// let now = Instant::from_millis(0);
+/// session.connect(now, &Connect::new(Version::V311, "sensor-7"), &mut tx)?;
+///
+/// let received = [0x20, 2, 0, 0]; // CONNACK
+/// let mut rx = &received[..];
+/// while let Some(event) = session.receive(now, &mut rx, &mut tx)? {
+///     assert!(matches!(event, Event::Connected(_)));
+/// }
+///
+/// let message = Publish { qos: QoS::AtLeastOnce, ..Publish::new(TopicName::new("a/b")?, b"21.5") };
+/// let id = session.publish(now, &message, &mut tx)?.expect("QoS 1 has an identifier");
+///
+/// let received = [0x40, 2, 0, 1]; // PUBACK
+/// let event = session.receive(now, &mut &received[..], &mut tx)?;
+/// assert!(matches!(event, Some(Event::Acknowledged { id: acknowledged, .. }) if acknowledged == id));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Session<'s> {
+    link: Link<'s>,
+    config: Config,
+    state: State,
+    clean_start: bool,
+    /// Whether CONNECT named an Authentication Method.
+    authenticates: bool,
+    /// Whether the messages of an earlier session are still to be reported as lost.
+    lost: bool,
+    keep_alive: Duration,
+    last_sent: Instant,
+    /// When CONNECT or PINGREQ was sent that has no answer yet.
+    waiting_since: Option<Instant>,
+}
+
+impl<'s> Session<'s> {
+    /// A session without state.
+    #[must_use]
+    pub fn new(config: Config, slots: Slots<'s>) -> Self {
+        Self {
+            link: Link::new(
+                Sender::Server,
+                Outbound::new(slots.outbound),
+                Inbound::new(slots.received, slots.pending),
+                config.manual_acknowledge,
+            ),
+            config,
+            state: State::Disconnected,
+            clean_start: false,
+            authenticates: false,
+            lost: false,
+            keep_alive: Duration::ZERO,
+            last_sent: Instant::from_millis(0),
+            waiting_since: None,
+        }
+    }
+
+    /// Begins a connection: the first packet on a new transport \[MQTT-3.1.0-1]. With Clean Start
+    /// what is in flight is given up: [`Event::Lost`] tells of each once the server has accepted.
+    ///
+    /// # Errors
+    /// [`Misuse::AlreadyConnected`], [`Error::Encode`], [`Error::TransmitFull`].
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        connect: &Connect<'_>,
+        tx: &mut dyn Transmit,
+    ) -> Result<(), Error> {
+        if self.state != State::Disconnected {
+            return Err(Misuse::AlreadyConnected.into());
+        }
+        let rules = Rules::new(connect.version, Sender::Client);
+        crate::transmit::send(&Packet::Connect(*connect), &rules, tx)?;
+        let own = Limits::of_client(connect).or_max_packet_size(self.config.max_packet_size);
+        self.link.negotiate(connect.version, Limits::NONE, own);
+        self.clean_start = connect.clean_start;
+        self.authenticates = connect.properties.authentication_method().is_some();
+        self.keep_alive = Duration::from_secs(connect.keep_alive.into());
+        self.state = State::Connecting;
+        self.last_sent = now;
+        self.waiting_since = Some(now);
+        Ok(())
+    }
+
+    /// Takes packets off the front of `rx`, answers into `tx`, and returns the first event. `None`:
+    /// no whole packet is left.
+    ///
+    /// # Errors
+    /// [`Error::Peer`]: close the connection. [`Error::TransmitFull`]: send, and call again.
+    pub fn receive<'rx>(
+        &mut self,
+        now: Instant,
+        rx: &mut &'rx [u8],
+        tx: &mut dyn Transmit,
+    ) -> Result<Option<Event<'rx>>, Error> {
+        if let Some(lost) = self.next_lost() {
+            return Ok(Some(lost));
+        }
+        loop {
+            if matches!(self.state, State::Disconnected | State::Closed) {
+                return Ok(None);
+            }
+            let mut rest = *rx;
+            let packet = match self.link.read.decode(&mut rest) {
+                Ok(Some(packet)) => packet,
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(self.fail(error.into(), tx)),
+            };
+            match self.on_packet(now, packet, tx) {
+                Ok(event) => {
+                    *rx = rest;
+                    if event.is_some() {
+                        return Ok(event);
+                    }
+                }
+                Err(Error::Peer(fault)) => return Err(self.fail(fault, tx)),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn on_packet<'rx>(
+        &mut self,
+        now: Instant,
+        packet: Packet<'rx>,
+        tx: &mut dyn Transmit,
+    ) -> Result<Option<Event<'rx>>, Error> {
+        let kind = packet.packet_type();
+        let connected = self.state == State::Connected;
+        let event = match packet {
+            Packet::ConnAck(connack) if !connected => return self.on_connack(connack).map(Some),
+            Packet::Auth(auth) => return self.on_auth(auth).map(Some),
+            // Everything else comes after CONNACK [MQTT-3.2.0-1].
+            _ if !connected => return Err(Fault::Unexpected(kind).into()),
+            Packet::Publish(publish) => self.link.on_publish(publish, tx)?,
+            Packet::PubAck(ack)
+            | Packet::PubRec(ack)
+            | Packet::PubRel(ack)
+            | Packet::PubComp(ack) => self.link.on_ack(kind, &ack, tx)?,
+            Packet::SubAck(suback) => self
+                .link
+                .answered(suback.packet_id, Stage::SubAck)
+                .then_some(Event::Subscribed(suback)),
+            Packet::UnsubAck(unsuback) => self
+                .link
+                .answered(unsuback.packet_id, Stage::UnsubAck)
+                .then_some(Event::Unsubscribed(unsuback)),
+            Packet::PingResp => {
+                self.waiting_since = None;
+                return Ok(None);
+            }
+            Packet::Disconnect(disconnect) => {
+                self.state = State::Closed;
+                return Ok(Some(Event::Disconnected(disconnect)));
+            }
+            _ => return Err(Fault::Unexpected(kind).into()),
+        };
+        if matches!(kind, PacketType::Publish | PacketType::PubRec | PacketType::PubRel) {
+            self.last_sent = now;
+        }
+        Ok(event)
+    }
+
+    fn on_connack<'rx>(&mut self, connack: ConnAck<'rx>) -> Result<Event<'rx>, Error> {
+        self.waiting_since = None;
+        if connack.reason != ReasonCode::Success {
+            self.state = State::Closed;
+            return Ok(Event::Refused(connack));
+        }
+        // [MQTT-3.2.2-4]
+        if connack.session_present && self.clean_start {
+            return Err(Fault::SessionPresent.into());
+        }
+        let limits = Limits::of_server(&connack, self.link.version());
+        self.link.negotiate(self.link.version(), limits, self.link.own);
+        if let Some(seconds) = connack.properties.server_keep_alive() {
+            // [MQTT-3.1.2-21]
+            self.keep_alive = Duration::from_secs(seconds.into());
+        }
+        if !connack.session_present {
+            // [MQTT-3.2.2-5]
+            self.link.inbound.clear();
+            self.lost = self.link.outbound.len() > 0;
+        }
+        self.state = State::Connected;
+        Ok(Event::Connected(connack))
+    }
+
+    /// The server has no session: what is in flight is reported, one after the other.
+    fn next_lost<'rx>(&mut self) -> Option<Event<'rx>> {
+        if !self.lost {
+            return None;
+        }
+        let first = self.link.outbound.iter().next();
+        match first {
+            Some((id, stage)) => {
+                self.link.outbound.remove(id);
+                Some(Event::Lost { id, stage })
+            }
+            None => {
+                self.lost = false;
+                None
+            }
+        }
+    }
+
+    fn on_auth<'rx>(&self, auth: Auth<'rx>) -> Result<Event<'rx>, Error> {
+        if self.authenticates {
+            Ok(Event::Auth(auth))
+        } else {
+            Err(Fault::AuthenticationMethod.into())
+        }
+    }
+
+    /// Sends again what the last connection left unacknowledged, in order \[MQTT-4.4.0-1], as far as
+    /// the server's Receive Maximum allows: call it after [`Event::Connected`], and after each
+    /// [`Event::Acknowledged`] until [`Session::is_resuming`] is false. Nothing new can be published
+    /// before.
+    ///
+    /// # Errors
+    /// [`Misuse::NotConnected`]; [`Error::TransmitFull`]: send, and call again.
+    pub fn resume(
+        &mut self,
+        now: Instant,
+        outbox: &dyn Outbox,
+        tx: &mut dyn Transmit,
+    ) -> Result<(), Error> {
+        self.require_connected()?;
+        if self.lost {
+            return Ok(());
+        }
+        self.last_sent = now;
+        self.link.resume(outbox, tx)
+    }
+
+    /// Whether [`Session::resume`] has more to send.
+    pub fn is_resuming(&mut self) -> bool {
+        self.lost || self.link.outbound.next_resend().is_some()
+    }
+
+    /// Sends a message. One of QoS 1 or 2 gets an identifier, under which the caller keeps it until
+    /// [`Event::Acknowledged`], or for QoS 2 until [`Event::Received`].
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`]: wait for an acknowledgement. [`Error::Limit`], [`Error::Encode`]: the
+    /// server does not take it. [`Error::TransmitFull`]: send, and call again. [`Error::Misuse`].
+    pub fn publish(
+        &mut self,
+        now: Instant,
+        publish: &Publish<'_>,
+        tx: &mut dyn Transmit,
+    ) -> Result<Option<PacketId>, Error> {
+        self.require_connected()?;
+        if self.lost {
+            return Err(Error::QuotaExceeded);
+        }
+        let id = self.link.publish(publish, tx)?;
+        self.last_sent = now;
+        Ok(id)
+    }
+
+    /// Asks for subscriptions; [`Event::Subscribed`] brings the answer. One that is lost with the
+    /// connection must be asked for again.
+    ///
+    /// # Errors
+    /// As [`Session::publish`].
+    pub fn subscribe(
+        &mut self,
+        now: Instant,
+        subscriptions: &[Subscription<'_>],
+        properties: Properties<'_>,
+        tx: &mut dyn Transmit,
+    ) -> Result<PacketId, Error> {
+        self.require_connected()?;
+        let subscribe = |packet_id| Subscribe {
+            packet_id,
+            properties,
+            subscriptions: List::from(subscriptions),
+        };
+        if let Some(limit) = self.link.limits.broken_by_subscribe(&subscribe(PacketId::MIN)) {
+            return Err(limit.into());
+        }
+        let id = self.link.request(Stage::SubAck, |id| Packet::Subscribe(subscribe(id)), tx)?;
+        self.last_sent = now;
+        Ok(id)
+    }
+
+    /// Ends subscriptions; [`Event::Unsubscribed`] brings the answer.
+    ///
+    /// # Errors
+    /// As [`Session::publish`].
+    pub fn unsubscribe(
+        &mut self,
+        now: Instant,
+        filters: &[TopicFilter<'_>],
+        properties: Properties<'_>,
+        tx: &mut dyn Transmit,
+    ) -> Result<PacketId, Error> {
+        self.require_connected()?;
+        let packet = |packet_id| {
+            let filters = List::from(filters);
+            Packet::Unsubscribe(Unsubscribe { packet_id, properties, filters })
+        };
+        let id = self.link.request(Stage::UnsubAck, packet, tx)?;
+        self.last_sent = now;
+        Ok(id)
+    }
+
+    /// Answers a message, where acknowledgement is manual. The answer goes out once all messages
+    /// before it are answered \[MQTT-4.6.0-2], \[MQTT-4.6.0-3]. In 3.1.1 `reason` cannot be told.
+    ///
+    /// # Errors
+    /// [`Misuse::UnknownPacketId`]: answered before, or the connection was lost since: the message
+    /// comes again. [`Error::TransmitFull`]: the answer is kept; send, and call
+    /// [`Session::handle_timeout`].
+    pub fn acknowledge(
+        &mut self,
+        now: Instant,
+        token: AckToken,
+        reason: ReasonCode,
+        tx: &mut dyn Transmit,
+    ) -> Result<(), Error> {
+        self.require_connected()?;
+        self.last_sent = now;
+        self.link.acknowledge(token, reason, tx)
+    }
+
+    /// Sends AUTH: the answer to [`Event::Auth`], or a re-authentication (section 4.12).
+    ///
+    /// # Errors
+    /// [`Misuse::NotConnected`], also where CONNECT named no Authentication Method
+    /// \[MQTT-4.12.0-7]; [`Error::Encode`], [`Error::TransmitFull`].
+    pub fn auth(
+        &mut self,
+        now: Instant,
+        auth: &Auth<'_>,
+        tx: &mut dyn Transmit,
+    ) -> Result<(), Error> {
+        if !self.authenticates || matches!(self.state, State::Disconnected | State::Closed) {
+            return Err(Misuse::NotConnected.into());
+        }
+        self.link.send(&Packet::Auth(*auth), tx)?;
+        self.last_sent = now;
+        Ok(())
+    }
+
+    /// Says goodbye. Send what is in `tx`, close the transport, and call [`Session::closed`].
+    ///
+    /// # Errors
+    /// [`Misuse::NotConnected`], [`Error::Encode`], [`Error::TransmitFull`].
+    pub fn disconnect(
+        &mut self,
+        disconnect: &Disconnect<'_>,
+        tx: &mut dyn Transmit,
+    ) -> Result<(), Error> {
+        self.require_connected()?;
+        self.link.send(&Packet::Disconnect(*disconnect), tx)?;
+        // [MQTT-3.14.4-1]
+        self.state = State::Closed;
+        Ok(())
+    }
+
+    /// The transport is closed, for whatever reason. The session is as it was, ready for
+    /// [`Session::connect`].
+    pub fn closed(&mut self) {
+        if self.state != State::Disconnected {
+            self.link.disconnect();
+        }
+        self.state = State::Disconnected;
+        self.waiting_since = None;
+    }
+
+    /// When to call [`Session::handle_timeout`]; `None`: never. Earlier calls do no harm.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        if matches!(self.state, State::Disconnected | State::Closed) {
+            return None;
+        }
+        let answer = self.waiting_since.map(|since| since + self.config.response_timeout);
+        let idle = self.state == State::Connected && !self.keep_alive.is_zero();
+        let ping = (idle && answer.is_none()).then(|| self.last_sent + self.keep_alive);
+        answer.or(ping)
+    }
+
+    /// Does what is due: PINGREQ when nothing was sent for the Keep Alive \[MQTT-3.1.2-20].
+    ///
+    /// # Errors
+    /// [`Fault::Timeout`]: the server does not answer, close the connection. [`Error::TransmitFull`]:
+    /// send, and call again.
+    pub fn handle_timeout(&mut self, now: Instant, tx: &mut dyn Transmit) -> Result<(), Error> {
+        if self.state == State::Connected {
+            self.link.send_answers(tx)?;
+        }
+        if self.next_timeout().is_none_or(|due| now < due) {
+            return Ok(());
+        }
+        if self.waiting_since.is_some() {
+            return Err(self.fail(Fault::Timeout, tx));
+        }
+        self.link.send(&Packet::PingReq, tx)?;
+        self.last_sent = now;
+        self.waiting_since = Some(now);
+        Ok(())
+    }
+
+    /// The topic of a message, whether a Topic Alias stands for it or not.
+    #[must_use]
+    pub fn topic<'t>(&'t self, publish: &Publish<'t>) -> TopicName<'t> {
+        self.link.topic(publish)
+    }
+
+    /// What the server allows on this connection.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.link.limits
+    }
+
+    /// The version of this connection, or of the last one.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.link.version()
+    }
+
+    /// Whether there is a connection that the server has accepted.
+    #[must_use]
+    pub const fn is_connected(&self) -> bool {
+        matches!(self.state, State::Connected)
+    }
+
+    /// Keep Alive of this connection, zero where it is off.
+    #[must_use]
+    pub const fn keep_alive(&self) -> Duration {
+        self.keep_alive
+    }
+
+    /// How many messages may be published now.
+    #[must_use]
+    pub fn quota(&self) -> usize {
+        let quota = self.link.limits.receive_maximum.saturating_sub(self.link.outbound.in_flight());
+        usize::from(quota)
+    }
+
+    /// Identifiers in use and what they wait for, in the order of sending.
+    pub fn in_flight(&self) -> impl Iterator<Item = (PacketId, Stage)> + use<'_, 's> {
+        self.link.outbound.iter()
+    }
+
+    /// Identifiers of received messages of QoS 2 that are not done with, ascending.
+    pub fn received(&self) -> impl Iterator<Item = PacketId> + use<'_, 's> {
+        self.link.inbound.received()
+    }
+
+    /// Rebuilds the session after a crash from what was stored: call it for each [`Delta`] in their
+    /// order, before [`Session::connect`]. `false` if there is no slot for it.
+    pub fn restore(&mut self, delta: Delta) -> bool {
+        self.link.restore(delta)
+    }
+
+    fn require_connected(&self) -> Result<(), Error> {
+        if self.is_connected() { Ok(()) } else { Err(Misuse::NotConnected.into()) }
+    }
+
+    fn fail(&mut self, fault: Fault, tx: &mut dyn Transmit) -> Error {
+        if self.state == State::Connected {
+            self.link.say_why(&fault, tx);
+        }
+        self.state = State::Closed;
+        Error::Peer(fault)
+    }
+}

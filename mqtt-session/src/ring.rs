@@ -1,0 +1,212 @@
+//! Bounded storage: lent by the caller, or on the heap where there is one.
+
+/// A bounded queue whose storage the caller lends, or with `alloc` one that grows up to a bound.
+/// Adding and taking at both ends costs the same however long it is.
+#[derive(Debug)]
+pub struct Ring<'s, T> {
+    storage: Storage<'s, T>,
+    /// Where in the storage the first item is.
+    head: usize,
+    len: usize,
+}
+
+#[derive(Debug)]
+enum Storage<'s, T> {
+    Lent(&'s mut [T]),
+    #[cfg(feature = "alloc")]
+    Heap {
+        items: alloc::vec::Vec<T>,
+        max: usize,
+    },
+}
+
+impl<'s, T: Copy + Default> Ring<'s, T> {
+    /// A ring for at most `max` items on the heap, of which nothing is taken before it is needed.
+    #[cfg(feature = "alloc")]
+    #[must_use]
+    pub const fn heap(max: usize) -> Self {
+        Self { storage: Storage::Heap { items: alloc::vec::Vec::new(), max }, head: 0, len: 0 }
+    }
+
+    /// How many items there can be.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        match &self.storage {
+            Storage::Lent(items) => items.len(),
+            #[cfg(feature = "alloc")]
+            Storage::Heap { max, .. } => *max,
+        }
+    }
+
+    /// How many items there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) const fn is_full(&self) -> bool {
+        self.len >= self.capacity()
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Option<T> {
+        if index >= self.len {
+            return None;
+        }
+        let place = self.place(index);
+        self.items().get(place).copied()
+    }
+
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+        if index >= self.len {
+            return None;
+        }
+        let place = self.place(index);
+        self.items_mut().get_mut(place)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = T> + use<'_, 's, T> {
+        (0..self.len).filter_map(|index| self.get(index))
+    }
+
+    /// The index of the first item that is not before what is looked for, in a sorted ring.
+    pub(crate) fn partition_point(&self, before: impl Fn(T) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.len);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.get(middle) {
+                Some(item) if before(item) => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        low
+    }
+
+    /// Adds an item at the end; `false` if there is no room.
+    pub(crate) fn push(&mut self, item: T) -> bool {
+        self.insert(self.len, item)
+    }
+
+    /// Puts an item at this index, which is at most the length; `false` if there is no room.
+    pub(crate) fn insert(&mut self, index: usize, item: T) -> bool {
+        if self.is_full() || index > self.len {
+            return false;
+        }
+        self.make_room();
+        self.len += 1;
+        for i in (index + 1..self.len).rev() {
+            self.copy(i - 1, i);
+        }
+        if let Some(place) = self.get_mut(index) {
+            *place = item;
+        }
+        true
+    }
+
+    /// Takes out the item at this index. The fewer items move that are on one side of it.
+    pub(crate) fn remove(&mut self, index: usize) -> Option<T> {
+        let item = self.get(index)?;
+        if index < self.len / 2 {
+            for i in (1..=index).rev() {
+                self.copy(i - 1, i);
+            }
+            self.head = self.place(1);
+        } else {
+            for i in index + 1..self.len {
+                self.copy(i, i - 1);
+            }
+        }
+        self.len -= 1;
+        Some(item)
+    }
+
+    pub(crate) const fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    fn copy(&mut self, from: usize, to: usize) {
+        if let (Some(item), Some(place)) = (self.get(from), self.get_mut(to)) {
+            *place = item;
+        }
+    }
+
+    fn items(&self) -> &[T] {
+        match &self.storage {
+            Storage::Lent(items) => items,
+            #[cfg(feature = "alloc")]
+            Storage::Heap { items, .. } => items.as_slice(),
+        }
+    }
+
+    fn items_mut(&mut self) -> &mut [T] {
+        match &mut self.storage {
+            Storage::Lent(items) => items,
+            #[cfg(feature = "alloc")]
+            Storage::Heap { items, .. } => items.as_mut_slice(),
+        }
+    }
+
+    /// Where in the storage the item with this index is.
+    fn place(&self, index: usize) -> usize {
+        let place = self.head + index;
+        let size = self.items().len();
+        if place >= size { place - size } else { place }
+    }
+
+    /// Storage for one more, where it grows as it is used.
+    fn make_room(&mut self) {
+        #[cfg(feature = "alloc")]
+        if let Storage::Heap { items, max } = &mut self.storage {
+            if self.len == items.len() {
+                items.rotate_left(self.head);
+                self.head = 0;
+                let size = (self.len * 2).max(4).min(*max);
+                items.reserve_exact(size - self.len);
+                items.resize(size, T::default());
+            }
+        }
+    }
+}
+
+impl<'s, T> From<&'s mut [T]> for Ring<'s, T> {
+    fn from(items: &'s mut [T]) -> Self {
+        Self { storage: Storage::Lent(items), head: 0, len: 0 }
+    }
+}
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests {
+    use super::Ring;
+
+    #[test]
+    fn a_ring_does_what_a_list_does() {
+        let mut storage = [0_u16; 5];
+        let mut lent = Ring::from(&mut storage[..]);
+        let mut heap = Ring::heap(5);
+        let mut list: alloc::vec::Vec<u16> = alloc::vec::Vec::new();
+        let mut random = 1_u32;
+        for step in 0..10_000_u16 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let index = (random >> 16) as usize % (list.len() + 1);
+            if random & 0x100 == 0 {
+                let room = list.len() < 5;
+                assert_eq!(lent.insert(index, step), room);
+                assert_eq!(heap.insert(index, step), room);
+                if room {
+                    list.insert(index, step);
+                }
+            } else {
+                let removed = (index < list.len()).then(|| list.remove(index));
+                assert_eq!(lent.remove(index), removed);
+                assert_eq!(heap.remove(index), removed);
+            }
+            assert!(lent.iter().eq(list.iter().copied()));
+            assert!(heap.iter().eq(list.iter().copied()));
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Time as an argument.
+
+use core::time::Duration;
+
+/// A moment: milliseconds since an epoch that the caller chooses and keeps to. Never goes back.
+///
+/// ```
+/// use core::time::Duration;
+/// use mqtt_session::Instant;
+/// let now = Instant::from_millis(500);
+/// assert_eq!(now + Duration::from_secs(1), Instant::from_millis(1500));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The moment this many milliseconds after the epoch.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// The time since `earlier`; zero if that is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl core::ops::Add<Duration> for Instant {
+    type Output = Self;
+
+    /// Saturates at the end of time.
+    fn add(self, duration: Duration) -> Self {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(millis))
+    }
+}
+
+/// The system's monotonic clock, whose epoch is when it was started.
+#[cfg(feature = "std")]
+#[derive(Clone, Copy, Debug)]
+pub struct Clock(std::time::Instant);
+
+#[cfg(feature = "std")]
+impl Clock {
+    /// A clock that begins at 0 now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    /// The time now.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        Instant::default() + self.0.elapsed()
+    }
+
+    /// When this moment comes, by the system's clock.
+    #[must_use]
+    pub fn deadline(&self, instant: Instant) -> std::time::Instant {
+        self.0 + Duration::from_millis(instant.as_millis())
+    }
+}

@@ -1,0 +1,83 @@
+//! Where packets are put that are to be sent.
+
+use mqtt_codec::{Packet, Rules};
+
+use crate::Error;
+
+/// Room for outgoing packets. One call is one packet, so that datagrams keep their boundaries.
+pub trait Transmit {
+    /// Exactly `len` bytes to fill, behind all that was given out before; `None` when there is no
+    /// room for all of them now.
+    fn packet(&mut self, len: usize) -> Option<&mut [u8]>;
+}
+
+/// Checks the packet, finds room for it, and writes it.
+///
+/// # Errors
+/// [`Error::Encode`] if it must not be sent, [`Error::TransmitFull`] without room for it.
+pub(crate) fn send(packet: &Packet<'_>, rules: &Rules, tx: &mut dyn Transmit) -> Result<(), Error> {
+    let prepared = rules.prepare(packet)?;
+    let room = tx.packet(prepared.len()).ok_or(Error::TransmitFull)?;
+    prepared.write(room);
+    Ok(())
+}
+
+#[cfg(feature = "alloc")]
+impl Transmit for alloc::vec::Vec<u8> {
+    fn packet(&mut self, len: usize) -> Option<&mut [u8]> {
+        let start = self.len();
+        self.resize(start + len, 0);
+        self.get_mut(start..)
+    }
+}
+
+/// A lent buffer to send from.
+///
+/// ```
+/// use mqtt_session::{Buffer, Transmit};
+/// let mut bytes = [0; 8];
+/// let mut tx = Buffer::new(&mut bytes);
+/// tx.packet(2).unwrap().copy_from_slice(&[0xC0, 0]);
+/// assert!(tx.packet(7).is_none());
+/// assert_eq!(tx.filled(), [0xC0, 0]);
+/// tx.clear();
+/// ```
+#[derive(Debug)]
+pub struct Buffer<'b> {
+    bytes: &'b mut [u8],
+    len: usize,
+}
+
+impl<'b> Buffer<'b> {
+    /// An empty buffer that holds as much as `bytes` is long.
+    pub const fn new(bytes: &'b mut [u8]) -> Self {
+        Self { bytes, len: 0 }
+    }
+
+    /// What waits to be sent.
+    #[must_use]
+    pub fn filled(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    /// Drops the first `len` bytes, which were sent.
+    pub fn consume(&mut self, len: usize) {
+        let len = len.min(self.len);
+        self.bytes.copy_within(len..self.len, 0);
+        self.len -= len;
+    }
+
+    /// Drops all.
+    pub const fn clear(&mut self) {
+        self.len = 0;
+    }
+}
+
+impl Transmit for Buffer<'_> {
+    fn packet(&mut self, len: usize) -> Option<&mut [u8]> {
+        let start = self.len;
+        let room = self.bytes.get_mut(start..)?.get_mut(..len)?;
+        self.len = start + len;
+        Some(room)
+    }
+}
