@@ -43,8 +43,8 @@ pub(crate) fn a_repeated_qos_2_publish_is_delivered_once(address: SocketAddr) ->
     Some(())
 }
 
-/// 5.0 [MQTT-4.4.0-1], [MQTT-4.4.0-2], [MQTT-3.3.1-1], [MQTT-4.6.0-1]; 3.1.1 [MQTT-4.4.0-1],
-/// [MQTT-3.3.1-1], [MQTT-4.6.0-1].
+/// 5.0 [MQTT-4.4.0-1], [MQTT-4.4.0-2], [MQTT-3.3.1-1], [MQTT-4.6.0-5]; 3.1.1 [MQTT-4.4.0-1],
+/// [MQTT-3.3.1-1], [MQTT-4.6.0-6].
 pub(crate) fn what_was_not_acknowledged_comes_again_with_dup_after_a_reconnect(
     address: SocketAddr,
 ) -> Option<()> {

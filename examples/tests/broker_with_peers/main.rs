@@ -18,6 +18,7 @@ mod refusals;
 mod retained;
 mod self_test;
 mod sessions;
+mod v5;
 
 use core::net::SocketAddr;
 
@@ -87,5 +88,24 @@ scenarios! {
             a_malformed_packet_closes_only_its_own_connection
             v5_clients_are_told_what_was_wrong
             a_connect_with_an_unknown_protocol_level_is_refused;
+    }
+}
+
+// What MQTT 5.0 adds for a client to ask.
+scenarios! {
+    mosquitto_v5: crate::Server::mosquitto();
+    {
+        v5:
+            no_local_keeps_a_message_from_its_publisher
+            retain_handling_decides_what_a_subscription_brings
+            retain_as_published_keeps_the_flag
+            subscription_identifiers_come_with_each_message
+            a_shared_subscription_gives_each_message_to_one_member
+            no_more_than_receive_maximum_messages_are_on_their_way
+            a_message_above_the_maximum_packet_size_is_not_sent
+            a_topic_alias_stands_for_the_topic_it_was_sent_with
+            a_will_waits_for_its_delay
+            a_will_is_dropped_when_the_client_returns_in_time
+            a_session_ends_with_its_expiry_interval;
     }
 }

@@ -9,7 +9,7 @@ use crate::support::raw::Raw;
 use crate::support::{Message, Version};
 
 /// 5.0 [MQTT-3.1.2-5], [MQTT-3.1.2-23], [MQTT-3.2.2-3]; 3.1.1 [MQTT-3.1.2-4], [MQTT-3.1.2-5],
-/// [MQTT-3.2.2-2], [MQTT-3.2.2-3].
+/// [MQTT-3.2.2-2], [MQTT-3.2.2-3]; the order by 5.0 [MQTT-4.6.0-5], 3.1.1 [MQTT-4.6.0-6].
 pub(crate) fn a_session_kept_across_a_reconnect_has_queued_what_came(
     address: SocketAddr,
 ) -> Option<()> {

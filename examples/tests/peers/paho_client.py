@@ -6,13 +6,15 @@ Reads one JSON object a line and does what its "do" says; prints one JSON object
 everything that happens. Ends, without a DISCONNECT, when its input ends.
 
     {"do": "connect", "clean": bool, "expiry": seconds, "keep_alive": seconds,
-     "will": {"topic", "payload", "qos", "retain"}}                  -> "connected"
-    {"do": "reconnect"}            the same client object once more  -> "connected"
-    {"do": "subscribe", "filter", "qos"}                             -> "subscribed"
-    {"do": "unsubscribe", "filter"}                                  -> "unsubscribed"
+     "properties": {"ReceiveMaximum": ..},
+     "will": {"topic", "payload", "qos", "retain", "delay": seconds}}     -> "connected"
+    {"do": "reconnect"}            the same client object once more       -> "connected"
+    {"do": "subscribe", "filter", "qos"}                                  -> "subscribed"
+     in 5.0 also "options": {"noLocal": true, ..}, "identifier": number
+    {"do": "unsubscribe", "filter"}                                       -> "unsubscribed"
     {"do": "publish", "topic", "payload", "qos", "retain",
      "properties": {"UserProperty": [[name, value]], "ContentType": ..}}  -> "published"
-    {"do": "disconnect"}                                             -> "disconnected"
+    {"do": "disconnect"}                                                  -> "disconnected"
 
 Every event has "event"; "connected" also "reason" and "session_present", "subscribed" and
 "unsubscribed" a list "reasons", "published" and "disconnected" a "reason". A message that
@@ -27,6 +29,7 @@ import threading
 import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 OUTPUT = threading.Lock()
 
@@ -103,12 +106,21 @@ class Driver:
         )
         return client
 
-    def connect(self, clean=True, expiry=0, keep_alive=60, will=None):
+    def connect(self, clean=True, expiry=0, keep_alive=60, will=None, properties=None):
         self.client = self.new_client(clean)
         if will is not None:
-            self.client.will_set(will["topic"], will["payload"], will.get("qos", 0), will.get("retain", False))
+            delay = {"WillDelayInterval": will["delay"]} if "delay" in will else {}
+            self.client.will_set(
+                will["topic"],
+                will["payload"],
+                will.get("qos", 0),
+                will.get("retain", False),
+                property_set(PacketTypes.WILLMESSAGE, delay) if delay else None,
+            )
         if self.v5:
-            session = property_set(PacketTypes.CONNECT, {"SessionExpiryInterval": expiry})
+            session = property_set(
+                PacketTypes.CONNECT, {"SessionExpiryInterval": expiry, **(properties or {})}
+            )
             self.client.connect(self.host, self.port, keep_alive, clean_start=clean, properties=session)
         else:
             self.client.connect(self.host, self.port, keep_alive)
@@ -119,8 +131,16 @@ class Driver:
         self.client.reconnect()
         self.client.loop_start()
 
-    def subscribe(self, filter, qos=0):
-        self.client.subscribe(filter, qos)
+    def subscribe(self, filter, qos=0, options=None, identifier=None):
+        if not self.v5:
+            self.client.subscribe(filter, qos)
+            return
+        extra = {"SubscriptionIdentifier": identifier} if identifier else {}
+        self.client.subscribe(
+            filter,
+            options=SubscribeOptions(qos, **(options or {})),
+            properties=property_set(PacketTypes.SUBSCRIBE, extra),
+        )
 
     def unsubscribe(self, filter):
         self.client.unsubscribe(filter)

@@ -49,8 +49,12 @@ impl Paho {
 
     /// Subscribes to one filter and returns the reason code granted.
     pub(crate) fn subscribe(&mut self, filter: &str, qos: u8) -> u64 {
-        let arguments = json!({"filter": filter, "qos": qos});
-        let answer = self.act("subscribe", &arguments, "subscribed");
+        self.subscribe_with(&json!({"filter": filter, "qos": qos}))
+    }
+
+    /// The same with all the arguments that the script's `subscribe` takes.
+    pub(crate) fn subscribe_with(&mut self, arguments: &Value) -> u64 {
+        let answer = self.act("subscribe", arguments, "subscribed");
         answer["reasons"][0].as_u64().expect("a reason code")
     }
 

@@ -22,22 +22,24 @@ pub(crate) struct Connect<'a> {
     pub(crate) clean: bool,
     /// In seconds; 0 is none.
     pub(crate) keep_alive: u8,
+    /// As they are on the wire, in 5.0.
+    pub(crate) properties: &'a [u8],
 }
 
 impl<'a> Connect<'a> {
     /// A clean session and no keep-alive.
     pub(crate) fn new(version: Version, client_id: &'a str) -> Self {
-        Self { version, client_id, clean: true, keep_alive: 0 }
+        Self { version, client_id, clean: true, keep_alive: 0, properties: &[] }
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut body = b"\x00\x04MQTT".to_vec();
         body.extend([self.version.level(), u8::from(self.clean) << 1, 0, self.keep_alive]);
-        match (self.version, self.clean) {
-            (Version::V311, _) => {}
-            (Version::V5, true) => body.push(0),
-            // Session Expiry Interval.
-            (Version::V5, false) => body.extend([5, 0x11, 0, 0, 1, 44]),
+        if self.version == Version::V5 {
+            let expiry: &[u8] = if self.clean { &[] } else { &[0x11, 0, 0, 1, 44] };
+            let properties = [expiry, self.properties].concat();
+            body.push(u8::try_from(properties.len()).expect("few properties"));
+            body.extend(properties);
         }
         string(&mut body, self.client_id);
         packet(0x10, &body)
@@ -182,6 +184,7 @@ impl Raw {
     }
 }
 
+/// A length and then the bytes of `text`.
 fn string(body: &mut Vec<u8>, text: &str) {
     body.extend(u16::try_from(text.len()).expect("a short string").to_be_bytes());
     body.extend(text.as_bytes());
