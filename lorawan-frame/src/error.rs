@@ -82,6 +82,8 @@ pub enum Part {
     Text,
     /// Class B beacon.
     Beacon,
+    /// Fragment of a data block (TS004).
+    Fragment,
 }
 
 impl fmt::Display for Part {
@@ -99,6 +101,7 @@ impl fmt::Display for Part {
             Self::FilterEui => "FilterListEui",
             Self::Text => "hexadecimal text",
             Self::Beacon => "beacon",
+            Self::Fragment => "fragment",
         })
     }
 }

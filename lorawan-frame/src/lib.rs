@@ -19,6 +19,8 @@ pub mod gps;
 mod join;
 mod keys;
 mod mac;
+#[cfg(feature = "packages")]
+pub mod package;
 mod phy;
 pub mod region;
 mod rejoin;
