@@ -19,6 +19,18 @@ pub enum ErrorClass {
     UnsupportedProtocol,
 }
 
+impl fmt::Display for ErrorClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "malformed",
+            Self::ProtocolError => "protocol_error",
+            Self::Topic => "topic",
+            Self::Direction => "direction",
+            Self::UnsupportedProtocol => "unsupported_protocol",
+        })
+    }
+}
+
 /// One row per rule: name, class, reason code to answer with in version 5, the statement or section
 /// of version 5 and of version 3.1.1, and what went wrong in words.
 macro_rules! violations {

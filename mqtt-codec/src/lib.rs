@@ -10,16 +10,21 @@ extern crate alloc;
 extern crate std;
 
 mod error;
+#[cfg(feature = "serde")]
+mod fields;
 mod list;
 mod packet;
 mod property;
 mod reason;
 mod rules;
+pub mod sn;
 mod topic;
 mod types;
 mod wire;
 
 pub use error::{DecodeError, EncodeError, ErrorClass, Violation};
+#[cfg(feature = "serde")]
+pub use fields::Fields;
 pub use list::{Element, List, ListIter};
 pub use packet::{
     Ack, Auth, ConnAck, Connect, Disconnect, FixedHeader, Packet, PacketType, Publish,
