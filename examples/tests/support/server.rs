@@ -44,7 +44,7 @@ impl Server {
         let config = folder.path().join("mosquitto.conf");
         let log = folder.path().join("log");
         let lines = format!(
-            "listener {} {}\nallow_anonymous true\npersistence false\nmax_queued_messages 0\n",
+            "listener {} {}\nallow_anonymous true\npersistence false\nmax_queued_messages 0\nset_tcp_nodelay true\n",
             address.port(),
             address.ip()
         );
