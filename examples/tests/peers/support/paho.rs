@@ -1,4 +1,4 @@
-//! Python's paho-mqtt, through `peers/paho_client.py`.
+//! Python's paho-mqtt, through `paho_client.py`.
 
 use core::net::SocketAddr;
 use std::collections::VecDeque;

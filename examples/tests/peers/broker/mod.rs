@@ -6,23 +6,17 @@
 //! That something does *not* arrive is never shown by waiting: a later message, which must
 //! arrive, arrives next.
 
-#![expect(clippy::std_instead_of_alloc, reason = "where there are processes, there is std")]
-
-#[path = "../support/mod.rs"]
-mod support;
-
 mod delivery;
 mod handshakes;
 mod properties;
 mod refusals;
 mod retained;
-mod self_test;
 mod sessions;
 mod v5;
 
 use core::net::SocketAddr;
 
-use support::Server;
+use crate::support::Server;
 
 /// Returns `None` when a peer it needs is missing.
 type Scenario = fn(SocketAddr) -> Option<()>;
@@ -40,10 +34,12 @@ macro_rules! scenarios {
     };
     (@server $server:ident $start:expr, { $($module:ident: $($name:ident)+;)+ }) => {
         mod $server {
+            use super::Server;
+
             $($(
                 #[test]
                 fn $name() {
-                    crate::run($start, crate::$module::$name);
+                    super::run($start, super::$module::$name);
                 }
             )+)+
         }
@@ -51,7 +47,7 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    mosquitto: crate::Server::mosquitto();
+    mosquitto: Server::mosquitto();
     {
         delivery:
             every_v311_client_hears_every_v311_client
@@ -93,7 +89,7 @@ scenarios! {
 
 // What MQTT 5.0 adds for a client to ask.
 scenarios! {
-    mosquitto_v5: crate::Server::mosquitto();
+    mosquitto_v5: Server::mosquitto();
     {
         v5:
             no_local_keeps_a_message_from_its_publisher

@@ -1,0 +1,7 @@
+//! Tests with programs that nobody here wrote, started by the tests on loopback.
+
+#![expect(clippy::std_instead_of_alloc, reason = "where there are processes, there is std")]
+
+mod broker;
+mod self_test;
+mod support;
