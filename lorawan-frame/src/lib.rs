@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "gwmp")]
+extern crate alloc;
 #[cfg(feature = "arbitrary")]
 extern crate std;
 
@@ -16,6 +18,8 @@ pub mod derivation;
 mod error;
 pub mod fcnt;
 pub mod gps;
+#[cfg(feature = "gwmp")]
+pub mod gwmp;
 mod join;
 mod keys;
 mod mac;
