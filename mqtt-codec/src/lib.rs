@@ -19,6 +19,7 @@ mod reason;
 mod rules;
 pub mod sn;
 mod topic;
+pub mod tree;
 mod types;
 mod wire;
 

@@ -9,6 +9,7 @@ use crate::{DecodeError, QoS, Rules, Sender, TopicName, Version, Violation};
 mod value;
 pub use value::SubscriptionId;
 use value::Value;
+pub(crate) use value::ValueKind;
 
 /// Where properties stand: a packet, or the will inside CONNECT (section 3.1.3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,6 +66,11 @@ macro_rules! properties {
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => stringify!($getter),)* }
+            }
+
+            /// Its name as the variants here have it.
+            pub(crate) const fn title(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
             }
         }
 

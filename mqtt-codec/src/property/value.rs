@@ -41,36 +41,62 @@ pub(super) trait Value<'a>: Sized {
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation>;
 }
 
+/// The type of a value, as far as its length is concerned (table 2-4).
+#[derive(Clone, Copy)]
+pub(crate) enum ValueKind {
+    Byte,
+    TwoBytes,
+    FourBytes,
+    Variable,
+    String,
+    Binary,
+    /// Two strings.
+    Pair,
+}
+
+impl PropertyId {
+    /// The type of its value.
+    pub(crate) const fn kind(self) -> ValueKind {
+        match self {
+            Self::PayloadFormatIndicator
+            | Self::RequestProblemInformation
+            | Self::RequestResponseInformation
+            | Self::MaximumQoS
+            | Self::RetainAvailable
+            | Self::WildcardSubscriptionAvailable
+            | Self::SubscriptionIdentifierAvailable
+            | Self::SharedSubscriptionAvailable => ValueKind::Byte,
+            Self::ServerKeepAlive
+            | Self::ReceiveMaximum
+            | Self::TopicAliasMaximum
+            | Self::TopicAlias => ValueKind::TwoBytes,
+            Self::MessageExpiryInterval
+            | Self::SessionExpiryInterval
+            | Self::WillDelayInterval
+            | Self::MaximumPacketSize => ValueKind::FourBytes,
+            Self::SubscriptionIdentifier => ValueKind::Variable,
+            Self::UserProperty => ValueKind::Pair,
+            Self::CorrelationData | Self::AuthenticationData => ValueKind::Binary,
+            Self::ContentType
+            | Self::ResponseTopic
+            | Self::AssignedClientIdentifier
+            | Self::AuthenticationMethod
+            | Self::ResponseInformation
+            | Self::ServerReference
+            | Self::ReasonString => ValueKind::String,
+        }
+    }
+}
+
 /// Steps over the value of this property, which was checked before.
 pub(super) fn skip(id: PropertyId, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
-    use PropertyId as P;
-    match id {
-        P::PayloadFormatIndicator
-        | P::RequestProblemInformation
-        | P::RequestResponseInformation
-        | P::MaximumQoS
-        | P::RetainAvailable
-        | P::WildcardSubscriptionAvailable
-        | P::SubscriptionIdentifierAvailable
-        | P::SharedSubscriptionAvailable => reader.bytes(1).map(|_| ()),
-        P::ServerKeepAlive | P::ReceiveMaximum | P::TopicAliasMaximum | P::TopicAlias => {
-            reader.bytes(2).map(|_| ())
-        }
-        P::MessageExpiryInterval
-        | P::SessionExpiryInterval
-        | P::WillDelayInterval
-        | P::MaximumPacketSize => reader.bytes(4).map(|_| ()),
-        P::SubscriptionIdentifier => reader.variable().map(|_| ()),
-        P::UserProperty => reader.binary().and_then(|_| reader.binary()).map(|_| ()),
-        P::ContentType
-        | P::ResponseTopic
-        | P::CorrelationData
-        | P::AssignedClientIdentifier
-        | P::AuthenticationMethod
-        | P::AuthenticationData
-        | P::ResponseInformation
-        | P::ServerReference
-        | P::ReasonString => reader.binary().map(|_| ()),
+    match id.kind() {
+        ValueKind::Byte => reader.bytes(1).map(drop),
+        ValueKind::TwoBytes => reader.bytes(2).map(drop),
+        ValueKind::FourBytes => reader.bytes(4).map(drop),
+        ValueKind::Variable => reader.variable().map(drop),
+        ValueKind::String | ValueKind::Binary => reader.binary().map(drop),
+        ValueKind::Pair => reader.binary().and_then(|_| reader.binary()).map(drop),
     }
 }
 
