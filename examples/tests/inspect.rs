@@ -1,0 +1,125 @@
+//! The example `inspect`, as the program that it is.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// The program, which `cargo test` builds before it runs any test.
+fn inspect(args: &[&str], stdin: &str) -> Output {
+    let test = std::env::current_exe().unwrap();
+    let program: PathBuf =
+        test.parent().and_then(|deps| deps.parent()).unwrap().join("examples/inspect");
+    let mut child = Command::new(&program)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    let mut pipe = child.stdin.take().unwrap();
+    let stdin = stdin.to_owned();
+    // It answers while it is asked: with one thread for both, full pipes would wait for each other.
+    let writer = std::thread::spawn(move || pipe.write_all(stdin.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    let _ = writer.join().unwrap();
+    output
+}
+
+fn stdout(output: &Output) -> &str {
+    core::str::from_utf8(&output.stdout).unwrap()
+}
+
+#[test]
+fn each_line_gets_the_verdict_and_the_fields_of_its_author() {
+    let vectors = include_str!("../../mqtt-codec/tests/data/dev.jsonl");
+    let questions: String = vectors
+        .lines()
+        .map(|line| {
+            let v: Value = serde_json::from_str(line).unwrap();
+            let question = serde_json::json!({
+                "id": v["id"], "version": v["version"], "direction": v["direction"], "hex": v["hex"],
+            });
+            format!("{question}\n")
+        })
+        .collect();
+    let output = inspect(&["--jsonl", "-"], &questions);
+    assert!(output.status.success(), "{output:?}");
+    let mut answers = stdout(&output).lines();
+    let mut wrong = Vec::new();
+    for line in vectors.lines() {
+        let vector: Value = serde_json::from_str(line).unwrap();
+        let answer: Value = serde_json::from_str(answers.next().unwrap()).unwrap();
+        assert_eq!(answer["id"], vector["id"], "in order");
+        let right = answer["valid"] == vector["valid"]
+            && answer["packet"] == vector["packet"]
+            && answer["error"] == vector["error"];
+        if !right {
+            wrong.push(format!("{answer}\n  {line}"));
+        }
+        if answer["valid"] == false {
+            assert!(answer["why"].is_string() && answer["ref"].is_string(), "{answer}");
+        }
+    }
+    assert_eq!(answers.next(), None);
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn hexadecimal_digits_may_have_spaces_and_line_breaks_and_hold_many_packets() {
+    let output = inspect(&["-"], "c0 00\nD0\t00\n");
+    let tree = stdout(&output);
+    assert!(output.status.success());
+    assert!(tree.contains("PINGREQ, 2 bytes") && tree.contains("PINGRESP, 2 bytes"), "{tree}");
+    assert_eq!(stdout(&inspect(&["c000", "d000"], "")), tree);
+}
+
+#[test]
+fn the_byte_that_is_refused_is_marked_with_the_statement_it_breaks() {
+    let output = inspect(&["--version", "5", "--direction", "c2s", "3206000161000000c000"], "");
+    let tree = stdout(&output);
+    let marked = tree.lines().position(|line| line.starts_with("  0005 [00]00 ")).unwrap();
+    let below = tree.lines().nth(marked + 1).unwrap();
+    assert!(below.contains("byte 5: Packet Identifier is 0 [MQTT-2.2.1-3]"), "{tree}");
+    assert!(tree.contains("PINGREQ"), "it goes on behind the refused packet: {tree}");
+}
+
+#[test]
+fn the_version_of_a_connect_holds_for_what_follows() {
+    let output = inspect(&["--json", "100e00044d5154540402000a000263316205000100016100"], "");
+    let lines: Vec<Value> =
+        stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0]["packet"]["client_id"], "c1");
+    assert_eq!(lines[1]["version"], "3.1.1");
+    assert_eq!((&lines[1]["valid"], &lines[1]["offset"]), (&false.into(), &4.into()));
+}
+
+#[test]
+fn a_datagram_of_mqtt_sn_is_told_from_packets_of_mqtt() {
+    let connect = "0804 0401 003c 6e31";
+    let tree = inspect(&[connect], "");
+    assert!(stdout(&tree).contains("MQTT-SN 1.2: CONNECT, 8 bytes"), "{tree:?}");
+    let json = inspect(&["--protocol", "mqtt-sn", "--json", connect], "");
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["packet"]["client_id"], "n1");
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_answered_with_the_usage_and_status_2() {
+    for args in [
+        &[][..],
+        &["--version", "6", "c000"],
+        &["--protocol", "coap", "c000"],
+        &["--direction", "up", "c000"],
+        &["c00"],
+        &["no-such-file"],
+        &["--jsonl", "no-such-file"],
+        &["--json", "--jsonl", "-"],
+        &["--jsonl", "-"],
+    ] {
+        let output = inspect(args, "{}\n");
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("Usage"), "{args:?} {output:?}");
+    }
+}
