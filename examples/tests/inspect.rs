@@ -1,16 +1,30 @@
 //! The example `inspect`, as the program that it is.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-/// The program, which `cargo test` builds before it runs any test.
-fn inspect(args: &[&str], stdin: &str) -> Output {
+/// The program. `cargo test` builds it before it runs any test, `cargo test --test inspect` does
+/// not: a program older than its source would be tested in its place.
+fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let program: PathBuf =
-        test.parent().and_then(|deps| deps.parent()).unwrap().join("examples/inspect");
+    let program = test.parent().and_then(|deps| deps.parent()).unwrap().join("examples/inspect");
+    let modified = |file: &Path| file.metadata().and_then(|file| file.modified()).ok();
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/inspect");
+    for source in std::fs::read_dir(sources).unwrap() {
+        assert!(
+            modified(&program) >= modified(&source.unwrap().path()),
+            "{} is missing or old: cargo build -p motewire-examples --example inspect",
+            program.display()
+        );
+    }
+    program
+}
+
+fn inspect(args: &[&str], stdin: &str) -> Output {
+    let program = program();
     let mut child = Command::new(&program)
         .args(args)
         .stdin(Stdio::piped())
