@@ -65,6 +65,7 @@ pub const fn steps(best_snr_cdb: i32, required_snr_cdb: i32, margin_cdb: i32) ->
 
 /// Where [`step`] stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Limits {
     /// Highest data rate.
     pub max_data_rate: u8,

@@ -63,6 +63,7 @@ fn length(phy_payload_len: usize) -> u64 {
 
 /// A LoRa transmission below 1 GHz (SX127x, SX126x, LR11xx).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Lora {
     /// Spreading factor, 5 to 12.
@@ -127,6 +128,7 @@ impl Lora {
 
 /// Coding rates with long interleaving at 2.4 GHz (SX128x).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum LongInterleavingRate {
     /// 4/5 LI.
     FourFifths,
@@ -138,6 +140,7 @@ pub enum LongInterleavingRate {
 
 /// A LoRa transmission at 2.4 GHz with long interleaving (SX128x).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct LongInterleaving {
     /// Spreading factor, 5 to 12.

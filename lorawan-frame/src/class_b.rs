@@ -47,6 +47,7 @@ pub const BEACON_DELAY_US: u32 = 1500;
 
 /// A beacon: the network's time, and what the gateway says of itself (section 15.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Beacon {
     /// Param of LoRaWAN 1.0.4: bits 1 and 0 are Prec, the others RFU. 0 in layouts without it.
     pub param: u8,
@@ -59,6 +60,7 @@ pub struct Beacon {
 
 /// GwSpecific: the gateway's part of a beacon (section 15.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct GwSpecific {
     /// InfoDesc: 0, 1, 2 position of the first, second, third antenna; 3 NetID and GatewayID;
     /// 128 to 255 as the network likes.
@@ -200,6 +202,7 @@ fn seal(half: &mut [u8], content: impl Iterator<Item = u8>) {
 
 /// How often a device opens ping slots: every 2^p seconds, p from 0 to 7 (section 14.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Periodicity(u8);
 
 impl Periodicity {

@@ -171,11 +171,11 @@ macro_rules! checked_24_bit {
 pub(crate) struct TextVisitor<T>(pub(crate) core::marker::PhantomData<T>);
 
 #[cfg(feature = "serde")]
-impl<T: FromStr<Err = Error>> serde::de::Visitor<'_> for TextVisitor<T> {
+impl<T: FromStr<Err: fmt::Display>> serde::de::Visitor<'_> for TextVisitor<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("hexadecimal text, most significant byte first")
+        f.write_str("text, such as hexadecimal with the most significant byte first")
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {

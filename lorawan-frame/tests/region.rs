@@ -346,6 +346,9 @@ fn region_names_are_read_in_any_case_and_with_either_separator() {
     }
     assert_eq!("AS923".parse(), Ok(Region::As923_1));
     assert!("AS9231".parse::<Region>().is_err());
+    let json = serde_json::to_value(Region::Cn470_26B).unwrap();
+    assert_eq!(json, "CN470-26B");
+    assert_eq!(serde_json::from_value::<Region>(json).unwrap(), Region::Cn470_26B);
 }
 
 fn any_region() -> impl Strategy<Value = Region> {

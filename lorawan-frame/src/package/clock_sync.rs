@@ -33,6 +33,7 @@ messages! {
 
 /// AppTimeReq.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AppTimeReq {
     /// The device's clock when it sent the frame, GPS seconds modulo 2^32.
     pub device_time: u32,
@@ -66,6 +67,7 @@ impl<'a> Walk<'a> for AppTimeReq {
 
 /// AppTimeAns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AppTimeAns {
     /// Seconds to add to the device's clock.
     pub time_correction: i32,
@@ -82,6 +84,7 @@ impl<'a> Walk<'a> for AppTimeAns {
 
 /// DeviceAppTimePeriodicityReq.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DeviceAppTimePeriodicityReq {
     /// The device asks every 128 * 2^period seconds, give or take 30; 0 to 15.
     pub period: u8,
@@ -95,6 +98,7 @@ impl<'a> Walk<'a> for DeviceAppTimePeriodicityReq {
 
 /// DeviceAppTimePeriodicityAns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DeviceAppTimePeriodicityAns {
     /// The device cannot ask periodically.
     pub not_supported: bool,
@@ -111,6 +115,7 @@ impl<'a> Walk<'a> for DeviceAppTimePeriodicityAns {
 
 /// ForceDeviceResyncReq.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ForceDeviceResyncReq {
     /// How often the device sends AppTimeReq, 0 to 7.
     pub nb_transmissions: u8,

@@ -40,6 +40,7 @@ messages! {
 
 /// DevVersionAns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DevVersionAns {
     /// Version of the firmware, as its maker counts.
     pub fw_version: u32,
@@ -56,6 +57,7 @@ impl<'a> Walk<'a> for DevVersionAns {
 
 /// DevRebootTimeReq and DevRebootTimeAns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RebootTime {
     /// GPS seconds modulo 2^32; 0 as soon as possible, 0xFFFF_FFFF not at all.
     pub reboot_time: u32,
@@ -69,6 +71,7 @@ impl<'a> Walk<'a> for RebootTime {
 
 /// DevRebootCountdownReq and DevRebootCountdownAns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RebootCountdown {
     /// Seconds, 24 bits; 0 as soon as possible, 0xFF_FFFF not at all.
     pub countdown: u32,
@@ -82,6 +85,7 @@ impl<'a> Walk<'a> for RebootCountdown {
 
 /// DevUpgradeImageAns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum DevUpgradeImageAns {
     /// No image.
     #[default]
@@ -121,6 +125,7 @@ impl<'a> Walk<'a> for DevUpgradeImageAns {
 
 /// DevDeleteImageReq.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DevDeleteImageReq {
     /// Version of the image to delete.
     pub firmware_to_delete_version: u32,
@@ -134,6 +139,7 @@ impl<'a> Walk<'a> for DevDeleteImageReq {
 
 /// DevDeleteImageAns; without errors the image is deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DevDeleteImageAns {
     /// There is no valid image.
     pub error_no_valid_image: bool,

@@ -48,6 +48,7 @@ messages! {
 
 /// FragSessionStatusReq.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FragSessionStatusReq {
     /// Number of the session, 0 to 3.
     pub frag_index: u8,
@@ -67,6 +68,7 @@ impl<'a> Walk<'a> for FragSessionStatusReq {
 
 /// The status bits of FragSessionStatusAns, which depend on the version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum FragStatus {
     /// Version 1.
     V1 {
@@ -108,6 +110,7 @@ impl<'a> Walk<'a> for FragStatus {
 
 /// FragSessionStatusAns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FragSessionStatusAns {
     /// Number of the session, 0 to 3.
     pub frag_index: u8,
@@ -146,6 +149,7 @@ impl<'a> Walk<'a> for FragSessionStatusAns {
 
 /// What version 2 adds to FragSessionSetupReq.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SetupV2 {
     /// The device reports the complete block.
     pub ack_reception: bool,
@@ -157,6 +161,7 @@ pub struct SetupV2 {
 
 /// FragSessionSetupReq.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FragSessionSetupReq {
     /// Number of the session, 0 to 3.
     pub frag_index: u8,
@@ -210,6 +215,7 @@ impl<'a> Walk<'a> for FragSessionSetupReq {
 
 /// FragSessionSetupAns; without errors the session is set up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FragSessionSetupAns {
     /// Number of the session, 0 to 3.
     pub frag_index: u8,
@@ -245,6 +251,7 @@ impl<'a> Walk<'a> for FragSessionSetupAns {
 
 /// FragSessionDeleteReq.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FragSessionDeleteReq {
     /// Number of the session, 0 to 3.
     pub frag_index: u8,
@@ -258,6 +265,7 @@ impl<'a> Walk<'a> for FragSessionDeleteReq {
 
 /// FragSessionDeleteAns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FragSessionDeleteAns {
     /// Number of the session, 0 to 3.
     pub frag_index: u8,
@@ -277,6 +285,7 @@ impl<'a> Walk<'a> for FragSessionDeleteAns {
 
 /// FragDataBlockReceivedReq.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FragDataBlockReceivedReq {
     /// Number of the session, 0 to 3.
     pub frag_index: u8,
@@ -296,6 +305,7 @@ impl<'a> Walk<'a> for FragDataBlockReceivedReq {
 
 /// FragDataBlockReceivedAns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FragDataBlockReceivedAns {
     /// Number of the session, 0 to 3.
     pub frag_index: u8,
@@ -309,6 +319,7 @@ impl<'a> Walk<'a> for FragDataBlockReceivedAns {
 
 /// DataFragment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DataFragment<'a> {
     /// Number of the session, 0 to 3.
     pub frag_index: u8,

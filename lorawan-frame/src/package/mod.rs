@@ -131,6 +131,7 @@ pub fn commands<'a, M: Message<'a>>(
 
 /// The device says which version of a package it speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PackageVersionAns {
     /// Identifier of the package, see [`Message::PACKAGE`].
     pub package_identifier: u8,
@@ -159,6 +160,7 @@ macro_rules! messages {
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[non_exhaustive]
         pub enum $name $(<$life>)? {
             $($(#[$row_doc])* $message $(($content))?,)*

@@ -42,6 +42,7 @@ messages! {
 
 /// McGroupStatusReq.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct McGroupStatusReq {
     /// The groups asked about, bit 0 is group 0; 4 bits.
     pub req_group_mask: u8,
@@ -55,6 +56,7 @@ impl<'a> Walk<'a> for McGroupStatusReq {
 
 /// One group of a McGroupStatusAns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct McGroup {
     /// Number of the group, 0 to 3.
     pub mc_group_id: u8,
@@ -64,6 +66,7 @@ pub struct McGroup {
 
 /// McGroupStatusAns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct McGroupStatusAns {
     /// Groups set up in the device, 0 to 7.
     pub nb_total_groups: u8,
@@ -99,6 +102,7 @@ impl<'a> Walk<'a> for McGroupStatusAns {
 
 /// McGroupSetupReq.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct McGroupSetupReq {
     /// Number of the group, 0 to 3.
     pub mc_group_id: u8,
@@ -124,6 +128,7 @@ impl<'a> Walk<'a> for McGroupSetupReq {
 
 /// McGroupSetupAns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct McGroupSetupAns {
     /// Number of the group, 0 to 3.
     pub mc_group_id: u8,
@@ -143,6 +148,7 @@ impl<'a> Walk<'a> for McGroupSetupAns {
 
 /// McGroupDeleteReq.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct McGroupDeleteReq {
     /// Number of the group, 0 to 3.
     pub mc_group_id: u8,
@@ -156,6 +162,7 @@ impl<'a> Walk<'a> for McGroupDeleteReq {
 
 /// McGroupDeleteAns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct McGroupDeleteAns {
     /// Number of the group, 0 to 3.
     pub mc_group_id: u8,
@@ -175,6 +182,7 @@ impl<'a> Walk<'a> for McGroupDeleteAns {
 
 /// McClassCSessionReq.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct McClassCSessionReq {
     /// Number of the group, 0 to 3.
     pub mc_group_id: u8,
@@ -200,6 +208,7 @@ impl<'a> Walk<'a> for McClassCSessionReq {
 
 /// McClassBSessionReq.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct McClassBSessionReq {
     /// Number of the group, 0 to 3.
     pub mc_group_id: u8,
@@ -231,6 +240,7 @@ impl<'a> Walk<'a> for McClassBSessionReq {
 
 /// McClassCSessionAns and McClassBSessionAns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct McSessionAns {
     /// Number of the group, 0 to 3.
     pub mc_group_id: u8,

@@ -4,6 +4,7 @@ use core::fmt;
 
 /// A set of channels, numbered from 0 to 95.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ChannelMask(u128);
 
 impl ChannelMask {
@@ -114,6 +115,7 @@ impl Iterator for Channels {
 ///
 /// Values below `blocks` address 16 channels each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct MaskControl {
     /// Number of channels the plan can have.
     pub channels: u8,
@@ -131,6 +133,7 @@ pub struct MaskControl {
 
 /// Why a device refuses a ChMask (ChMaskACK = 0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ChMaskError {
     /// ChMaskCntl is reserved in this region.
@@ -287,6 +290,7 @@ impl MaskControl {
 
 /// A block of LinkADRReq as (ChMaskCntl, ChMask); see [`MaskControl::requests`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ChMaskRequests {
     requests: [(u8, u16); 7],
     len: u8,

@@ -61,6 +61,7 @@ pub use plan::{
 
 /// The revision of the regional parameters a device and its network agreed on, oldest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Revision {
     /// Chapter 7 of the LoRaWAN 1.0.0 specification.
@@ -88,6 +89,7 @@ macro_rules! regions {
         ///
         /// Text form: the name RP002 gives it, such as `EU868`, `AS923-2` or `CN470-20A`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[non_exhaustive]
         pub enum Region {
             $(#[cfg(feature = $feature)] #[doc = $doc] $region,)*
@@ -144,6 +146,7 @@ impl fmt::Display for Region {
 
 /// The text is not the name of a region this build knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct UnknownRegion;
 
 impl fmt::Display for UnknownRegion {
@@ -171,5 +174,19 @@ impl FromStr for Region {
             .copied()
             .find(|region| same(region.name()) || short(region.name()))
             .ok_or(UnknownRegion)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Region {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Region {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(crate::types::TextVisitor(core::marker::PhantomData))
     }
 }

@@ -5,6 +5,7 @@ use crate::{CfList, Direction, Frequency};
 
 /// How a data rate is modulated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum DataRate {
     /// LoRa; coding rate 4/5 (at 2.4 GHz 4/8 long interleaving).
@@ -30,6 +31,7 @@ pub enum DataRate {
 
 /// The two coding rates of LR-FHSS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum LrFhssCodingRate {
     /// 1/3 (written 2/6 by some).
     OneThird,
@@ -39,6 +41,7 @@ pub enum LrFhssCodingRate {
 
 /// One row of the data-rate table: the rate and the largest MACPayload it carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Row {
     rate: Option<DataRate>,
     uplink: bool,
@@ -97,6 +100,7 @@ impl Row {
 
 /// How much a frame may carry at one data rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct PayloadLimit {
     /// Largest MACPayload (FHDR, FPort and FRMPayload) in bytes; 0: nothing may be sent.
     pub mac_payload: u8,
@@ -113,6 +117,7 @@ impl PayloadLimit {
 
 /// A run of channels at equal distances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ChannelBlock {
     /// Frequency of the first channel, Hz.
     pub first_hz: u32,
@@ -138,6 +143,7 @@ impl ChannelBlock {
 
 /// One uplink channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Channel {
     /// Channel index, the number MAC commands and TxCh use.
     pub index: u8,
@@ -151,6 +157,7 @@ pub struct Channel {
 
 /// Where the first receive window listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Rx1Channel {
     /// On the frequency of the uplink (or what DlChannelReq set).
     SameAsUplink,
@@ -170,6 +177,7 @@ pub enum Rx1Channel {
 /// `base[up] - offset`, held between `floor` and `cap`; a reserved data rate falls to the next
 /// lower one. Offsets 6 and 7, where a region has them, raise by one and two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Rx1DataRates {
     /// Downlink data rate at offset 0 for each uplink data rate (before the cap).
     pub base: &'static [u8],
@@ -185,6 +193,7 @@ pub struct Rx1DataRates {
 
 /// A part of the spectrum with its duty cycle and power limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Band {
     /// First frequency, Hz, included.
     pub first_hz: u32,
@@ -198,6 +207,7 @@ pub struct Band {
 
 /// A frequency, or several taken in turn: the beacon's and the ping slots'.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Hopping {
     /// Frequency of the first channel, Hz.
     pub first_hz: u32,
@@ -237,6 +247,7 @@ impl Hopping {
 ///
 /// A beacon is RFU1, Param, Time, CRC, GwSpecific, RFU2, CRC (LoRaWAN 1.1, 15.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct BeaconLayout {
     /// Bytes of RFU1, before the Param byte of 1.0.4.
     pub rfu1: u8,
@@ -267,6 +278,7 @@ impl BeaconLayout {
 
 /// Where Join-Requests go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Join {
     /// On the plan's channels.
     OnChannels,
@@ -281,6 +293,7 @@ pub enum Join {
 
 /// A channel for Join-Requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct JoinChannel {
     /// Number of the join channel.
     pub index: u8,
@@ -296,6 +309,7 @@ pub struct JoinChannel {
 
 /// The tables of one region under one revision of the regional parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Plan {
     /// The region.

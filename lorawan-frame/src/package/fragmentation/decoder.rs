@@ -73,6 +73,7 @@ struct Scratch<'b> {
 
 /// What a fragment led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Progress {
     /// So many more fragments are needed, uncoded ones or independent coded ones.
     Missing(u16),
@@ -85,6 +86,7 @@ pub enum Progress {
 
 /// The lent buffers do not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SetupError {
     /// The block buffer must have exactly so many bytes.
     BlockLength(usize),

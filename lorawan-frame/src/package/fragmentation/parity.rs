@@ -16,6 +16,7 @@ use super::Version;
 /// assert!(parity.fragment(&block, 11, &mut fragment), "the first coded one");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Parity {
     version: Version,
     nb_frag: u16,
