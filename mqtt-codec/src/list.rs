@@ -153,7 +153,7 @@ impl<'a> Element<'a> for TopicFilter<'a> {
     }
 
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        sink.binary(self.as_str().as_bytes())
+        sink.binary(self.as_bytes())
     }
 }
 

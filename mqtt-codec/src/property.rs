@@ -86,6 +86,12 @@ macro_rules! properties {
                 match id { $(PropertyId::$name => Value::read(reader).map(Self::$name),)* }
             }
 
+            /// Refuses what [`Property::read`] refuses.
+            #[inline]
+            fn check(id: PropertyId, reader: &mut Reader<'a>) -> Result<(), DecodeError> {
+                match id { $(PropertyId::$name => <$type>::check(reader),)* }
+            }
+
             fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
                 sink.u8(self.id() as u8);
                 match self { $(Self::$name(value) => value.emit(sink),)* }
@@ -193,6 +199,15 @@ impl PropertyId {
     /// The rule that this property breaks there, if `seen` are those before it.
     #[inline]
     fn misplaced(self, scope: Scope, sender: Sender, seen: u64) -> Option<Violation> {
+        // Nearly always this is all there is to find out.
+        let is_first = (seen | ONE_SIDED) & self.bit() == 0;
+        if is_first && scope.allowed() & self.bit() != 0 {
+            return None;
+        }
+        self.find_misplaced(scope, sender, seen)
+    }
+
+    fn find_misplaced(self, scope: Scope, sender: Sender, seen: u64) -> Option<Violation> {
         if !self.is_allowed(scope) {
             return Some(Violation::PropertyNotAllowed);
         }
@@ -208,6 +223,33 @@ impl PropertyId {
             }
             _ => None,
         }
+    }
+}
+
+/// Bits of the properties that in some packet come from one side only.
+const ONE_SIDED: u64 =
+    PropertyId::SubscriptionIdentifier.bit() | PropertyId::SessionExpiryInterval.bit();
+
+impl Scope {
+    /// Bits of the properties that may stand here.
+    #[inline]
+    const fn allowed(self) -> u64 {
+        const ALLOWED: [u64; 14] = {
+            let mut allowed = [0; 14];
+            let mut rest = PropertyId::ALL;
+            while let [id, behind @ ..] = rest {
+                let mut scope = 0;
+                while scope < allowed.len() {
+                    if id.scopes() & 1 << scope != 0 {
+                        allowed[scope] |= id.bit();
+                    }
+                    scope += 1;
+                }
+                rest = behind;
+            }
+            allowed
+        };
+        ALLOWED[self as usize]
     }
 }
 
@@ -233,18 +275,17 @@ pub(crate) const OMITTABLE: [u64; 2] = [
 pub struct Properties<'a> {
     wire: &'a [u8],
     list: &'a [Property<'a>],
-    /// Those of `wire` that count, as bits.
+    /// Those of `wire` that count, as bits, and [`PARTLY`] if some do not.
     present: u64,
-    /// Whether all of `wire` counts.
-    whole: bool,
-    /// Where `wire` stood.
-    scope: Scope,
 }
+
+/// Stands in `Properties::present` among the bits of the identifiers, none of which is as high. A
+/// field of its own would keep the compiler from moving the whole in one go.
+const PARTLY: u64 = 1 << 63;
 
 impl<'a> Properties<'a> {
     /// No properties.
-    pub const EMPTY: Self =
-        Self { wire: &[], list: &[], present: 0, whole: true, scope: Scope::Will };
+    pub const EMPTY: Self = Self { wire: &[], list: &[], present: 0 };
 
     /// Property Length and properties, all checked.
     #[inline]
@@ -253,29 +294,31 @@ impl<'a> Properties<'a> {
             return Ok(Self::EMPTY);
         }
         let start = reader.position();
-        match reader.variable()? {
-            0 => Ok(Self::EMPTY),
-            len => {
-                let mut part = reader
-                    .part(len as usize)
-                    .map_err(|_| reader.fail_at(start, Violation::PropertyLength))?;
-                Self::read_all(&mut part, scope)
-            }
+        let len = reader.variable()?;
+        if len == 0 {
+            return Ok(Self::EMPTY);
         }
+        let mut part = reader
+            .part(len as usize)
+            .map_err(|_| reader.fail_at(start, Violation::PropertyLength))?;
+        let wire = part.unread();
+        let present = Self::check(&mut part, scope)?;
+        Ok(Self { wire, list: &[], present })
     }
 
-    fn read_all(reader: &mut Reader<'a>, scope: Scope) -> Result<Self, DecodeError> {
-        let all = reader.clone();
+    /// Checks all that is left in `reader`; returns what there is, as bits.
+    fn check(reader: &mut Reader<'_>, scope: Scope) -> Result<u64, DecodeError> {
+        let first = reader.position();
         let mut seen = 0;
         while !reader.is_empty() {
             let start = reader.position();
             let Some(id) = PropertyId::from_value(reader.variable()?) else {
                 return Err(reader.fail_at(start, Violation::PropertyUnknown));
             };
-            if !id.is_allowed(scope) {
+            if scope.allowed() & id.bit() == 0 {
                 return Err(reader.fail_at(start, Violation::PropertyNotAllowed));
             }
-            Property::read(id, reader).map_err(|error| match (id, error.violation) {
+            Property::check(id, reader).map_err(|error| match (id, error.violation) {
                 (PropertyId::TopicAlias, Violation::PropertyZero) => {
                     reader.fail_at(error.offset as usize, Violation::TopicAliasZero)
                 }
@@ -288,9 +331,9 @@ impl<'a> Properties<'a> {
             seen |= id.bit();
         }
         if let Some(violation) = incomplete(seen) {
-            return Err(all.fail(violation));
+            return Err(reader.fail_at(first, violation));
         }
-        Ok(Self { wire: reader.since(&all), list: &[], present: seen, whole: true, scope })
+        Ok(seen)
     }
 
     /// The length in bytes of all properties, Property Length left out; refuses wrong ones.
@@ -300,34 +343,29 @@ impl<'a> Properties<'a> {
         rules: &Rules,
         omitted: u64,
     ) -> Result<u32, Violation> {
-        let as_received = self.whole && self.present & omitted == 0;
-        let mut seen = self.present & !omitted;
-        // What was received here was checked, but for what depends on who sends it on.
-        let checked = self.scope == scope
-            && !rules.policy.checks_strings()
-            && [PropertyId::SubscriptionIdentifier, PropertyId::SessionExpiryInterval]
-                .into_iter()
-                .filter(|id| self.present & id.bit() != 0)
-                .all(|id| id.misplaced(scope, rules.sender, 0).is_none());
-        let mut measure = Measure { rules, version: Version::V5, omitted, len: 0 };
-        let wire = if as_received && (checked || self.wire.is_empty()) {
-            measure.bytes(self.wire);
-            &[]
-        } else {
-            seen = 0;
-            self.wire
-        };
-        for property in (PropertyIter { wire: Reader::checked(wire, Version::V5), ..self.iter() }) {
+        // What was received was checked, and needs it again only if it stood elsewhere, came from
+        // the other side, or under another policy.
+        let same = scope.allowed() & !ONE_SIDED & !omitted;
+        let checked = self.present & !same == 0 && !rules.policy.checks_strings();
+        let mut measure = Measure::new(rules, Version::V5, omitted);
+        let mut seen = if checked { self.present } else { 0 };
+        let mut add = |property: &Property<'_>, measure: &mut Measure<'_>| {
             let id = property.id();
             if id.bit() & omitted != 0 {
-                continue;
+                return Ok(());
             }
             if let Some(violation) = id.misplaced(scope, rules.sender, seen) {
                 return Err(violation);
             }
             seen |= id.bit();
-            property.emit(&mut measure)?;
+            property.emit(measure)
+        };
+        if checked {
+            measure.bytes(self.wire);
+        } else {
+            self.received().try_for_each(|property| add(&property, &mut measure))?;
         }
+        self.list.iter().try_for_each(|property| add(property, &mut measure))?;
         if let Some(violation) = incomplete(seen) {
             return Err(violation);
         }
@@ -336,6 +374,7 @@ impl<'a> Properties<'a> {
     }
 
     /// Property Length and properties; nothing before version 5.
+    #[inline]
     pub(crate) fn emit(&self, sink: &mut impl Sink, scope: Scope) -> Result<(), Violation> {
         if !sink.version().has_properties() {
             return Ok(());
@@ -349,24 +388,28 @@ impl<'a> Properties<'a> {
 
     /// Those properties that count, to be written behind their length.
     pub(crate) fn write(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        if self.whole && self.present & sink.omitted() == 0 {
+        if self.present & (PARTLY | sink.omitted()) == 0 {
             sink.bytes(self.wire);
-            return self.list.iter().try_for_each(|p| emit_unless_omitted(*p, sink));
+        } else {
+            self.received().try_for_each(|property| emit_unless_omitted(&property, sink))?;
         }
-        self.iter().try_for_each(|p| emit_unless_omitted(p, sink))
+        self.list.iter().try_for_each(|property| emit_unless_omitted(property, sink))
     }
 
     /// Whether there is none.
     #[inline]
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.present == 0 && self.list.is_empty()
+        self.present & !PARTLY == 0 && self.list.is_empty()
     }
 
     /// Refuses an empty Response Topic, which is no topic name [MQTT-4.7.3-1]. The packet calls this
     /// once it is read to its end, as what is malformed is reported first.
     #[inline]
     pub(crate) fn check_response_topic(&self) -> Result<(), Violation> {
+        if self.present & PropertyId::ResponseTopic.bit() == 0 {
+            return Ok(());
+        }
         match self.response_topic() {
             Some(topic) if topic.is_empty() => Err(Violation::TopicNameEmpty),
             _ => Ok(()),
@@ -374,11 +417,14 @@ impl<'a> Properties<'a> {
     }
 
     /// Whether there is none when these are left out.
+    #[inline]
     pub(crate) fn is_empty_without(&self, omitted: u64) -> bool {
-        self.present & !omitted == 0 && self.list.iter().all(|p| p.id().bit() & omitted != 0)
+        self.present & !(omitted | PARTLY) == 0
+            && self.list.iter().all(|p| p.id().bit() & omitted != 0)
     }
 
     /// Whether there is one with this identifier.
+    #[inline]
     #[must_use]
     pub fn contains(&self, id: PropertyId) -> bool {
         self.present & id.bit() != 0 || self.list.iter().any(|p| p.id() == id)
@@ -387,19 +433,20 @@ impl<'a> Properties<'a> {
     /// All properties in order.
     #[must_use]
     pub fn iter(&self) -> PropertyIter<'a> {
-        PropertyIter {
-            wire: Reader::checked(self.wire, Version::V5),
-            present: self.present,
-            list: self.list,
-        }
+        PropertyIter { list: self.list, ..self.received() }
+    }
+
+    /// Those that were received.
+    fn received(&self) -> PropertyIter<'a> {
+        let wire = Reader::checked(self.wire, Version::V5);
+        PropertyIter { wire, present: self.present, list: &[] }
     }
 
     /// These properties without those of this identifier that were received.
     #[must_use]
     pub const fn without(mut self, id: PropertyId) -> Self {
         if self.present & id.bit() != 0 {
-            self.present &= !id.bit();
-            self.whole = false;
+            self.present = self.present & !id.bit() | PARTLY;
         }
         self
     }
@@ -444,7 +491,7 @@ fn incomplete(seen: u64) -> Option<Violation> {
         .then_some(Violation::AuthDataWithoutMethod)
 }
 
-fn emit_unless_omitted(property: Property<'_>, sink: &mut impl Sink) -> Result<(), Violation> {
+fn emit_unless_omitted(property: &Property<'_>, sink: &mut impl Sink) -> Result<(), Violation> {
     if property.id().bit() & sink.omitted() != 0 { Ok(()) } else { property.emit(sink) }
 }
 

@@ -104,9 +104,11 @@ impl Rules {
         };
         let mut reader = Reader::new(packet, *self);
         reader.skip(header.len());
-        let packet = Packet::read(header, &mut reader)?;
-        *bytes = rest;
-        Ok(Some(packet))
+        let packet = Packet::read(header, &mut reader);
+        if packet.is_ok() {
+            *bytes = rest;
+        }
+        packet
     }
 
     /// Reads type, flags and Remaining Length, and refuses what can be refused by them. `Ok(None)`:

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::wire::has_wildcard_or_nul;
+use crate::wire::{Wildcards, is_plain, is_wildcard};
 use crate::{Version, Violation};
 
 /// A Topic Name: at least one character, no wildcard, no U+0000, at most 65,535 bytes (section 4.7.3).
@@ -12,13 +12,13 @@ use crate::{Version, Violation};
 /// assert!(TopicName::new("residence/kitchen/temperature").is_ok());
 /// assert_eq!(TopicName::new("residence/+"), Err(Violation::TopicNameWildcard));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TopicName<'a>(&'a str);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicName<'a>(&'a [u8]);
 
 impl<'a> TopicName<'a> {
     /// No name: what a PUBLISH of version 5 carries when its Topic Alias stands for the name
     /// (section 3.3.2.3.4). No other use of it can be encoded.
-    pub const ALIASED: Self = Self("");
+    pub const ALIASED: Self = Self(b"");
 
     /// The name, if it is one.
     ///
@@ -30,25 +30,38 @@ impl<'a> TopicName<'a> {
             Err(Violation::TopicNameEmpty)
         } else if name.len() > usize::from(u16::MAX) {
             Err(Violation::TopicTooLong)
-        } else if !has_wildcard_or_nul(name.as_bytes()) {
-            Ok(Self(name))
+        } else if is_plain(name.as_bytes(), Wildcards::Found) {
+            Ok(Self(name.as_bytes()))
         } else if name.contains('\0') {
             Err(Violation::StringHasNul)
-        } else {
+        } else if has_wildcard(name.as_bytes()) {
             Err(Violation::TopicNameWildcard)
+        } else {
+            Ok(Self(name.as_bytes()))
         }
     }
 
     /// A name that was checked while it was read.
     #[inline]
-    pub(crate) const fn checked(name: &'a str) -> Self {
+    pub(crate) const fn checked(name: &'a [u8]) -> Self {
         Self(name)
     }
 
     /// The name as text.
+    ///
+    /// Costs a check for UTF-8, which cannot fail: a name that was received is known to be UTF-8, but
+    /// only by a faster check that Rust does not know of. Where bytes do, take
+    /// [`TopicName::as_bytes`].
     #[inline]
     #[must_use]
     pub const fn as_str(self) -> &'a str {
+        text(self.0)
+    }
+
+    /// The name as bytes of UTF-8.
+    #[inline]
+    #[must_use]
+    pub const fn as_bytes(self) -> &'a [u8] {
         self.0
     }
 
@@ -61,7 +74,15 @@ impl<'a> TopicName<'a> {
 
     /// Its levels, in order. `"a//b"` has three, the second of them empty (section 4.7.1.1).
     pub fn levels(self) -> impl Iterator<Item = &'a str> {
-        self.0.split('/')
+        self.as_str().split('/')
+    }
+}
+
+/// Bytes that were checked to be UTF-8 as text.
+const fn text(bytes: &[u8]) -> &str {
+    match core::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(_) => "",
     }
 }
 
@@ -74,8 +95,8 @@ impl<'a> TopicName<'a> {
 /// assert!(filter.matches(TopicName::new("residence/kitchen/temperature").unwrap()));
 /// assert!(TopicFilter::new("residence/#/temperature").is_err());
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TopicFilter<'a>(&'a str);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicFilter<'a>(&'a [u8]);
 
 /// The parts of a Shared Subscription's filter (section 4.8.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,74 +128,56 @@ impl<'a> TopicFilter<'a> {
         } else if filter.as_bytes().contains(&0) {
             Err(Violation::StringHasNul)
         } else {
-            Self::check(filter, version)
+            Self::check(filter.as_bytes(), version)
         }
     }
 
-    /// Checks all that is particular to filters. The string was checked before.
-    pub(crate) fn check(text: &'a str, version: Version) -> Result<Self, Violation> {
-        let mut filter = text;
-        if let (true, Some(shared)) = (version.has_properties(), text.strip_prefix("$share/")) {
-            let Some((name, rest)) = shared.split_once('/') else {
-                return Err(match shared {
-                    "" => Violation::ShareNameEmpty,
-                    _ => Violation::ShareFilterMissing,
-                });
-            };
-            if name.is_empty() {
-                return Err(Violation::ShareNameEmpty);
-            }
-            if name.contains(['+', '#']) {
-                return Err(Violation::ShareNameWildcard);
-            }
-            if rest.is_empty() {
-                return Err(Violation::ShareFilterMissing);
-            }
-            filter = rest;
+    /// Checks all that is particular to filters. That it is a string was checked before.
+    pub(crate) fn check(bytes: &'a [u8], version: Version) -> Result<Self, Violation> {
+        let mut filter = bytes;
+        if let (true, Some(shared)) = (version.has_properties(), bytes.strip_prefix(SHARE)) {
+            filter = check_share(shared)?;
         }
         if filter.is_empty() {
             return Err(Violation::TopicFilterEmpty);
         }
-        let bytes = filter.as_bytes();
-        for (i, byte) in bytes.iter().enumerate() {
-            if !matches!(byte, b'+' | b'#') {
-                continue;
-            }
-            let starts_level = i == 0 || bytes.get(i - 1) == Some(&b'/');
-            let next = bytes.get(i + 1);
-            if *byte == b'#' && !(starts_level && next.is_none()) {
-                return Err(Violation::TopicFilterHash);
-            }
-            if *byte == b'+' && !(starts_level && matches!(next, None | Some(b'/'))) {
-                return Err(Violation::TopicFilterPlus);
-            }
+        if !is_plain(filter, Wildcards::Found) {
+            check_wildcards(filter)?;
         }
-        Ok(Self(text))
+        Ok(Self(bytes))
     }
 
-    /// The filter as text, with `$share/NAME/` if it has that.
+    /// The filter as text, with `$share/NAME/` if it has that. Costs as much as
+    /// [`TopicName::as_str`].
     #[inline]
     #[must_use]
     pub const fn as_str(self) -> &'a str {
+        text(self.0)
+    }
+
+    /// The filter as bytes of UTF-8, with `$share/NAME/` if it has that.
+    #[inline]
+    #[must_use]
+    pub const fn as_bytes(self) -> &'a [u8] {
         self.0
     }
 
     /// ShareName and filter, if this is the filter of a Shared Subscription of version 5.
     #[must_use]
     pub fn shared(self) -> Option<SharedFilter<'a>> {
-        let (name, filter) = self.0.strip_prefix("$share/")?.split_once('/')?;
-        Some(SharedFilter { name, filter: Self(filter) })
+        let (name, filter) = split_level(self.0.strip_prefix(SHARE)?)?;
+        Some(SharedFilter { name: text(name), filter: Self(filter) })
     }
 
     /// Its levels, in order, `$share` and the ShareName included.
     pub fn levels(self) -> impl Iterator<Item = &'a str> {
-        self.0.split('/')
+        self.as_str().split('/')
     }
 
     /// Whether it has a `+` or a `#` (section 4.7.1).
     #[must_use]
     pub fn has_wildcard(self) -> bool {
-        self.0.contains(['+', '#'])
+        has_wildcard(self.0)
     }
 
     /// Whether it matches this name (section 4.7): level by level, byte by byte. A filter that
@@ -182,14 +185,14 @@ impl<'a> TopicFilter<'a> {
     /// Shared Subscription is matched by [`SharedFilter::filter`]; here `$share` is a level as any.
     #[must_use]
     pub fn matches(self, name: TopicName<'_>) -> bool {
-        if self.0.starts_with(['+', '#']) && name.0.starts_with('$') {
+        if matches!((self.0, name.0), ([b'+' | b'#', ..], [b'$', ..])) {
             return false;
         }
-        let mut names = name.levels();
-        for level in self.levels() {
+        let mut names = name.0.split(|byte| *byte == b'/');
+        for level in self.0.split(|byte| *byte == b'/') {
             match (level, names.next()) {
-                ("#", _) => return true,
-                ("+", Some(_)) => {}
+                (b"#", _) => return true,
+                (b"+", Some(_)) => {}
                 (level, Some(name)) if level == name => {}
                 _ => return false,
             }
@@ -198,15 +201,69 @@ impl<'a> TopicFilter<'a> {
     }
 }
 
+/// What the filter of a Shared Subscription begins with (section 4.8.2).
+const SHARE: &[u8] = b"$share/";
+
+/// The first level and what is behind its `/`.
+fn split_level(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|byte| *byte == b'/')?;
+    Some((bytes.get(..end)?, bytes.get(end + 1..)?))
+}
+
+fn has_wildcard(bytes: &[u8]) -> bool {
+    bytes.iter().copied().any(is_wildcard)
+}
+
+/// The filter behind `$share/NAME/`, if there are both.
+fn check_share(shared: &[u8]) -> Result<&[u8], Violation> {
+    match split_level(shared) {
+        None if shared.is_empty() => Err(Violation::ShareNameEmpty),
+        None => Err(Violation::ShareFilterMissing),
+        Some(([], _)) => Err(Violation::ShareNameEmpty),
+        Some((name, _)) if has_wildcard(name) => Err(Violation::ShareNameWildcard),
+        Some((_, [])) => Err(Violation::ShareFilterMissing),
+        Some((_, filter)) => Ok(filter),
+    }
+}
+
+/// Refuses a wildcard that shares its level, and a `#` that is not the last.
+fn check_wildcards(filter: &[u8]) -> Result<(), Violation> {
+    let mut rest = filter;
+    while let Some(at) = rest.iter().position(|byte| is_wildcard(*byte)) {
+        let (before, from) = rest.split_at(at);
+        // What is behind an earlier `+` begins with its `/`.
+        let starts_level = matches!(before, [] | [.., b'/']);
+        match from {
+            [b'#'] if starts_level => return Ok(()),
+            [b'#', ..] => return Err(Violation::TopicFilterHash),
+            [_, behind @ ..] if starts_level && matches!(behind, [] | [b'/', ..]) => rest = behind,
+            _ => return Err(Violation::TopicFilterPlus),
+        }
+    }
+    Ok(())
+}
+
 impl fmt::Display for TopicName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Display for TopicFilter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for TopicName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TopicName").field(&self.as_str()).finish()
+    }
+}
+
+impl fmt::Debug for TopicFilter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TopicFilter").field(&self.as_str()).finish()
     }
 }
 

@@ -73,6 +73,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// All that is left, which stays there.
+    #[inline]
+    pub(crate) fn unread(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// All that is left.
     #[inline]
     pub(crate) fn rest(&mut self) -> &'a [u8] {
@@ -151,44 +157,73 @@ impl<'a> Reader<'a> {
     /// A UTF-8 Encoded String (section 1.5.4).
     #[inline]
     pub(crate) fn string(&mut self) -> Result<&'a str, DecodeError> {
-        self.text(has_nul).map(|(text, _)| text)
-    }
-
-    /// A string, and whether a byte that `special` looks for is in it, U+0000 or another.
-    #[inline]
-    fn text(&mut self, special: impl Fn(&[u8]) -> bool) -> Result<(&'a str, bool), DecodeError> {
         let start = self.position();
         let bytes = self.binary()?;
-        let Ok(text) = core::str::from_utf8(bytes) else {
-            return Err(self.fail_at(start, Violation::StringNotUtf8));
+        let text = self.utf8(bytes, start)?;
+        if !is_plain(bytes, Wildcards::Allowed) || self.rules.policy.checks_strings() {
+            self.check_text(text, start)?;
+        }
+        Ok(text)
+    }
+
+    /// The bytes of a string, checked. Cheaper than the string itself: no byte is looked at twice.
+    #[inline]
+    pub(crate) fn text(&mut self) -> Result<&'a [u8], DecodeError> {
+        let start = self.position();
+        let bytes = self.binary()?;
+        if !is_plain(bytes, Wildcards::Allowed) || self.rules.policy.checks_strings() {
+            self.check_text(self.utf8(bytes, start)?, start)?;
+        }
+        Ok(bytes)
+    }
+
+    #[inline]
+    fn utf8(&self, bytes: &'a [u8], start: usize) -> Result<&'a str, DecodeError> {
+        core::str::from_utf8(bytes).map_err(|_| self.fail_at(start, Violation::StringNotUtf8))
+    }
+
+    /// Refuses a string that has what strings must not have.
+    #[cold]
+    fn check_text(&self, text: &str, start: usize) -> Result<(), DecodeError> {
+        let violation = if text.contains('\0') {
+            Some(Violation::StringHasNul)
+        } else {
+            refused_by_policy(text, &self.rules)
         };
-        let special = special(bytes);
-        if special && bytes.contains(&0) {
-            return Err(self.fail_at(start, Violation::StringHasNul));
-        }
-        if self.rules.policy.checks_strings() {
-            if let Some(violation) = refused_by_policy(text, &self.rules) {
-                return Err(self.fail_at(start, violation));
-            }
-        }
-        Ok((text, special))
+        violation.map_or(Ok(()), |violation| Err(self.fail_at(start, violation)))
     }
 
     /// A Topic Name, which may be empty; `wildcard` is the rule that a wildcard in it breaks.
     #[inline]
     pub(crate) fn topic_name(&mut self, wildcard: Violation) -> Result<TopicName<'a>, DecodeError> {
         let start = self.position();
-        match self.text(has_wildcard_or_nul)? {
-            (text, false) => Ok(TopicName::checked(text)),
-            (_, true) => Err(self.fail_at(start, wildcard)),
+        let bytes = self.binary()?;
+        if !is_plain(bytes, Wildcards::Found) || self.rules.policy.checks_strings() {
+            self.check_name(bytes, start, wildcard)?;
         }
+        Ok(TopicName::checked(bytes))
+    }
+
+    #[cold]
+    fn check_name(
+        &self,
+        bytes: &'a [u8],
+        start: usize,
+        wildcard: Violation,
+    ) -> Result<(), DecodeError> {
+        let text = self.utf8(bytes, start)?;
+        self.check_text(text, start)?;
+        if bytes.iter().copied().any(is_wildcard) {
+            return Err(self.fail_at(start, wildcard));
+        }
+        Ok(())
     }
 
     /// A Topic Filter.
     #[inline]
     pub(crate) fn topic_filter(&mut self) -> Result<TopicFilter<'a>, DecodeError> {
         let start = self.position();
-        let text = self.string()?;
+        let text = self.text()?;
         TopicFilter::check(text, self.rules.version)
             .map_err(|violation| self.fail_at(start, violation))
     }
@@ -220,13 +255,51 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether U+0000, '+' or '#' is among these bytes. Without an early exit, so that it is vectorised.
-#[inline]
-pub(crate) fn has_wildcard_or_nul(bytes: &[u8]) -> bool {
-    bytes.iter().fold(false, |found, &b| found | (b == 0) | (b == b'+') | (b == b'#'))
+/// What [`is_plain`] looks for beside U+0000.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wildcards {
+    Allowed,
+    Found,
 }
 
-/// Whether U+0000 is among these bytes; vectorised as above.
+/// Whether this is one of the characters that stand for others in a Topic Filter (section 4.7.1).
+#[inline]
+pub(crate) const fn is_wildcard(byte: u8) -> bool {
+    matches!(byte, b'+' | b'#')
+}
+
+/// Whether these bytes are ASCII without U+0000, and if asked for without `+` and `#`. So are nearly
+/// all strings, and this finds it out much faster than `core::str::from_utf8`: eight bytes at a
+/// time, wherever they begin.
+#[inline]
+pub(crate) fn is_plain(bytes: &[u8], wildcards: Wildcards) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let is_plain = |word: u64| {
+        // In a byte below 0x80, subtracting 1 sets the highest bit if it is 0; otherwise only if it
+        // borrows for one that is. `+` and `#` differ in one bit.
+        let wildcard = (word & !(ONES * 0x08)) ^ (ONES * b'#' as u64);
+        let found = match wildcards {
+            Wildcards::Allowed => 0,
+            Wildcards::Found => wildcard.wrapping_sub(ONES),
+        };
+        (word | word.wrapping_sub(ONES) | found) & (ONES * 0x80) == 0
+    };
+    let Some(last) = bytes.last_chunk() else {
+        // The word is filled up with a byte that is looked for nowhere.
+        return is_plain(bytes.iter().fold(ONES, |word, byte| word << 8 | u64::from(*byte)));
+    };
+    let mut rest = bytes;
+    while let Some((word, behind)) = rest.split_first_chunk() {
+        if !is_plain(u64::from_le_bytes(*word)) {
+            return false;
+        }
+        rest = behind;
+    }
+    // Some bytes are looked at again, which takes less than to look at those left one by one.
+    is_plain(u64::from_le_bytes(*last))
+}
+
+/// Whether U+0000 is among these bytes. Without an early exit, so that it is vectorised.
 #[inline]
 pub(crate) fn has_nul(bytes: &[u8]) -> bool {
     bytes.iter().fold(false, |found, &b| found | (b == 0))
@@ -269,6 +342,13 @@ pub(crate) enum Variable {
 impl Variable {
     #[inline]
     pub(crate) fn parse(bytes: &[u8]) -> Self {
+        match bytes {
+            [short @ 0..=0x7F, ..] => Self::Value(u32::from(*short), 1),
+            _ => Self::parse_long(bytes),
+        }
+    }
+
+    fn parse_long(bytes: &[u8]) -> Self {
         let mut value = 0;
         for (i, byte) in bytes.iter().take(4).enumerate() {
             value |= u32::from(byte & 0x7F) << (7 * i);
@@ -348,6 +428,21 @@ pub(crate) struct Measure<'r> {
     pub(crate) version: Version,
     pub(crate) omitted: u64,
     pub(crate) len: u64,
+    pub(crate) properties: PropertyLengths,
+}
+
+/// The Property Length of a packet, and in CONNECT that of the will.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct PropertyLengths {
+    packet: u32,
+    will: u32,
+}
+
+impl<'r> Measure<'r> {
+    #[inline]
+    pub(crate) fn new(rules: &'r Rules, version: Version, omitted: u64) -> Self {
+        Self { rules, version, omitted, len: 0, properties: PropertyLengths::default() }
+    }
 }
 
 impl Sink for Measure<'_> {
@@ -397,6 +492,10 @@ impl Sink for Measure<'_> {
     fn properties(&mut self, properties: &Properties<'_>, scope: Scope) -> Result<(), Violation> {
         let len = properties.measure(scope, self.rules, self.omitted)?;
         self.len += variable_len(len) as u64 + u64::from(len);
+        self.properties = match scope {
+            Scope::Will => PropertyLengths { will: len, ..self.properties },
+            _ => PropertyLengths { packet: len, ..self.properties },
+        };
         Ok(())
     }
 }
@@ -407,12 +506,18 @@ pub(crate) struct Writer<'b> {
     rest: &'b mut [u8],
     rules: Rules,
     omitted: u64,
+    properties: PropertyLengths,
 }
 
 impl<'b> Writer<'b> {
     #[inline]
-    pub(crate) fn new(room: &'b mut [u8], rules: Rules, omitted: u64) -> Self {
-        Self { rest: room, rules, omitted }
+    pub(crate) fn new(
+        room: &'b mut [u8],
+        rules: Rules,
+        omitted: u64,
+        properties: PropertyLengths,
+    ) -> Self {
+        Self { rest: room, rules, omitted, properties }
     }
 }
 
@@ -460,7 +565,10 @@ impl Sink for Writer<'_> {
     }
 
     fn properties(&mut self, properties: &Properties<'_>, scope: Scope) -> Result<(), Violation> {
-        self.variable(properties.measure(scope, &self.rules, self.omitted)?);
+        self.variable(match scope {
+            Scope::Will => self.properties.will,
+            _ => self.properties.packet,
+        });
         properties.write(self)
     }
 }

@@ -35,16 +35,18 @@ impl<'a> Ack<'a> {
         Ok(ack)
     }
 
+    #[inline]
     pub(super) fn emit(&self, kind: PacketType, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.u16(self.packet_id.get());
         if !sink.version().has_properties() {
             return Ok(());
         }
-        check_reason(self.reason, kind, sink.sender())?;
         let bare = self.properties.is_empty_without(sink.omitted());
-        if self.reason != ReasonCode::Success || !bare {
-            sink.u8(self.reason.value());
+        if bare && self.reason == ReasonCode::Success {
+            return Ok(()); // which either side may answer in each of them
         }
+        check_reason(self.reason, kind, sink.sender())?;
+        sink.u8(self.reason.value());
         if bare { Ok(()) } else { self.properties.emit(sink, scope(kind)) }
     }
 }

@@ -161,11 +161,10 @@ impl FixedHeader {
             Ok(read) => read,
             Err(violation) => return fail(0, violation),
         };
-        let (remaining, remaining_len) = match (rest.first(), Variable::parse(rest)) {
-            (Some(&short @ 0..=0x7F), _) => (u32::from(short), 1),
-            (_, Variable::Value(value, len)) => (value, len),
-            (_, Variable::Incomplete) => return Ok(None),
-            (_, Variable::TooLong) => return fail(1, Violation::RemainingLengthTooLong),
+        let (remaining, remaining_len) = match Variable::parse(rest) {
+            Variable::Value(value, len) => (value, len),
+            Variable::Incomplete => return Ok(None),
+            Variable::TooLong => return fail(1, Violation::RemainingLengthTooLong),
         };
         let header = Self { packet_type, flags, len: 1 + remaining_len as u8, remaining };
         // CONNECT says by itself which version it is: see there.
@@ -190,6 +189,9 @@ impl FixedHeader {
                 Some(QoS::AtMostOnce) if flags & 8 != 0 => Err(Violation::DupWithQos0),
                 Some(_) => Ok((packet_type, flags)),
             };
+        }
+        if packet_type == PacketType::PubAck && flags == 0 {
+            return Ok((packet_type, flags)); // the most frequent one: from either side, ever since
         }
         // In 3.1 these three carry a QoS of 1 and may be sent again with DUP.
         let again = rules.version == Version::V31 && packet_type.flags() != 0;
@@ -241,7 +243,8 @@ impl FixedHeader {
     }
 
     /// Whether Remaining Length takes no more bytes than it needs \[MQTT-1.5.5-1].
+    #[inline]
     pub(crate) const fn is_minimal(&self) -> bool {
-        self.len() == 1 + variable_len(self.remaining)
+        self.len == 2 || self.len() == 1 + variable_len(self.remaining)
     }
 }

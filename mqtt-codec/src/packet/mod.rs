@@ -2,7 +2,7 @@
 
 use crate::property::OMITTABLE;
 use crate::rules::PROTOCOL_MAX;
-use crate::wire::{Measure, Reader, Sink, Writer, variable_len};
+use crate::wire::{Measure, PropertyLengths, Reader, Sink, Writer, variable_len};
 use crate::{DecodeError, EncodeError, ReasonCode, Rules, Sender, Version, Violation};
 
 mod ack;
@@ -65,6 +65,7 @@ pub(crate) struct Size {
     remaining: u32,
     /// Properties that are left out, as bits.
     omitted: u64,
+    properties: PropertyLengths,
 }
 
 impl<'a> Packet<'a> {
@@ -90,12 +91,30 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// Reads all behind the fixed header.
+    /// Reads all behind the fixed header. Never `None`, but what [`Rules::decode`] returns: moving
+    /// the largest packet would take longer than reading the smallest.
     #[inline]
-    pub(crate) fn read(header: FixedHeader, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    pub(crate) fn read(
+        header: FixedHeader,
+        reader: &mut Reader<'a>,
+    ) -> Result<Option<Self>, DecodeError> {
+        match header.packet_type() {
+            PacketType::Publish => Publish::read(header, reader).map(|p| Some(Self::Publish(p))),
+            PacketType::PubAck => {
+                whole(Ack::read(PacketType::PubAck, reader)?, reader).map(|p| Some(Self::PubAck(p)))
+            }
+            _ => Self::read_rare(header, reader),
+        }
+    }
+
+    #[inline(never)]
+    fn read_rare(
+        header: FixedHeader,
+        reader: &mut Reader<'a>,
+    ) -> Result<Option<Self>, DecodeError> {
         let kind = header.packet_type();
         let packet = match kind {
-            PacketType::Publish => return Publish::read(header, reader).map(Self::Publish),
+            PacketType::Publish => Self::Publish(Publish::read(header, reader)?),
             PacketType::PubAck => Self::PubAck(Ack::read(kind, reader)?),
             PacketType::PubRec => Self::PubRec(Ack::read(kind, reader)?),
             PacketType::PubRel => Self::PubRel(Ack::read(kind, reader)?),
@@ -112,11 +131,21 @@ impl<'a> Packet<'a> {
             PacketType::Auth => Self::Auth(Auth::read(reader)?),
         };
         reader.finish()?;
-        Ok(packet)
+        Ok(Some(packet))
     }
 
     /// Puts all behind the fixed header.
+    #[inline]
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+        match self {
+            Self::Publish(packet) => packet.emit(sink),
+            Self::PubAck(packet) => packet.emit(PacketType::PubAck, sink),
+            _ => self.emit_rare(sink),
+        }
+    }
+
+    #[inline(never)]
+    fn emit_rare(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         match self {
             Self::Connect(packet) => packet.emit(sink),
             Self::ConnAck(packet) => packet.emit(sink),
@@ -136,6 +165,7 @@ impl<'a> Packet<'a> {
     }
 
     /// The version it is written in: CONNECT names its own.
+    #[inline]
     fn version(&self, rules: &Rules) -> Version {
         match self {
             Self::Connect(connect) => connect.version,
@@ -144,7 +174,22 @@ impl<'a> Packet<'a> {
     }
 
     /// Checks it and finds its size.
+    #[inline]
     pub(crate) fn measure(&self, rules: &Rules) -> Result<Size, EncodeError> {
+        // These two are sent by both sides in every version.
+        if !matches!(self, Self::Publish(_) | Self::PubAck(_)) {
+            self.check_type(rules)?;
+        }
+        let size = self.measure_without(0, rules)?;
+        if size.packet as u64 <= u64::from(rules.max_packet_size.min(PROTOCOL_MAX)) {
+            Ok(size)
+        } else {
+            self.measure_again(size, rules)
+        }
+    }
+
+    /// Refuses a packet that this side does not send, or for which the version has no words.
+    fn check_type(&self, rules: &Rules) -> Result<(), EncodeError> {
         let version = self.version(rules);
         let kind = self.packet_type();
         if !kind.exists_in(version) {
@@ -153,40 +198,40 @@ impl<'a> Packet<'a> {
         if !rules.sender.may_be(kind.sender(version)) {
             return Err(Violation::WrongDirection.into());
         }
-        if let (Self::ConnAck(connack), false) = (self, version.has_properties()) {
-            if connack.reason.return_code().is_none() {
-                return Err(EncodeError::NoReturnCode(connack.reason));
-            }
-        }
-        let mut size = self.measure_without(0, version, rules)?;
-        if size.packet as u64 > u64::from(rules.max_packet_size) && self.may_omit() {
-            for omitted in OMITTABLE {
-                size = self.measure_without(omitted, version, rules)?;
-                if size.packet as u64 <= u64::from(rules.max_packet_size) {
-                    break;
+        match self {
+            Self::ConnAck(connack) if !version.has_properties() => {
+                match connack.reason.return_code() {
+                    Some(_) => Ok(()),
+                    None => Err(EncodeError::NoReturnCode(connack.reason)),
                 }
             }
+            _ => Ok(()),
         }
-        let limit = rules.max_packet_size.min(PROTOCOL_MAX);
-        if size.packet as u64 > u64::from(limit) {
-            return Err(EncodeError::TooLarge { size: size.packet as u64, limit });
-        }
-        Ok(size)
     }
 
-    fn measure_without(
-        &self,
-        omitted: u64,
-        version: Version,
-        rules: &Rules,
-    ) -> Result<Size, EncodeError> {
-        let mut measure = Measure { rules, version, omitted, len: 0 };
+    /// What it comes to without what may be left out, as it is too large with it.
+    #[cold]
+    fn measure_again(&self, mut size: Size, rules: &Rules) -> Result<Size, EncodeError> {
+        let limit = rules.max_packet_size.min(PROTOCOL_MAX);
+        for omitted in if self.may_omit() { &OMITTABLE[..] } else { &[] } {
+            size = self.measure_without(*omitted, rules)?;
+            if size.packet as u64 <= u64::from(limit) {
+                return Ok(size);
+            }
+        }
+        Err(EncodeError::TooLarge { size: size.packet as u64, limit })
+    }
+
+    #[inline]
+    fn measure_without(&self, omitted: u64, rules: &Rules) -> Result<Size, EncodeError> {
+        let mut measure = Measure::new(rules, self.version(rules), omitted);
         self.emit(&mut measure)?;
         match u32::try_from(measure.len) {
             Ok(remaining) if remaining <= crate::wire::MAX_VARIABLE => Ok(Size {
                 packet: 1 + variable_len(remaining) + remaining as usize,
                 remaining,
                 omitted,
+                properties: measure.properties,
             }),
             _ => Err(EncodeError::TooLarge { size: measure.len + 5, limit: PROTOCOL_MAX }),
         }
@@ -202,9 +247,10 @@ impl<'a> Packet<'a> {
     }
 
     /// Writes it. `room` is as long as `size` says, which comes from the same packet and rules.
+    #[inline]
     pub(crate) fn write(&self, size: Size, rules: &Rules, room: &mut [u8]) {
         let rules = Rules { version: self.version(rules), ..*rules };
-        let mut writer = Writer::new(room, rules, size.omitted);
+        let mut writer = Writer::new(room, rules, size.omitted, size.properties);
         let flags = match self {
             Self::Publish(publish) => publish.flags(),
             _ => self.packet_type().flags(),
@@ -214,6 +260,12 @@ impl<'a> Packet<'a> {
         let written = self.emit(&mut writer);
         debug_assert!(written.is_ok(), "a packet that was checked is refused");
     }
+}
+
+/// The packet, if no bytes are left over.
+#[inline]
+fn whole<T>(packet: T, reader: &Reader<'_>) -> Result<T, DecodeError> {
+    reader.finish().map(|()| packet)
 }
 
 /// Reads a reason code and refuses those that this packet cannot carry, or not from this side.

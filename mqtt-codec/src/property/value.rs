@@ -38,6 +38,13 @@ impl fmt::Display for SubscriptionId {
 /// How a value is read, checked and written.
 pub(super) trait Value<'a>: Sized {
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError>;
+
+    /// Refuses what `read` refuses, and has nothing to return.
+    #[inline]
+    fn check(reader: &mut Reader<'a>) -> Result<(), DecodeError> {
+        Self::read(reader).map(drop)
+    }
+
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation>;
 }
 
@@ -200,6 +207,11 @@ impl<'a> Value<'a> for &'a str {
         reader.string()
     }
 
+    #[inline]
+    fn check(reader: &mut Reader<'a>) -> Result<(), DecodeError> {
+        reader.text().map(drop)
+    }
+
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.string(self)
     }
@@ -215,7 +227,7 @@ impl<'a> Value<'a> for TopicName<'a> {
 
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.check(|| !self.is_empty(), Violation::TopicNameEmpty)?;
-        sink.binary(self.as_str().as_bytes())
+        sink.binary(self.as_bytes())
     }
 }
 
@@ -235,6 +247,11 @@ impl<'a> Value<'a> for (&'a str, &'a str) {
     #[inline]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Ok((reader.string()?, reader.string()?))
+    }
+
+    #[inline]
+    fn check(reader: &mut Reader<'a>) -> Result<(), DecodeError> {
+        reader.text().and_then(|_| reader.text()).map(drop)
     }
 
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {

@@ -138,7 +138,7 @@ fn put(message: &Packet<'_>, sink: &mut impl Sink) {
         Packet::Register(register) => {
             sink.u16(register.topic_id);
             sink.u16(register.msg_id);
-            sink.octets(register.topic_name.as_str().as_bytes());
+            sink.octets(register.topic_name.as_bytes());
         }
         Packet::RegAck(TopicAck { topic_id, msg_id, return_code })
         | Packet::PubAck(TopicAck { topic_id, msg_id, return_code }) => {
@@ -190,13 +190,13 @@ fn put(message: &Packet<'_>, sink: &mut impl Sink) {
 
 fn put_will(will: WillTopic<'_>, sink: &mut impl Sink) {
     sink.u8(will.qos.bits() << 5 | flag(will.retain, RETAIN));
-    sink.octets(will.topic.as_str().as_bytes());
+    sink.octets(will.topic.as_bytes());
 }
 
 fn put_topic(flags: u8, msg_id: u16, topic: Topic<'_>, sink: &mut impl Sink) {
     let id;
     let (kind, octets) = match topic {
-        Topic::Name(filter) => (0, filter.as_str().as_bytes()),
+        Topic::Name(filter) => (0, filter.as_bytes()),
         Topic::Predefined(value) => {
             id = value.to_be_bytes();
             (1, &id[..])
