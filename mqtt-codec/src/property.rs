@@ -451,6 +451,12 @@ impl<'a> Properties<'a> {
         self
     }
 
+    /// The list of those to be sent, without what was received.
+    #[must_use]
+    pub const fn list(&self) -> &'a [Property<'a>] {
+        self.list
+    }
+
     /// The properties that were received, and behind them this list in place of an earlier one.
     #[must_use]
     pub const fn with(mut self, list: &'a [Property<'a>]) -> Self {

@@ -2,7 +2,7 @@
 
 use crate::packet::Size;
 use crate::wire::Reader;
-use crate::{DecodeError, EncodeError, FixedHeader, Packet, Properties, Sender, Version};
+use crate::{DecodeError, EncodeError, FixedHeader, Packet, Properties, Publish, Sender, Version};
 
 /// Largest packet the protocol has room for: 268,435,455 bytes of Remaining Length and 5 of header.
 pub(crate) const PROTOCOL_MAX: u32 = 268_435_460;
@@ -185,7 +185,7 @@ pub struct Prepared<'p> {
     size: Size,
 }
 
-impl Prepared<'_> {
+impl<'p> Prepared<'p> {
     /// Its length in bytes.
     #[inline]
     #[must_use]
@@ -198,6 +198,30 @@ impl Prepared<'_> {
     #[inline]
     pub fn write(&self, room: &mut [u8]) {
         self.packet.write(self.size, &self.rules, room);
+    }
+
+    /// The payload of a PUBLISH, which is at the end of the packet and can be sent from where it is;
+    /// nothing in other packets.
+    #[inline]
+    #[must_use]
+    pub const fn payload(&self) -> &'p [u8] {
+        match self.packet {
+            Packet::Publish(publish) => publish.payload,
+            _ => &[],
+        }
+    }
+
+    /// Fills `room` with all but [`Prepared::payload`], and is as much shorter than
+    /// [`Prepared::len`].
+    #[inline]
+    pub fn write_head(&self, room: &mut [u8]) {
+        match self.packet {
+            Packet::Publish(publish) => {
+                let head = Packet::Publish(Publish { payload: &[], ..*publish });
+                head.write(self.size, &self.rules, room);
+            }
+            _ => self.write(room),
+        }
     }
 }
 

@@ -3,17 +3,17 @@
 use core::time::Duration;
 
 use mqtt_codec::{
-    Auth, ConnAck, Connect, Disconnect, List, Packet, PacketId, PacketType, Properties, Publish,
-    ReasonCode, Rules, Sender, Subscribe, Subscription, TopicFilter, TopicName, Unsubscribe,
-    Version,
+    Auth, ConnAck, Connect, Disconnect, List, Packet, PacketId, Properties, Publish, ReasonCode,
+    Rules, Sender, Subscribe, Subscription, TopicFilter, TopicName, Unsubscribe, Version,
 };
 
+use crate::auth::Exchange;
 use crate::inbound::Inbound;
 use crate::link::Link;
 use crate::outbound::Outbound;
 use crate::{
     AckToken, Delta, Error, Event, Fault, Instant, Limits, Misuse, Outbox, Pending, Ring, Slot,
-    Stage, Transmit,
+    Stage, TopicAliases, Transmit,
 };
 
 /// How a client session behaves, apart from what CONNECT says.
@@ -28,6 +28,8 @@ pub struct Config {
     /// Largest packet that is read, in bytes, where CONNECT announces no Maximum Packet Size, as in
     /// 3.1.1. Default: 1,048,576.
     pub max_packet_size: u32,
+    /// How topic aliases are chosen for what is published. Default: off.
+    pub topic_aliases: TopicAliases,
 }
 
 impl Default for Config {
@@ -36,6 +38,7 @@ impl Default for Config {
             manual_acknowledge: false,
             response_timeout: Duration::from_secs(10),
             max_packet_size: 1_048_576,
+            topic_aliases: TopicAliases::Off,
         }
     }
 }
@@ -45,21 +48,24 @@ impl Default for Config {
 pub struct Slots<'s> {
     /// Packets sent and not acknowledged, SUBSCRIBE and UNSUBSCRIBE included.
     pub outbound: Ring<'s, Slot>,
-    /// Messages of QoS 2 received and not completed.
+    /// Messages of QoS 2 received and not completed: as many as the Receive Maximum that is
+    /// announced, which is 65,535 where nothing is, as in 3.1.1.
     pub received: Ring<'s, u16>,
-    /// Messages received that the application has yet to acknowledge, where that is manual.
+    /// Messages received that the application has yet to acknowledge, where that is manual: as many
+    /// as the Receive Maximum.
     pub pending: Ring<'s, Pending>,
 }
 
 #[cfg(feature = "alloc")]
 impl Slots<'static> {
-    /// Slots on the heap for at most `max` packets each way; they are taken as they are needed.
+    /// Slots on the heap for at most `max` packets sent, and for as many messages received as the
+    /// Receive Maximum lets the peer send; memory is taken as it is needed.
     #[must_use]
-    pub const fn heap(max: u16) -> Self {
+    pub fn heap(max: u16) -> Self {
         Self {
-            outbound: Ring::heap(max as usize),
-            received: Ring::heap(max as usize),
-            pending: Ring::heap(max as usize),
+            outbound: Ring::heap(max),
+            received: Ring::heap(u16::MAX),
+            pending: Ring::heap(u16::MAX),
         }
     }
 }
@@ -106,10 +112,8 @@ pub struct Session<'s> {
     config: Config,
     state: State,
     clean_start: bool,
-    /// Whether CONNECT named an Authentication Method.
-    authenticates: bool,
-    /// Whether the messages of an earlier session are still to be reported as lost.
-    lost: bool,
+    /// Whether CONNECT had a Session Expiry Interval above 0.
+    expires_later: bool,
     keep_alive: Duration,
     last_sent: Instant,
     /// When CONNECT or PINGREQ was sent that has no answer yet.
@@ -126,12 +130,12 @@ impl<'s> Session<'s> {
                 Outbound::new(slots.outbound),
                 Inbound::new(slots.received, slots.pending),
                 config.manual_acknowledge,
+                config.topic_aliases,
             ),
             config,
             state: State::Disconnected,
             clean_start: false,
-            authenticates: false,
-            lost: false,
+            expires_later: false,
             keep_alive: Duration::ZERO,
             last_sent: Instant::from_millis(0),
             waiting_since: None,
@@ -142,7 +146,8 @@ impl<'s> Session<'s> {
     /// what is in flight is given up: [`Event::Lost`] tells of each once the server has accepted.
     ///
     /// # Errors
-    /// [`Misuse::AlreadyConnected`], [`Error::Encode`], [`Error::TransmitFull`].
+    /// [`Misuse::AlreadyConnected`], [`Misuse::TopicAliasMaximum`] without a heap, [`Error::Encode`],
+    /// [`Error::TransmitFull`].
     pub fn connect(
         &mut self,
         now: Instant,
@@ -152,12 +157,21 @@ impl<'s> Session<'s> {
         if self.state != State::Disconnected {
             return Err(Misuse::AlreadyConnected.into());
         }
+        let own = Limits::of_client(connect).or_max_packet_size(self.config.max_packet_size);
+        if cfg!(not(feature = "alloc")) && own.topic_alias_maximum > 0 {
+            return Err(Misuse::TopicAliasMaximum.into());
+        }
         let rules = Rules::new(connect.version, Sender::Client);
         crate::transmit::send(&Packet::Connect(*connect), &rules, tx)?;
-        let own = Limits::of_client(connect).or_max_packet_size(self.config.max_packet_size);
         self.link.negotiate(connect.version, Limits::NONE, own);
+        self.link.exchange = Exchange::NONE;
         self.clean_start = connect.clean_start;
-        self.authenticates = connect.properties.authentication_method().is_some();
+        self.expires_later = false;
+        if connect.version.has_properties() {
+            self.link.exchange = Exchange::begin(&connect.properties);
+            let expiry = connect.properties.session_expiry_interval();
+            self.expires_later = expiry.is_some_and(|seconds| seconds > 0);
+        }
         self.keep_alive = Duration::from_secs(connect.keep_alive.into());
         self.state = State::Connecting;
         self.last_sent = now;
@@ -176,8 +190,11 @@ impl<'s> Session<'s> {
         rx: &mut &'rx [u8],
         tx: &mut dyn Transmit,
     ) -> Result<Option<Event<'rx>>, Error> {
-        if let Some(lost) = self.next_lost() {
+        if let Some(lost) = self.link.next_lost() {
             return Ok(Some(lost));
+        }
+        if self.state == State::Connected {
+            self.send_answers(now, tx)?;
         }
         loop {
             if matches!(self.state, State::Disconnected | State::Closed) {
@@ -189,9 +206,10 @@ impl<'s> Session<'s> {
                 Ok(None) => return Ok(None),
                 Err(error) => return Err(self.fail(error.into(), tx)),
             };
-            match self.on_packet(now, packet, tx) {
+            match self.on_packet(packet, tx) {
                 Ok(event) => {
                     *rx = rest;
+                    self.note_sent(now);
                     if event.is_some() {
                         return Ok(event);
                     }
@@ -204,13 +222,12 @@ impl<'s> Session<'s> {
 
     fn on_packet<'rx>(
         &mut self,
-        now: Instant,
         packet: Packet<'rx>,
         tx: &mut dyn Transmit,
     ) -> Result<Option<Event<'rx>>, Error> {
         let kind = packet.packet_type();
         let connected = self.state == State::Connected;
-        let event = match packet {
+        Ok(match packet {
             Packet::ConnAck(connack) if !connected => return self.on_connack(connack).map(Some),
             Packet::Auth(auth) => return self.on_auth(auth).map(Some),
             // Everything else comes after CONNACK [MQTT-3.2.0-1].
@@ -237,11 +254,7 @@ impl<'s> Session<'s> {
                 return Ok(Some(Event::Disconnected(disconnect)));
             }
             _ => return Err(Fault::Unexpected(kind).into()),
-        };
-        if matches!(kind, PacketType::Publish | PacketType::PubRec | PacketType::PubRel) {
-            self.last_sent = now;
-        }
-        Ok(event)
+        })
     }
 
     fn on_connack<'rx>(&mut self, connack: ConnAck<'rx>) -> Result<Event<'rx>, Error> {
@@ -249,6 +262,9 @@ impl<'s> Session<'s> {
         if connack.reason != ReasonCode::Success {
             self.state = State::Closed;
             return Ok(Event::Refused(connack));
+        }
+        if !self.link.exchange.agrees(&connack.properties) {
+            return Err(Fault::AuthenticationMethod.into());
         }
         // [MQTT-3.2.2-4]
         if connack.session_present && self.clean_start {
@@ -263,36 +279,23 @@ impl<'s> Session<'s> {
         if !connack.session_present {
             // [MQTT-3.2.2-5]
             self.link.inbound.clear();
-            self.lost = self.link.outbound.len() > 0;
+            self.link.outbound.lose_all();
         }
+        self.link.exchange.open = false;
         self.state = State::Connected;
         Ok(Event::Connected(connack))
     }
 
-    /// The server has no session: what is in flight is reported, one after the other.
-    fn next_lost<'rx>(&mut self) -> Option<Event<'rx>> {
-        if !self.lost {
-            return None;
-        }
-        let first = self.link.outbound.iter().next();
-        match first {
-            Some((id, stage)) => {
-                self.link.outbound.remove(id);
-                Some(Event::Lost { id, stage })
-            }
-            None => {
-                self.lost = false;
-                None
-            }
-        }
-    }
-
-    fn on_auth<'rx>(&self, auth: Auth<'rx>) -> Result<Event<'rx>, Error> {
-        if self.authenticates {
-            Ok(Event::Auth(auth))
-        } else {
-            Err(Fault::AuthenticationMethod.into())
-        }
+    fn on_auth<'rx>(&mut self, auth: Auth<'rx>) -> Result<Event<'rx>, Error> {
+        let exchange = &mut self.link.exchange;
+        let allowed: &[ReasonCode] = match self.state {
+            _ if !exchange.open => &[],
+            State::Connected => &[ReasonCode::ContinueAuthentication, ReasonCode::Success],
+            _ => &[ReasonCode::ContinueAuthentication],
+        };
+        exchange.receive(auth.reason, &auth.properties, allowed)?;
+        exchange.open = auth.reason != ReasonCode::Success;
+        Ok(Event::Auth(auth))
     }
 
     /// Sends again what the last connection left unacknowledged, in order \[MQTT-4.4.0-1], as far as
@@ -309,16 +312,15 @@ impl<'s> Session<'s> {
         tx: &mut dyn Transmit,
     ) -> Result<(), Error> {
         self.require_connected()?;
-        if self.lost {
-            return Ok(());
-        }
-        self.last_sent = now;
-        self.link.resume(outbox, tx)
+        let result = self.link.resume(outbox, tx);
+        self.note_sent(now);
+        result
     }
 
-    /// Whether [`Session::resume`] has more to send.
-    pub fn is_resuming(&mut self) -> bool {
-        self.lost || self.link.outbound.next_resend().is_some()
+    /// Whether [`Session::resume`] has more to send, or [`Session::receive`] to report as lost.
+    #[must_use]
+    pub const fn is_resuming(&self) -> bool {
+        self.link.outbound.is_resuming()
     }
 
     /// Sends a message. One of QoS 1 or 2 gets an identifier, under which the caller keeps it until
@@ -334,11 +336,8 @@ impl<'s> Session<'s> {
         tx: &mut dyn Transmit,
     ) -> Result<Option<PacketId>, Error> {
         self.require_connected()?;
-        if self.lost {
-            return Err(Error::QuotaExceeded);
-        }
         let id = self.link.publish(publish, tx)?;
-        self.last_sent = now;
+        self.note_sent(now);
         Ok(id)
     }
 
@@ -364,7 +363,7 @@ impl<'s> Session<'s> {
             return Err(limit.into());
         }
         let id = self.link.request(Stage::SubAck, |id| Packet::Subscribe(subscribe(id)), tx)?;
-        self.last_sent = now;
+        self.note_sent(now);
         Ok(id)
     }
 
@@ -385,17 +384,19 @@ impl<'s> Session<'s> {
             Packet::Unsubscribe(Unsubscribe { packet_id, properties, filters })
         };
         let id = self.link.request(Stage::UnsubAck, packet, tx)?;
-        self.last_sent = now;
+        self.note_sent(now);
         Ok(id)
     }
 
     /// Answers a message, where acknowledgement is manual. The answer goes out once all messages
-    /// before it are answered \[MQTT-4.6.0-2], \[MQTT-4.6.0-3]. In 3.1.1 `reason` cannot be told.
+    /// before it are answered \[MQTT-4.6.0-2], \[MQTT-4.6.0-3]; what there is no room for then follows
+    /// with the next call of [`Session::receive`] or [`Session::handle_timeout`], which is due at
+    /// once. In 3.1.1 `reason` cannot be told.
     ///
     /// # Errors
     /// [`Misuse::UnknownPacketId`]: answered before, or the connection was lost since: the message
-    /// comes again. [`Error::TransmitFull`]: the answer is kept; send, and call
-    /// [`Session::handle_timeout`].
+    /// comes again. [`Error::Encode`]: PUBACK or PUBREC cannot carry that reason.
+    /// [`Error::TransmitFull`]: send, and call again.
     pub fn acknowledge(
         &mut self,
         now: Instant,
@@ -404,39 +405,60 @@ impl<'s> Session<'s> {
         tx: &mut dyn Transmit,
     ) -> Result<(), Error> {
         self.require_connected()?;
-        self.last_sent = now;
-        self.link.acknowledge(token, reason, tx)
+        let result = self.link.acknowledge(token, reason, tx);
+        self.note_sent(now);
+        result
     }
 
     /// Sends AUTH: the answer to [`Event::Auth`], or a re-authentication (section 4.12).
     ///
     /// # Errors
-    /// [`Misuse::NotConnected`], also where CONNECT named no Authentication Method
-    /// \[MQTT-4.12.0-7]; [`Error::Encode`], [`Error::TransmitFull`].
+    /// [`Misuse::NotConnected`]; [`Misuse::Authentication`] where CONNECT named no Authentication Method
+    /// \[MQTT-4.12.0-7] or another one \[MQTT-4.12.0-5], or the reason is not the next step:
+    /// Continue authentication in an exchange, Re-authenticate to begin one;
+    /// [`Error::Encode`], [`Error::TransmitFull`].
     pub fn auth(
         &mut self,
         now: Instant,
         auth: &Auth<'_>,
         tx: &mut dyn Transmit,
     ) -> Result<(), Error> {
-        if !self.authenticates || matches!(self.state, State::Disconnected | State::Closed) {
+        if matches!(self.state, State::Disconnected | State::Closed) {
             return Err(Misuse::NotConnected.into());
         }
+        let exchange = &self.link.exchange;
+        let step = if exchange.open {
+            ReasonCode::ContinueAuthentication
+        } else {
+            ReasonCode::ReAuthenticate
+        };
+        if !exchange.has_method() || !exchange.agrees(&auth.properties) || auth.reason != step {
+            return Err(Misuse::Authentication.into());
+        }
         self.link.send(&Packet::Auth(*auth), tx)?;
-        self.last_sent = now;
+        self.link.exchange.open = true;
+        self.note_sent(now);
+        if self.state == State::Connecting {
+            self.waiting_since = Some(now);
+        }
         Ok(())
     }
 
     /// Says goodbye. Send what is in `tx`, close the transport, and call [`Session::closed`].
     ///
     /// # Errors
-    /// [`Misuse::NotConnected`], [`Error::Encode`], [`Error::TransmitFull`].
+    /// [`Misuse::NotConnected`]; [`Misuse::SessionExpiry`]; [`Error::Encode`],
+    /// [`Error::TransmitFull`].
     pub fn disconnect(
         &mut self,
         disconnect: &Disconnect<'_>,
         tx: &mut dyn Transmit,
     ) -> Result<(), Error> {
         self.require_connected()?;
+        let expiry = disconnect.properties.session_expiry_interval();
+        if self.version().has_properties() && expiry.unwrap_or(0) > 0 && !self.expires_later {
+            return Err(Misuse::SessionExpiry.into());
+        }
         self.link.send(&Packet::Disconnect(*disconnect), tx)?;
         // [MQTT-3.14.4-1]
         self.state = State::Closed;
@@ -459,6 +481,9 @@ impl<'s> Session<'s> {
         if matches!(self.state, State::Disconnected | State::Closed) {
             return None;
         }
+        if self.link.has_answers() {
+            return Some(Instant::default());
+        }
         let answer = self.waiting_since.map(|since| since + self.config.response_timeout);
         let idle = self.state == State::Connected && !self.keep_alive.is_zero();
         let ping = (idle && answer.is_none()).then(|| self.last_sent + self.keep_alive);
@@ -472,7 +497,7 @@ impl<'s> Session<'s> {
     /// send, and call again.
     pub fn handle_timeout(&mut self, now: Instant, tx: &mut dyn Transmit) -> Result<(), Error> {
         if self.state == State::Connected {
-            self.link.send_answers(tx)?;
+            self.send_answers(now, tx)?;
         }
         if self.next_timeout().is_none_or(|due| now < due) {
             return Ok(());
@@ -481,12 +506,13 @@ impl<'s> Session<'s> {
             return Err(self.fail(Fault::Timeout, tx));
         }
         self.link.send(&Packet::PingReq, tx)?;
-        self.last_sent = now;
+        self.note_sent(now);
         self.waiting_since = Some(now);
         Ok(())
     }
 
-    /// The topic of a message, whether a Topic Alias stands for it or not.
+    /// The topic of the message that was received last, whether a Topic Alias stands for it or not.
+    /// Ask before more is received, which may give the alias another meaning.
     #[must_use]
     pub fn topic<'t>(&'t self, publish: &Publish<'t>) -> TopicName<'t> {
         self.link.topic(publish)
@@ -519,8 +545,7 @@ impl<'s> Session<'s> {
     /// How many messages may be published now.
     #[must_use]
     pub fn quota(&self) -> usize {
-        let quota = self.link.limits.receive_maximum.saturating_sub(self.link.outbound.in_flight());
-        usize::from(quota)
+        self.link.quota()
     }
 
     /// Identifiers in use and what they wait for, in the order of sending.
@@ -539,12 +564,25 @@ impl<'s> Session<'s> {
         self.link.restore(delta)
     }
 
+    fn send_answers(&mut self, now: Instant, tx: &mut dyn Transmit) -> Result<(), Error> {
+        let result = self.link.send_answers(tx);
+        self.note_sent(now);
+        result
+    }
+
+    /// Keep Alive counts from the last packet that was sent [MQTT-3.1.2-20].
+    const fn note_sent(&mut self, now: Instant) {
+        if self.link.take_sent() {
+            self.last_sent = now;
+        }
+    }
+
     fn require_connected(&self) -> Result<(), Error> {
         if self.is_connected() { Ok(()) } else { Err(Misuse::NotConnected.into()) }
     }
 
     fn fail(&mut self, fault: Fault, tx: &mut dyn Transmit) -> Error {
-        if self.state == State::Connected {
+        if matches!(self.state, State::Connecting | State::Connected) {
             self.link.say_why(&fault, tx);
         }
         self.state = State::Closed;

@@ -99,6 +99,19 @@ pub enum Misuse {
     UnknownPacketId,
     /// The number of reason codes is not that of the filters.
     ReasonCount,
+    /// A Topic Alias was given, although the session chooses them.
+    TopicAliasGiven,
+    /// `accept` needs a code of success, `reject` one of failure.
+    ReasonCode,
+    /// Session Present was set although the client asked for a Clean Start \[MQTT-3.2.2-2].
+    SessionPresent,
+    /// DISCONNECT with a Session Expiry Interval although it was 0 in CONNECT (section 3.14.2.2.2).
+    SessionExpiry,
+    /// Not the Authentication Method of CONNECT \[MQTT-4.12.0-5], or an AUTH that is not the next
+    /// step.
+    Authentication,
+    /// A Topic Alias Maximum was announced, for which there is no storage without a heap.
+    TopicAliasMaximum,
 }
 
 /// What the peer announced that it does not do.
@@ -194,6 +207,12 @@ impl fmt::Display for Misuse {
             Self::PacketIdGiven => "the session chooses the Packet Identifier",
             Self::UnknownPacketId => "nothing with this Packet Identifier waits for an answer",
             Self::ReasonCount => "there must be one reason code per filter",
+            Self::TopicAliasGiven => "the session chooses the Topic Alias",
+            Self::ReasonCode => "not a reason code that fits the answer",
+            Self::SessionPresent => "a Clean Start has no session to go on with",
+            Self::SessionExpiry => "Session Expiry Interval cannot be raised from 0",
+            Self::Authentication => "not a step of the authentication that CONNECT began",
+            Self::TopicAliasMaximum => "topic aliases from the peer need a heap",
         })
     }
 }

@@ -40,9 +40,10 @@ pub enum Event<'rx> {
         /// Its Packet Identifier.
         id: PacketId,
     },
-    /// The server has lost the session, and with it the state of this message. One that waits for
-    /// PUBACK or PUBREC may be published anew, at the risk of a duplicate; one that waits for PUBCOMP
-    /// has arrived.
+    /// This message is given up: the peer has lost the session and with it the state of the message,
+    /// or the message cannot be sent again, as the outbox has lost it or the new connection does not
+    /// allow it. One that waits for PUBACK or PUBREC may have arrived or not; one that waits for
+    /// PUBCOMP has.
     Lost {
         /// Its Packet Identifier, which is free again.
         id: PacketId,
@@ -81,6 +82,7 @@ pub struct Message<'rx> {
 pub struct AckToken {
     pub(crate) id: PacketId,
     pub(crate) qos: QoS,
+    pub(crate) connection: u16,
 }
 
 impl AckToken {
@@ -89,11 +91,36 @@ impl AckToken {
     pub const fn packet_id(&self) -> PacketId {
         self.id
     }
+
+    /// QoS of the message, 1 or 2.
+    #[must_use]
+    pub const fn qos(&self) -> QoS {
+        self.qos
+    }
+
+    /// What must be stored because the message is acknowledged with this code, before what is in
+    /// `tx` then is sent: that it was taken, where its like would be duplicates.
+    #[must_use]
+    pub const fn delta(&self, reason: ReasonCode) -> Option<Delta> {
+        match self.qos {
+            QoS::ExactlyOnce if !reason.is_failure() => Some(Delta::Inbound(self.id)),
+            _ => None,
+        }
+    }
 }
 
 /// The smallest change of a session that must survive a crash. Store it before what is in `tx` is
 /// sent, and [`restore`](crate::client::Session::restore) a session from all of them after a crash.
+///
+/// ```
+/// use mqtt_codec::{PacketId, QoS};
+/// use mqtt_session::{Delta, Stage};
+/// let delta = Delta::published(PacketId::MIN, QoS::AtLeastOnce);
+/// assert_eq!(delta, Some(Delta::Outbound(PacketId::MIN, Stage::PubAck)));
+/// assert_eq!(Delta::from_bytes(delta.unwrap().to_bytes()), delta);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Delta {
     /// This identifier is in use for a message we send, which waits for that. The message itself is
     /// in the outbox.
@@ -104,16 +131,68 @@ pub enum Delta {
     Inbound(PacketId),
     /// The next message with this identifier is a new one.
     InboundDone(PacketId),
+    /// The peer has begun a new session: no message has been received in it.
+    InboundReset,
+}
+
+impl Delta {
+    /// What must be stored, together with the message itself, because it was published with this
+    /// identifier; `None` for QoS 0.
+    #[must_use]
+    pub const fn published(id: PacketId, qos: QoS) -> Option<Self> {
+        match Stage::of(qos) {
+            Some(stage) => Some(Self::Outbound(id, stage)),
+            None => None,
+        }
+    }
+
+    /// Three bytes to store, with the identifier in the last two, most significant byte first.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 3] {
+        let (kind, id) = match self {
+            Self::Outbound(id, Stage::PubAck) => (1, id.get()),
+            Self::Outbound(id, Stage::PubRec) => (2, id.get()),
+            Self::Outbound(id, Stage::PubComp) => (3, id.get()),
+            Self::Outbound(id, Stage::SubAck) => (4, id.get()),
+            Self::Outbound(id, Stage::UnsubAck) => (5, id.get()),
+            Self::OutboundDone(id) => (6, id.get()),
+            Self::Inbound(id) => (7, id.get()),
+            Self::InboundDone(id) => (8, id.get()),
+            Self::InboundReset => (9, 0),
+        };
+        let [high, low] = id.to_be_bytes();
+        [kind, high, low]
+    }
+
+    /// The delta that these bytes stand for; `None` if they stand for none.
+    #[must_use]
+    pub const fn from_bytes([kind, high, low]: [u8; 3]) -> Option<Self> {
+        let id = PacketId::new(u16::from_be_bytes([high, low]));
+        Some(match (kind, id) {
+            (1, Some(id)) => Self::Outbound(id, Stage::PubAck),
+            (2, Some(id)) => Self::Outbound(id, Stage::PubRec),
+            (3, Some(id)) => Self::Outbound(id, Stage::PubComp),
+            (4, Some(id)) => Self::Outbound(id, Stage::SubAck),
+            (5, Some(id)) => Self::Outbound(id, Stage::UnsubAck),
+            (6, Some(id)) => Self::OutboundDone(id),
+            (7, Some(id)) => Self::Inbound(id),
+            (8, Some(id)) => Self::InboundDone(id),
+            (9, None) => Self::InboundReset,
+            _ => return None,
+        })
+    }
 }
 
 impl Event<'_> {
-    /// What must be stored because of it.
+    /// What must be stored because of it, before what is in `tx` is sent. A message that is
+    /// acknowledged by hand is stored then: see [`AckToken::delta`].
     #[must_use]
     pub fn delta(&self) -> Option<Delta> {
         match self {
-            Self::Message(Message { publish, .. }) if publish.qos == QoS::ExactlyOnce => {
+            Self::Message(Message { publish, token: None }) if publish.qos == QoS::ExactlyOnce => {
                 publish.packet_id.map(Delta::Inbound)
             }
+            Self::Connected(connack) if !connack.session_present => Some(Delta::InboundReset),
             Self::Received { id } => Some(Delta::Outbound(*id, Stage::PubComp)),
             Self::Acknowledged { id, .. } | Self::Lost { id, .. } => Some(Delta::OutboundDone(*id)),
             Self::Released { id } => Some(Delta::InboundDone(*id)),

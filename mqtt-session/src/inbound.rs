@@ -3,7 +3,7 @@
 
 use mqtt_codec::{PacketId, QoS, ReasonCode};
 
-use crate::Ring;
+use crate::{AckToken, Ring};
 
 /// Storage for one received message that is not answered yet: 4 bytes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,6 +14,12 @@ pub struct Pending {
     answer: Option<ReasonCode>,
 }
 
+impl Pending {
+    pub(crate) const fn qos(self) -> QoS {
+        if self.exactly_once { QoS::ExactlyOnce } else { QoS::AtLeastOnce }
+    }
+}
+
 /// What has been received and is not done with.
 #[derive(Debug)]
 pub(crate) struct Inbound<'s> {
@@ -21,18 +27,21 @@ pub(crate) struct Inbound<'s> {
     received: Ring<'s, u16>,
     /// Messages that the application has not answered, in the order they came.
     pending: Ring<'s, Pending>,
+    /// How many of those are of QoS 1.
+    at_least_once: u16,
+    /// Tells the tokens of this connection from those of earlier ones.
+    connection: u16,
 }
 
 impl<'s> Inbound<'s> {
     pub(crate) const fn new(received: Ring<'s, u16>, pending: Ring<'s, Pending>) -> Self {
-        Self { received, pending }
+        Self { received, pending, at_least_once: 0, connection: 0 }
     }
 
     /// How many messages are in flight from the peer: those of QoS 2 until PUBREL, those of QoS 1 until
     /// they are answered.
-    pub(crate) fn in_flight(&self) -> usize {
-        let at_least_once = self.pending.iter().filter(|pending| !pending.exactly_once).count();
-        self.received.len() + at_least_once
+    pub(crate) const fn in_flight(&self) -> usize {
+        self.received.len() + self.at_least_once as usize
     }
 
     /// Whether another message can be kept track of.
@@ -46,9 +55,9 @@ impl<'s> Inbound<'s> {
         self.received.get(self.place(id)) == Some(id.get())
     }
 
-    /// Whether the application has yet to answer this message.
+    /// Whether the application has yet to answer this message of QoS 2.
     pub(crate) fn is_pending(&self, id: PacketId) -> bool {
-        self.pending.iter().any(|pending| pending.id == id.get())
+        self.pending.iter().any(|pending| pending.exactly_once && pending.id == id.get())
     }
 
     /// A message of QoS 2 came: until PUBREL its like are duplicates.
@@ -57,48 +66,64 @@ impl<'s> Inbound<'s> {
     }
 
     /// PUBREL came, or the message was refused: the identifier is free again [MQTT-4.3.3-9],
-    /// [MQTT-4.3.3-12]. Whether it was in use.
-    pub(crate) fn forget(&mut self, id: PacketId) -> bool {
-        self.has_received(id) && self.received.remove(self.place(id)).is_some()
+    /// [MQTT-4.3.3-12].
+    pub(crate) fn forget(&mut self, id: PacketId) {
+        if self.has_received(id) {
+            self.received.remove(self.place(id));
+        }
     }
 
-    /// A message waits for the application's answer.
-    pub(crate) fn wait(&mut self, id: PacketId, qos: QoS) -> bool {
+    /// A message waits for the application's answer, which this token brings.
+    pub(crate) fn wait(&mut self, id: PacketId, qos: QoS) -> AckToken {
         let exactly_once = qos == QoS::ExactlyOnce;
-        self.pending.push(Pending { id: id.get(), exactly_once, answer: None })
+        if self.pending.push(Pending { id: id.get(), exactly_once, answer: None }) {
+            self.at_least_once += u16::from(!exactly_once);
+        }
+        AckToken { id, qos, connection: self.connection }
     }
 
-    /// The application answers. `false` if nothing waits for it.
-    pub(crate) fn answer(&mut self, id: PacketId, reason: ReasonCode) -> bool {
-        let waiting = |pending: Pending| pending.id == id.get() && pending.answer.is_none();
-        let Some(index) = self.pending.iter().position(waiting) else { return false };
+    /// Where the message stands that this token is for: 0 is the one whose answer goes out next.
+    /// `None` if nothing waits for it.
+    pub(crate) fn position(&self, token: AckToken) -> Option<usize> {
+        let waits = |pending: Pending| {
+            pending.id == token.id.get() && pending.qos() == token.qos && pending.answer.is_none()
+        };
+        (token.connection == self.connection).then(|| self.pending.iter().position(waits))?
+    }
+
+    /// The application answers the message at this index.
+    pub(crate) fn answer(&mut self, index: usize, reason: ReasonCode) {
         if let Some(pending) = self.pending.get_mut(index) {
             pending.answer = Some(reason);
         }
-        true
     }
 
     /// The next answer that may go out: answers leave in the order in which the messages came
     /// [MQTT-4.6.0-2], [MQTT-4.6.0-3].
     pub(crate) fn next_answer(&self) -> Option<(PacketId, QoS, ReasonCode)> {
         let first = self.pending.get(0)?;
-        let qos = if first.exactly_once { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
-        Some((PacketId::new(first.id)?, qos, first.answer?))
+        Some((PacketId::new(first.id)?, first.qos(), first.answer?))
     }
 
-    /// That one went out.
-    pub(crate) fn answered(&mut self) {
-        self.pending.remove(0);
+    /// The first message has been answered.
+    pub(crate) fn answered(&mut self) -> Option<Pending> {
+        let first = self.pending.remove(0)?;
+        self.at_least_once -= u16::from(!first.exactly_once);
+        Some(first)
     }
 
-    /// The connection is gone. What was not answered comes again; what was received of QoS 2 and not
-    /// answered is new then.
+    /// The connection is gone. What the application has not taken comes again and is new then; what it
+    /// has taken of QoS 2 stays known, even if PUBREC did not go out.
     pub(crate) fn disconnect(&mut self) {
-        while let Some(pending) = self.pending.remove(0) {
-            if let (true, Some(id)) = (pending.exactly_once, PacketId::new(pending.id)) {
+        while let Some(pending) = self.answered() {
+            let taken = pending.answer.is_some_and(|reason| !reason.is_failure());
+            if let (true, false, Some(id)) =
+                (pending.exactly_once, taken, PacketId::new(pending.id))
+            {
                 self.forget(id);
             }
         }
+        self.connection = self.connection.wrapping_add(1);
     }
 
     /// Identifiers of QoS 2 whose PUBREL has not come, ascending.
@@ -110,6 +135,7 @@ impl<'s> Inbound<'s> {
     pub(crate) const fn clear(&mut self) {
         self.received.clear();
         self.pending.clear();
+        self.at_least_once = 0;
     }
 
     fn place(&self, id: PacketId) -> usize {

@@ -10,6 +10,7 @@ extern crate alloc;
 extern crate std;
 
 mod alias;
+mod auth;
 pub mod client;
 mod error;
 mod event;
@@ -23,6 +24,8 @@ pub mod server;
 mod time;
 mod transmit;
 
+pub use alias::TopicAliases;
+pub use auth::{AuthStep, Mechanism};
 pub use error::{Error, Fault, Limit, Misuse};
 pub use event::{AckToken, Delta, Event, Message};
 pub use inbound::Pending;

@@ -60,7 +60,8 @@ impl Limits {
             subscription_identifier_available: version.has_properties(),
             ..Self::NONE
         };
-        if properties.is_empty() {
+        // What 3.1.1 does not send has not been said.
+        if properties.is_empty() || !version.has_properties() {
             return none;
         }
         let available = |flag: Option<bool>| flag.unwrap_or(true);

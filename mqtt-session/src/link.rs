@@ -1,16 +1,20 @@
 //! What client and server do alike on a connection: messages both ways.
 
+use core::num::NonZeroU16;
+
 use mqtt_codec::{
-    Ack, Disconnect, Packet, PacketId, PacketType, Publish, QoS, ReasonCode, Rules, Sender,
-    TopicName, Version,
+    Ack, Disconnect, EncodeError, Packet, PacketId, PacketType, Properties, Property, Publish, QoS,
+    ReasonCode, Rules, Sender, TopicName, Version,
 };
 
 use crate::alias::Aliases;
+use crate::auth::Exchange;
 use crate::inbound::Inbound;
 use crate::outbound::Outbound;
 use crate::transmit::send;
 use crate::{
-    AckToken, Delta, Error, Event, Fault, Limits, Message, Misuse, Outbox, Stage, Transmit,
+    AckToken, Delta, Error, Event, Fault, Limits, Message, Misuse, Outbox, Stage, TopicAliases,
+    Transmit,
 };
 
 /// One end of a connection, and the part of the session that both roles share.
@@ -26,17 +30,25 @@ pub(crate) struct Link<'s> {
     pub(crate) own: Limits,
     pub(crate) outbound: Outbound<'s>,
     pub(crate) inbound: Inbound<'s>,
-    pub(crate) aliases: Aliases,
+    aliases: Aliases,
+    /// How topic aliases are chosen.
+    policy: TopicAliases,
+    #[cfg(feature = "alloc")]
+    chosen: Option<alloc::boxed::Box<crate::alias::Chosen>>,
+    pub(crate) exchange: Exchange,
     /// Whether the application acknowledges.
     pub(crate) manual: bool,
+    /// Whether something was sent since this was last asked.
+    sent: bool,
 }
 
 impl<'s> Link<'s> {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         peer: Sender,
         outbound: Outbound<'s>,
         inbound: Inbound<'s>,
         manual: bool,
+        policy: TopicAliases,
     ) -> Self {
         let own = match peer {
             Sender::Client => Sender::Server,
@@ -49,8 +61,13 @@ impl<'s> Link<'s> {
             own: Limits::NONE,
             outbound,
             inbound,
-            aliases: Aliases::new(),
+            aliases: Aliases::default(),
+            policy,
+            #[cfg(feature = "alloc")]
+            chosen: None,
+            exchange: Exchange::NONE,
             manual,
+            sent: false,
         }
     }
 
@@ -66,11 +83,36 @@ impl<'s> Link<'s> {
         self.read.max_packet_size = own.max_packet_size;
         self.limits = limits;
         self.own = own;
-        self.aliases.reset(own.topic_alias_maximum);
+        self.forget_aliases();
     }
 
-    pub(crate) fn send(&self, packet: &Packet<'_>, tx: &mut dyn Transmit) -> Result<(), Error> {
-        send(packet, &self.write, tx)
+    /// They do not outlive a connection [MQTT-3.3.2-7].
+    fn forget_aliases(&mut self) {
+        self.aliases.reset();
+        #[cfg(feature = "alloc")]
+        if let Some(chosen) = &mut self.chosen {
+            chosen.reset();
+        }
+    }
+
+    pub(crate) fn send(&mut self, packet: &Packet<'_>, tx: &mut dyn Transmit) -> Result<(), Error> {
+        send(packet, &self.write, tx)?;
+        self.sent = true;
+        Ok(())
+    }
+
+    /// Sends an answer that has no caller to complain to. One that is larger than the peer allows is
+    /// taken for sent [MQTT-3.1.2-25].
+    fn reply(&mut self, packet: &Packet<'_>, tx: &mut dyn Transmit) -> Result<(), Error> {
+        match self.send(packet, tx) {
+            Err(Error::Encode(EncodeError::TooLarge { .. })) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Whether something was sent since this was last asked.
+    pub(crate) const fn take_sent(&mut self) -> bool {
+        core::mem::replace(&mut self.sent, false)
     }
 
     /// Sends a new message and tells its identifier.
@@ -85,17 +127,17 @@ impl<'s> Link<'s> {
         if let Some(limit) = self.limits.broken_by(publish) {
             return Err(limit.into());
         }
+        // A DUP of the caller is none of ours [MQTT-3.3.1-3], [MQTT-4.3.1-1].
+        let publish = Publish { dup: false, ..*publish };
         let Some(stage) = Stage::of(publish.qos) else {
-            // A DUP of the caller is none of ours [MQTT-3.3.1-3], [MQTT-4.3.1-1].
-            self.send(&Packet::Publish(Publish { dup: false, ..*publish }), tx)?;
+            self.send_publish(&publish, tx)?;
             return Ok(None);
         };
-        if !self.has_quota() || self.outbound.next_resend().is_some() {
+        if !self.has_quota() || self.outbound.is_resuming() {
             return Err(Error::QuotaExceeded);
         }
         let id = self.outbound.next_id().ok_or(Error::QuotaExceeded)?;
-        let packet = Publish { dup: false, packet_id: Some(id), ..*publish };
-        self.send(&Packet::Publish(packet), tx)?;
+        self.send_publish(&Publish { packet_id: Some(id), ..publish }, tx)?;
         self.outbound.insert(id, stage);
         Ok(Some(id))
     }
@@ -104,6 +146,69 @@ impl<'s> Link<'s> {
     pub(crate) const fn has_quota(&self) -> bool {
         self.outbound.in_flight() < self.limits.receive_maximum
     }
+
+    /// How many messages may be published now.
+    pub(crate) fn quota(&self) -> usize {
+        if self.outbound.is_resuming() {
+            return 0;
+        }
+        let quota = self.limits.receive_maximum.saturating_sub(self.outbound.in_flight());
+        usize::from(quota).min(self.outbound.room())
+    }
+
+    /// Sends a new message, with a topic alias where that is wanted.
+    fn send_publish(&mut self, publish: &Publish<'_>, tx: &mut dyn Transmit) -> Result<(), Error> {
+        if self.policy == TopicAliases::Off || self.limits.topic_alias_maximum == 0 {
+            return self.send(&Packet::Publish(*publish), tx);
+        }
+        if publish.properties.topic_alias().is_some() {
+            return Err(Misuse::TopicAliasGiven.into());
+        }
+        let (Some((alias, known)), Some((mut list, len))) =
+            (self.choose_alias(publish.topic), beside(&publish.properties))
+        else {
+            return self.send(&Packet::Publish(*publish), tx);
+        };
+        if let Some(place) = list.get_mut(len) {
+            *place = Property::TopicAlias(alias);
+        }
+        let properties = publish.properties.with(list.get(..=len).unwrap_or_default());
+        let topic = if known { TopicName::ALIASED } else { publish.topic };
+        match self.send(&Packet::Publish(Publish { topic, properties, ..*publish }), tx) {
+            // Without the alias it may just fit.
+            Err(Error::Encode(EncodeError::TooLarge { .. })) if !known => {
+                self.send(&Packet::Publish(*publish), tx)
+            }
+            Ok(()) => {
+                self.told_alias(alias, publish.topic);
+                Ok(())
+            }
+            error => error,
+        }
+    }
+
+    #[cfg(feature = "alloc")]
+    fn choose_alias(&mut self, topic: TopicName<'_>) -> Option<(NonZeroU16, bool)> {
+        let chosen = self.chosen.get_or_insert_default();
+        chosen.choose(self.policy, self.limits.topic_alias_maximum, topic.as_str())
+    }
+
+    #[cfg(feature = "alloc")]
+    fn told_alias(&mut self, alias: NonZeroU16, topic: TopicName<'_>) {
+        if let Some(chosen) = &mut self.chosen {
+            chosen.told(alias, topic.as_str());
+        }
+    }
+
+    #[cfg(not(feature = "alloc"))]
+    #[expect(clippy::unused_self, reason = "as with a heap")]
+    const fn choose_alias(&self, _: TopicName<'_>) -> Option<(NonZeroU16, bool)> {
+        None
+    }
+
+    #[cfg(not(feature = "alloc"))]
+    #[expect(clippy::unused_self, reason = "as with a heap")]
+    const fn told_alias(&self, _: NonZeroU16, _: TopicName<'_>) {}
 
     /// Takes an identifier for SUBSCRIBE or UNSUBSCRIBE, sends, and keeps it if that went well. These
     /// are not held back by the Receive Maximum [MQTT-3.3.4-8].
@@ -129,31 +234,37 @@ impl<'s> Link<'s> {
     }
 
     /// Sends again what was not acknowledged, in order, as far as the Receive Maximum and the room in
-    /// `tx` allow [MQTT-4.4.0-1]. The rest follows with the next call.
+    /// `tx` allow [MQTT-4.4.0-1]. The rest follows with the next call. What cannot be sent on this
+    /// connection is given up.
     pub(crate) fn resume(
         &mut self,
         outbox: &dyn Outbox,
         tx: &mut dyn Transmit,
     ) -> Result<(), Error> {
-        while let Some((id, stage)) = self.outbound.next_resend() {
-            if !self.has_quota() {
-                return Ok(());
+        while let Some((index, id, stage)) = self.outbound.next_resend(self.has_quota()) {
+            if stage == Stage::PubComp {
+                self.reply(&Packet::PubRel(Ack::new(id)), tx)?;
+                self.outbound.resent(index);
+                continue;
             }
-            match (stage, outbox.message(id)) {
-                (Stage::PubComp, _) => self.send(&Packet::PubRel(Ack::new(id)), tx)?,
-                // [MQTT-3.3.1-1]
-                (_, Some(message)) => {
-                    let publish = Publish { dup: true, packet_id: Some(id), ..message };
-                    self.send(&Packet::Publish(publish), tx)?;
-                }
-                (_, None) => {
-                    self.outbound.remove(id);
-                    continue;
-                }
+            // [MQTT-3.3.1-1]
+            let publish = outbox
+                .message(id)
+                .map(|message| Publish { dup: true, packet_id: Some(id), ..message })
+                .filter(|publish| self.limits.broken_by(publish).is_none())
+                .filter(|publish| !publish.topic.is_empty());
+            match publish.map(|publish| self.send(&Packet::Publish(publish), tx)) {
+                Some(Ok(())) => self.outbound.resent(index),
+                Some(Err(Error::TransmitFull)) => return Err(Error::TransmitFull),
+                Some(Err(_)) | None => self.outbound.lose(index),
             }
-            self.outbound.resent();
         }
         Ok(())
+    }
+
+    /// A message that was given up.
+    pub(crate) fn next_lost<'rx>(&mut self) -> Option<Event<'rx>> {
+        self.outbound.next_lost().map(|(id, stage)| Event::Lost { id, stage })
     }
 
     /// A PUBLISH came.
@@ -174,11 +285,11 @@ impl<'s> Link<'s> {
         };
         let exactly_once = publish.qos == QoS::ExactlyOnce;
         if exactly_once && self.inbound.has_received(id) {
-            self.on_alias(&publish)?;
             // A duplicate [MQTT-4.3.3-10]. One that waits for the application is answered by that.
-            if !self.inbound.is_pending(id) {
-                self.send(&Packet::PubRec(Ack::new(id)), tx)?;
+            if !self.manual || !self.inbound.is_pending(id) {
+                self.reply(&Packet::PubRec(Ack::new(id)), tx)?;
             }
+            self.on_alias(&publish)?;
             return Ok(None);
         }
         if self.inbound.in_flight() >= usize::from(self.own.receive_maximum)
@@ -187,22 +298,23 @@ impl<'s> Link<'s> {
             return Err(Fault::ReceiveMaximum.into());
         }
         self.on_alias(&publish)?;
-        if self.manual {
-            self.inbound.wait(id, publish.qos);
+        let token = if self.manual {
+            Some(self.inbound.wait(id, publish.qos))
         } else {
-            let ack = Ack::new(id);
-            self.send(&if exactly_once { Packet::PubRec(ack) } else { Packet::PubAck(ack) }, tx)?;
-        }
+            self.reply(&answer(publish.qos, Ack::new(id)), tx)?;
+            None
+        };
         if exactly_once {
             self.inbound.receive(id);
         }
-        let token = self.manual.then_some(AckToken { id, qos: publish.qos });
         Ok(Some(Event::Message(Message { publish, token })))
     }
 
     fn on_alias(&mut self, publish: &Publish<'_>) -> Result<(), Fault> {
         match publish.properties.topic_alias() {
-            Some(alias) => self.aliases.receive(alias.get(), publish.topic),
+            Some(alias) => {
+                self.aliases.receive(alias.get(), self.own.topic_alias_maximum, publish.topic)
+            }
             None => Ok(()),
         }
     }
@@ -216,31 +328,56 @@ impl<'s> Link<'s> {
         alias.and_then(|alias| self.aliases.get(alias.get())).unwrap_or(publish.topic)
     }
 
-    /// The application answers a message; answers go out in order.
+    /// The application answers a message. The answer goes out when its turn comes, and those behind
+    /// it that waited for it as far as there is room.
     pub(crate) fn acknowledge(
         &mut self,
         token: AckToken,
         reason: ReasonCode,
         tx: &mut dyn Transmit,
     ) -> Result<(), Error> {
-        if !self.inbound.answer(token.id, reason) {
+        let Some(index) = self.inbound.position(token) else {
             return Err(Misuse::UnknownPacketId.into());
+        };
+        let packet = answer(token.qos, Ack { reason, ..Ack::new(token.id) });
+        if index > 0 {
+            // What cannot be sent must not be kept: it would hold back all that comes behind it.
+            self.write.encoded_len(&packet).map(|_| ()).or_else(too_large_is_sent)?;
+            self.inbound.answer(index, reason);
+            return Ok(());
         }
-        self.send_answers(tx)
+        self.reply(&packet, tx)?;
+        self.inbound.answer(index, reason);
+        self.finish_answer();
+        match self.send_answers(tx) {
+            Err(Error::TransmitFull) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Whether there are answers whose turn it is.
+    pub(crate) fn has_answers(&self) -> bool {
+        self.inbound.next_answer().is_some()
     }
 
     /// Sends those answers whose turn it is.
     pub(crate) fn send_answers(&mut self, tx: &mut dyn Transmit) -> Result<(), Error> {
         while let Some((id, qos, reason)) = self.inbound.next_answer() {
-            let ack = Ack { reason, ..Ack::new(id) };
-            let exactly_once = qos == QoS::ExactlyOnce;
-            self.send(&if exactly_once { Packet::PubRec(ack) } else { Packet::PubAck(ack) }, tx)?;
-            self.inbound.answered();
-            if exactly_once && reason.is_failure() && self.version().has_properties() {
+            self.reply(&answer(qos, Ack { reason, ..Ack::new(id) }), tx)?;
+            self.finish_answer();
+        }
+        Ok(())
+    }
+
+    /// The first answer went out. A refused message of QoS 2 is over [MQTT-4.3.3-9], but in 3.1.1
+    /// nothing can be refused.
+    fn finish_answer(&mut self) {
+        if let Some((id, QoS::ExactlyOnce, reason)) = self.inbound.next_answer() {
+            if reason.is_failure() && self.version().has_properties() {
                 self.inbound.forget(id);
             }
         }
-        Ok(())
+        self.inbound.answered();
     }
 
     /// PUBACK, PUBREC, PUBREL or PUBCOMP came. What belongs to nothing is answered if it must be and
@@ -257,9 +394,10 @@ impl<'s> Link<'s> {
             Ack { reason: ReasonCode::PacketIdentifierNotFound, ..Ack::new(ack.packet_id) };
         match (kind, self.outbound.stage(id)) {
             (PacketType::PubRel, _) => {
-                let known = self.inbound.has_received(id) && !self.inbound.is_pending(id);
+                let known =
+                    self.inbound.has_received(id) && !(self.manual && self.inbound.is_pending(id));
                 let answer = if known { Ack::new(id) } else { not_found };
-                self.send(&Packet::PubComp(answer), tx)?;
+                self.reply(&Packet::PubComp(answer), tx)?;
                 if !known {
                     return Ok(None);
                 }
@@ -270,16 +408,17 @@ impl<'s> Link<'s> {
             | (PacketType::PubComp, Some(Stage::PubComp)) => {}
             (PacketType::PubRec, Some(Stage::PubRec)) if reason.is_failure() => {}
             (PacketType::PubRec, Some(Stage::PubRec)) => {
-                self.send(&Packet::PubRel(Ack::new(id)), tx)?;
+                self.reply(&Packet::PubRel(Ack::new(id)), tx)?;
                 self.outbound.release(id);
                 return Ok(Some(Event::Received { id }));
             }
             (PacketType::PubRec, Some(Stage::PubComp)) => {
-                self.send(&Packet::PubRel(Ack::new(id)), tx)?;
+                self.reply(&Packet::PubRel(Ack::new(id)), tx)?;
+                self.outbound.release(id);
                 return Ok(None);
             }
             (PacketType::PubRec, None) if !reason.is_failure() => {
-                self.send(&Packet::PubRel(not_found), tx)?;
+                self.reply(&Packet::PubRel(not_found), tx)?;
                 return Ok(None);
             }
             (_, None) => return Ok(None),
@@ -291,7 +430,7 @@ impl<'s> Link<'s> {
     }
 
     /// Says goodbye in version 5, if there is room.
-    pub(crate) fn say_why(&self, fault: &Fault, tx: &mut dyn Transmit) {
+    pub(crate) fn say_why(&mut self, fault: &Fault, tx: &mut dyn Transmit) {
         let reason = fault.reason_code();
         let reason = if reason.is_allowed(PacketType::Disconnect, self.write.sender) {
             reason
@@ -308,31 +447,46 @@ impl<'s> Link<'s> {
     pub(crate) fn disconnect(&mut self) {
         self.outbound.disconnect();
         self.inbound.disconnect();
-        self.aliases.reset(0);
+        self.forget_aliases();
+        self.exchange = Exchange::NONE;
     }
 
     /// Takes up what was stored of an earlier run.
     pub(crate) fn restore(&mut self, delta: Delta) -> bool {
         match delta {
-            Delta::Outbound(id, Stage::PubComp) if self.outbound.stage(id).is_some() => {
-                self.outbound.release(id);
-                self.outbound.disconnect();
-                true
-            }
-            Delta::Outbound(id, stage) => {
-                let restored = self.outbound.restore(id, stage);
-                self.outbound.disconnect();
-                restored
-            }
-            Delta::OutboundDone(id) => {
-                self.outbound.remove(id);
-                true
-            }
-            Delta::Inbound(id) => self.inbound.receive(id),
-            Delta::InboundDone(id) => {
-                self.inbound.forget(id);
-                true
-            }
+            Delta::Outbound(id, stage) => return self.outbound.restore(id, stage),
+            Delta::OutboundDone(id) => self.outbound.remove(id),
+            Delta::Inbound(id) => return self.inbound.receive(id),
+            Delta::InboundDone(id) => self.inbound.forget(id),
+            Delta::InboundReset => self.inbound.clear(),
         }
+        true
     }
+}
+
+/// The first answer to a message of this QoS, which is 1 or 2.
+const fn answer(qos: QoS, ack: Ack<'_>) -> Packet<'_> {
+    match qos {
+        QoS::ExactlyOnce => Packet::PubRec(ack),
+        _ => Packet::PubAck(ack),
+    }
+}
+
+const fn too_large_is_sent(error: EncodeError) -> Result<(), EncodeError> {
+    match error {
+        EncodeError::TooLarge { .. } => Ok(()),
+        error => Err(error),
+    }
+}
+
+/// The most properties of a caller's list beside which there is room for a Topic Alias.
+const BESIDE: usize = 15;
+
+/// The properties that are in a list, in a longer one, and how many they are. `None` if there are
+/// too many.
+fn beside<'p>(properties: &Properties<'p>) -> Option<([Property<'p>; BESIDE + 1], usize)> {
+    let own = properties.list();
+    let mut list = [Property::TopicAlias(NonZeroU16::MIN); BESIDE + 1];
+    list.get_mut(..own.len()).filter(|_| own.len() <= BESIDE)?.copy_from_slice(own);
+    Some((list, own.len()))
 }

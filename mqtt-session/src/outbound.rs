@@ -37,13 +37,30 @@ impl Stage {
     }
 }
 
+/// Where a packet in flight is on this connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Standing {
+    /// Sent on an earlier connection, to be sent again on this one.
+    #[default]
+    Waiting,
+    /// Sent on this connection.
+    Sent,
+    /// Given up, which the caller has yet to hear.
+    Lost,
+}
+
 /// Storage for one packet in flight: 4 bytes. Lend as many as there may be in flight.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Slot {
     id: u16,
     stage: Stage,
-    /// Whether it was sent on this connection.
-    sent: bool,
+    standing: Standing,
+}
+
+impl Slot {
+    fn counts(self) -> bool {
+        self.standing == Standing::Sent && self.stage.is_message()
+    }
 }
 
 /// All that is on its way and not acknowledged, in the order it was sent. Acknowledgements mostly
@@ -53,28 +70,42 @@ pub(crate) struct Outbound<'s> {
     slots: Ring<'s, Slot>,
     /// The next identifier to try.
     next_id: PacketId,
-    /// Whether the identifiers have come round to one that is still in use. Only then can the next
-    /// one be in use too.
-    lapped: bool,
     /// Messages that were sent on this connection and count against the Receive Maximum.
     in_flight: u16,
+    /// How many messages are to be sent again, and how many of them are PUBREL.
+    waiting: u16,
+    releases: u16,
     /// How many slots in front are known to need no resending.
-    resumed: usize,
+    resumed: u16,
+    /// How many messages are given up and not reported.
+    lost: u16,
+    /// Whether identifiers may have come round to one that is still in use, so that the next one must
+    /// be looked for. Otherwise the slots hold them in ascending order, with wrap.
+    lapped: bool,
 }
 
 impl<'s> Outbound<'s> {
     pub(crate) const fn new(slots: Ring<'s, Slot>) -> Self {
-        Self { slots, next_id: PacketId::MIN, lapped: false, in_flight: 0, resumed: usize::MAX }
-    }
-
-    /// How many identifiers are in use.
-    pub(crate) const fn len(&self) -> usize {
-        self.slots.len()
+        Self {
+            slots,
+            next_id: PacketId::MIN,
+            in_flight: 0,
+            waiting: 0,
+            releases: 0,
+            resumed: 0,
+            lost: 0,
+            lapped: false,
+        }
     }
 
     /// How many messages were sent on this connection and wait for their last acknowledgement.
     pub(crate) const fn in_flight(&self) -> u16 {
         self.in_flight
+    }
+
+    /// How many more packets with an identifier there is room for.
+    pub(crate) const fn room(&self) -> usize {
+        self.slots.capacity() - self.slots.len()
     }
 
     /// The identifier for the next packet; `None` when all slots are in use. It is unused
@@ -97,23 +128,45 @@ impl<'s> Outbound<'s> {
 
     /// Takes the identifier that [`Outbound::next_id`] gave, for a packet that was just sent.
     pub(crate) fn insert(&mut self, id: PacketId, stage: Stage) {
-        self.push(id, stage, true);
-        self.next_id = id.next();
-    }
-
-    /// Takes this identifier, for a message of an earlier connection.
-    pub(crate) fn restore(&mut self, id: PacketId, stage: Stage) -> bool {
-        self.find(id).is_none() && self.push(id, stage, false) && {
+        let slot = Slot { id: id.get(), stage, standing: Standing::Sent };
+        if self.slots.push(slot) {
+            self.in_flight += u16::from(slot.counts());
             self.next_id = id.next();
-            self.lapped = true;
-            true
         }
     }
 
-    fn push(&mut self, id: PacketId, stage: Stage, sent: bool) -> bool {
-        let pushed = self.slots.push(Slot { id: id.get(), stage, sent });
-        self.in_flight += u16::from(pushed && sent && stage.is_message());
-        pushed
+    /// Takes this identifier, for a message of an earlier connection. `false` if there is no slot.
+    pub(crate) fn restore(&mut self, id: PacketId, stage: Stage) -> bool {
+        // One that follows on the others in order is not among them, which saves looking for it.
+        let follows = match (self.slots.get(0), self.last()) {
+            (Some(first), Some(last)) => {
+                let beyond = |other: u16| other.wrapping_sub(first.id);
+                !self.lapped && beyond(id.get()) > beyond(last.id)
+            }
+            _ => {
+                self.lapped = false;
+                true
+            }
+        };
+        if !follows {
+            if let Some(index) = self.find(id) {
+                self.set_stage(index, stage);
+                return true;
+            }
+        }
+        let restored = self.slots.push(Slot { id: id.get(), stage, standing: Standing::Waiting });
+        if restored {
+            self.next_id = id.next();
+            self.lapped |= !follows;
+            self.resumed = 0;
+            self.waiting += 1;
+            self.releases += u16::from(stage == Stage::PubComp);
+        }
+        restored
+    }
+
+    fn last(&self) -> Option<Slot> {
+        self.slots.get(self.slots.len().checked_sub(1)?)
     }
 
     /// What this identifier waits for.
@@ -121,63 +174,130 @@ impl<'s> Outbound<'s> {
         self.slots.get(self.find(id)?).map(|slot| slot.stage)
     }
 
-    /// PUBREC came, so PUBREL goes out: from here on PUBCOMP is waited for [MQTT-4.3.3-4], and the
+    /// PUBREC came and PUBREL went out: from here on PUBCOMP is waited for [MQTT-4.3.3-4], and the
     /// PUBLISH is never sent again [MQTT-4.3.3-6].
     pub(crate) fn release(&mut self, id: PacketId) {
-        let slot = self.find(id).and_then(|index| self.slots.get_mut(index));
-        if let Some(slot) = slot {
-            slot.stage = Stage::PubComp;
-            self.in_flight += u16::from(!slot.sent);
-            slot.sent = true;
+        let Some(index) = self.find(id) else { return };
+        self.set_stage(index, Stage::PubComp);
+        self.set_sent(index);
+    }
+
+    fn set_stage(&mut self, index: usize, stage: Stage) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        if slot.standing == Standing::Waiting {
+            self.releases -= u16::from(slot.stage == Stage::PubComp);
+            self.releases += u16::from(stage == Stage::PubComp);
+        }
+        slot.stage = stage;
+    }
+
+    fn set_sent(&mut self, index: usize) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        if slot.standing == Standing::Waiting {
+            slot.standing = Standing::Sent;
+            self.in_flight += 1;
+            self.waiting -= 1;
+            self.releases -= u16::from(slot.stage == Stage::PubComp);
         }
     }
 
     /// Frees the identifier.
     pub(crate) fn remove(&mut self, id: PacketId) {
-        let Some(index) = self.find(id) else { return };
-        if let Some(slot) = self.slots.remove(index) {
-            self.in_flight -= u16::from(slot.sent && slot.stage.is_message());
-            if index < self.resumed && self.resumed != usize::MAX {
-                self.resumed -= 1;
+        if let Some(index) = self.find(id) {
+            self.remove_at(index);
+        }
+    }
+
+    fn remove_at(&mut self, index: usize) {
+        let Some(slot) = self.slots.remove(index) else { return };
+        self.in_flight -= u16::from(slot.counts());
+        match slot.standing {
+            Standing::Waiting => {
+                self.waiting -= 1;
+                self.releases -= u16::from(slot.stage == Stage::PubComp);
             }
+            Standing::Lost => self.lost -= 1,
+            Standing::Sent => {}
+        }
+        if index < usize::from(self.resumed) {
+            self.resumed -= 1;
         }
     }
 
     /// The connection is gone. Messages are to be sent again [MQTT-4.4.0-1]; the answers to SUBSCRIBE
     /// and UNSUBSCRIBE will not come.
     pub(crate) fn disconnect(&mut self) {
-        let mut index = 0;
-        while let Some(slot) = self.slots.get_mut(index) {
-            slot.sent = false;
-            if slot.stage.is_message() {
-                index += 1;
-            } else {
-                self.slots.remove(index);
+        let (mut waiting, mut releases) = (0, 0);
+        self.slots.retain(|slot| {
+            if slot.standing == Standing::Sent {
+                slot.standing = Standing::Waiting;
             }
-        }
+            let again = slot.standing == Standing::Waiting && slot.stage.is_message();
+            waiting += u16::from(again);
+            releases += u16::from(again && slot.stage == Stage::PubComp);
+            slot.stage.is_message()
+        });
         self.in_flight = 0;
+        self.waiting = waiting;
+        self.releases = releases;
         self.resumed = 0;
     }
 
-    /// The next message that must be sent again before anything new is [MQTT-4.6.0-1].
-    pub(crate) fn next_resend(&mut self) -> Option<(PacketId, Stage)> {
-        while let Some(slot) = self.slots.get(self.resumed) {
-            if !slot.sent {
-                return PacketId::new(slot.id).map(|id| (id, slot.stage));
-            }
-            // PUBREL went out already, in answer to a PUBREC.
-            self.resumed += 1;
-        }
-        self.resumed = usize::MAX;
-        None
+    /// Whether messages of earlier connections are still to be sent again or to be reported.
+    pub(crate) const fn is_resuming(&self) -> bool {
+        self.lost > 0 || self.waiting > 0
     }
 
-    /// That one was sent again.
-    pub(crate) fn resent(&mut self) {
-        if let Some(slot) = self.slots.get_mut(self.resumed) {
-            slot.sent = true;
-            self.in_flight += 1;
+    /// The next message to send again, in the order of sending [MQTT-4.6.0-1]. Where the quota is
+    /// used up it is the next PUBREL, which no quota holds back [MQTT-4.9.0-3].
+    pub(crate) fn next_resend(&mut self, quota: bool) -> Option<(usize, PacketId, Stage)> {
+        if self.waiting == 0 || (!quota && self.releases == 0) {
+            return None;
         }
+        let waits = |slot: Slot| slot.standing == Standing::Waiting;
+        while self.slots.get(usize::from(self.resumed)).is_some_and(|slot| !waits(slot)) {
+            self.resumed += 1;
+        }
+        (usize::from(self.resumed)..self.slots.len()).find_map(|index| {
+            let slot = self.slots.get(index)?;
+            let due = waits(slot) && (quota || slot.stage == Stage::PubComp);
+            PacketId::new(slot.id).filter(|_| due).map(|id| (index, id, slot.stage))
+        })
+    }
+
+    /// The one at this index was sent again.
+    pub(crate) fn resent(&mut self, index: usize) {
+        self.set_sent(index);
+    }
+
+    /// The one at this index cannot be sent again and is given up.
+    pub(crate) fn lose(&mut self, index: usize) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        if slot.standing == Standing::Waiting {
+            slot.standing = Standing::Lost;
+            self.lost += 1;
+            self.waiting -= 1;
+            self.releases -= u16::from(slot.stage == Stage::PubComp);
+        }
+    }
+
+    /// The peer has no session: what earlier connections left is given up [MQTT-3.2.2-5].
+    pub(crate) fn lose_all(&mut self) {
+        for index in 0..self.slots.len() {
+            self.lose(index);
+        }
+    }
+
+    /// The next message that was given up; its identifier is free.
+    pub(crate) fn next_lost(&mut self) -> Option<(PacketId, Stage)> {
+        if self.lost == 0 {
+            return None;
+        }
+        let index = (0..self.slots.len())
+            .find(|index| self.slots.get(*index).is_some_and(|s| s.standing == Standing::Lost))?;
+        let slot = self.slots.get(index)?;
+        self.remove_at(index);
+        PacketId::new(slot.id).map(|id| (id, slot.stage))
     }
 
     /// The identifiers in use and what they wait for, in the order they were taken.
@@ -186,10 +306,12 @@ impl<'s> Outbound<'s> {
     }
 
     /// Forgets all.
-    pub(crate) fn clear(&mut self) {
+    pub(crate) const fn clear(&mut self) {
         self.slots.clear();
         self.in_flight = 0;
-        self.resumed = usize::MAX;
+        self.waiting = 0;
+        self.releases = 0;
+        self.lost = 0;
     }
 
     fn find(&self, id: PacketId) -> Option<usize> {

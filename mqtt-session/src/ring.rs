@@ -6,42 +6,36 @@
 pub struct Ring<'s, T> {
     storage: Storage<'s, T>,
     /// Where in the storage the first item is.
-    head: usize,
-    len: usize,
+    head: u16,
+    len: u16,
+    max: u16,
 }
 
 #[derive(Debug)]
 enum Storage<'s, T> {
     Lent(&'s mut [T]),
     #[cfg(feature = "alloc")]
-    Heap {
-        items: alloc::vec::Vec<T>,
-        max: usize,
-    },
+    Heap(alloc::boxed::Box<[T]>),
 }
 
 impl<'s, T: Copy + Default> Ring<'s, T> {
     /// A ring for at most `max` items on the heap, of which nothing is taken before it is needed.
     #[cfg(feature = "alloc")]
     #[must_use]
-    pub const fn heap(max: usize) -> Self {
-        Self { storage: Storage::Heap { items: alloc::vec::Vec::new(), max }, head: 0, len: 0 }
+    pub fn heap(max: u16) -> Self {
+        Self { storage: Storage::Heap(alloc::boxed::Box::default()), head: 0, len: 0, max }
     }
 
     /// How many items there can be.
     #[must_use]
     pub const fn capacity(&self) -> usize {
-        match &self.storage {
-            Storage::Lent(items) => items.len(),
-            #[cfg(feature = "alloc")]
-            Storage::Heap { max, .. } => *max,
-        }
+        self.max as usize
     }
 
     /// How many items there are.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     /// Whether there is none.
@@ -51,11 +45,11 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
     }
 
     pub(crate) const fn is_full(&self) -> bool {
-        self.len >= self.capacity()
+        self.len >= self.max
     }
 
     pub(crate) fn get(&self, index: usize) -> Option<T> {
-        if index >= self.len {
+        if index >= self.len() {
             return None;
         }
         let place = self.place(index);
@@ -63,7 +57,7 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
     }
 
     pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
-        if index >= self.len {
+        if index >= self.len() {
             return None;
         }
         let place = self.place(index);
@@ -71,12 +65,12 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = T> + use<'_, 's, T> {
-        (0..self.len).filter_map(|index| self.get(index))
+        (0..self.len()).filter_map(|index| self.get(index))
     }
 
     /// The index of the first item that is not before what is looked for, in a sorted ring.
     pub(crate) fn partition_point(&self, before: impl Fn(T) -> bool) -> usize {
-        let (mut low, mut high) = (0, self.len);
+        let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = low + (high - low) / 2;
             match self.get(middle) {
@@ -89,17 +83,17 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
 
     /// Adds an item at the end; `false` if there is no room.
     pub(crate) fn push(&mut self, item: T) -> bool {
-        self.insert(self.len, item)
+        self.insert(self.len(), item)
     }
 
     /// Puts an item at this index, which is at most the length; `false` if there is no room.
     pub(crate) fn insert(&mut self, index: usize, item: T) -> bool {
-        if self.is_full() || index > self.len {
+        if self.is_full() || index > self.len() {
             return false;
         }
         self.make_room();
         self.len += 1;
-        for i in (index + 1..self.len).rev() {
+        for i in (index + 1..self.len()).rev() {
             self.copy(i - 1, i);
         }
         if let Some(place) = self.get_mut(index) {
@@ -111,18 +105,30 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
     /// Takes out the item at this index. The fewer items move that are on one side of it.
     pub(crate) fn remove(&mut self, index: usize) -> Option<T> {
         let item = self.get(index)?;
-        if index < self.len / 2 {
+        if index < self.len() / 2 {
             for i in (1..=index).rev() {
                 self.copy(i - 1, i);
             }
-            self.head = self.place(1);
+            self.head = self.place(1) as u16;
         } else {
-            for i in index + 1..self.len {
+            for i in index + 1..self.len() {
                 self.copy(i, i - 1);
             }
         }
         self.len -= 1;
         Some(item)
+    }
+
+    /// Keeps those items that `keep` says true of, which may change them.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
+        let mut kept = 0;
+        for i in 0..self.len() {
+            if self.get_mut(i).is_some_and(&mut keep) {
+                self.copy(i, kept);
+                kept += 1;
+            }
+        }
+        self.len = kept as u16;
     }
 
     pub(crate) const fn clear(&mut self) {
@@ -139,7 +145,7 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
         match &self.storage {
             Storage::Lent(items) => items,
             #[cfg(feature = "alloc")]
-            Storage::Heap { items, .. } => items.as_slice(),
+            Storage::Heap(items) => items,
         }
     }
 
@@ -147,13 +153,13 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
         match &mut self.storage {
             Storage::Lent(items) => items,
             #[cfg(feature = "alloc")]
-            Storage::Heap { items, .. } => items.as_mut_slice(),
+            Storage::Heap(items) => items,
         }
     }
 
     /// Where in the storage the item with this index is.
     fn place(&self, index: usize) -> usize {
-        let place = self.head + index;
+        let place = usize::from(self.head) + index;
         let size = self.items().len();
         if place >= size { place - size } else { place }
     }
@@ -161,21 +167,27 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
     /// Storage for one more, where it grows as it is used.
     fn make_room(&mut self) {
         #[cfg(feature = "alloc")]
-        if let Storage::Heap { items, max } = &mut self.storage {
-            if self.len == items.len() {
-                items.rotate_left(self.head);
+        if let Storage::Heap(items) = &mut self.storage {
+            let (len, head) = (usize::from(self.len), usize::from(self.head));
+            if len == items.len() {
+                let size = (len * 2).clamp(4, usize::from(u16::MAX)).min(usize::from(self.max));
+                items.rotate_left(head);
                 self.head = 0;
-                let size = (self.len * 2).max(4).min(*max);
-                items.reserve_exact(size - self.len);
-                items.resize(size, T::default());
+                let mut grown = core::mem::take(items).into_vec();
+                grown.reserve_exact(size - len);
+                grown.resize(size, T::default());
+                *items = grown.into_boxed_slice();
             }
         }
     }
 }
 
 impl<'s, T> From<&'s mut [T]> for Ring<'s, T> {
+    /// A ring in lent storage, of which at most 65,535 items are used.
     fn from(items: &'s mut [T]) -> Self {
-        Self { storage: Storage::Lent(items), head: 0, len: 0 }
+        let max = u16::try_from(items.len()).unwrap_or(u16::MAX);
+        let (items, _) = items.split_at_mut(usize::from(max));
+        Self { storage: Storage::Lent(items), head: 0, len: 0, max }
     }
 }
 

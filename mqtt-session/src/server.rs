@@ -8,12 +8,14 @@ use mqtt_codec::{
     Version, Violation,
 };
 
+use crate::auth::Exchange;
 use crate::client::Slots;
 use crate::inbound::Inbound;
 use crate::link::Link;
 use crate::outbound::Outbound;
 use crate::{
-    AckToken, Delta, Error, Event, Fault, Instant, Limit, Limits, Misuse, Outbox, Stage, Transmit,
+    AckToken, Delta, Error, Event, Fault, Instant, Limit, Limits, Misuse, Outbox, Stage,
+    TopicAliases, Transmit,
 };
 
 /// How a server session behaves, apart from what CONNACK says.
@@ -29,6 +31,8 @@ pub struct Config {
     /// Largest packet that is read, in bytes, where CONNACK announces no Maximum Packet Size, as in
     /// 3.1.1. Default: 1,048,576.
     pub max_packet_size: u32,
+    /// How topic aliases are chosen for what is published. Default: off.
+    pub topic_aliases: TopicAliases,
 }
 
 impl Default for Config {
@@ -38,6 +42,7 @@ impl Default for Config {
             connect_timeout: Duration::from_secs(10),
             max_connect_size: 65_536,
             max_packet_size: 1_048_576,
+            topic_aliases: TopicAliases::Off,
         }
     }
 }
@@ -78,19 +83,19 @@ enum State {
 #[derive(Debug)]
 pub struct Session<'s> {
     link: Link<'s>,
-    config: Config,
     state: State,
     /// Whether the application asked for an AUTH.
     authenticating: bool,
-    /// Whether CONNECT named an Authentication Method.
-    authenticates: bool,
+    clean_start: bool,
     /// Whether CONNECT had a Session Expiry Interval above 0.
     expires_later: bool,
     /// Whether the client wants Reason Strings and the like.
     problem_information: bool,
-    /// What the client allows, from CONNECT on.
-    client: Limits,
-    keep_alive: Duration,
+    /// Keep Alive in seconds; 0: off.
+    keep_alive: u16,
+    /// From the configuration, in milliseconds.
+    connect_timeout: u32,
+    max_packet_size: u32,
     last_received: Instant,
 }
 
@@ -103,18 +108,19 @@ impl<'s> Session<'s> {
             Outbound::new(slots.outbound),
             Inbound::new(slots.received, slots.pending),
             config.manual_acknowledge,
+            config.topic_aliases,
         );
         link.read.max_packet_size = config.max_connect_size;
         Self {
             link,
-            config,
             state: State::Waiting,
             authenticating: false,
-            authenticates: false,
+            clean_start: false,
             expires_later: false,
             problem_information: true,
-            client: Limits::NONE,
-            keep_alive: Duration::ZERO,
+            keep_alive: 0,
+            connect_timeout: u32::try_from(config.connect_timeout.as_millis()).unwrap_or(u32::MAX),
+            max_packet_size: config.max_packet_size,
             last_received: now,
         }
     }
@@ -131,6 +137,12 @@ impl<'s> Session<'s> {
         rx: &mut &'rx [u8],
         tx: &mut dyn Transmit,
     ) -> Result<Option<Event<'rx>>, Error> {
+        if self.state == State::Connected {
+            if let Some(lost) = self.link.next_lost() {
+                return Ok(Some(lost));
+            }
+            self.link.send_answers(tx)?;
+        }
         while self.state != State::Closed {
             match self.link.read.fixed_header(rx) {
                 Ok(Some(header)) if self.must_wait(header.packet_type()) => return Ok(None),
@@ -195,12 +207,7 @@ impl<'s> Session<'s> {
                 Ok(None)
             }
             Packet::Disconnect(disconnect) => self.on_disconnect(disconnect).map(Some),
-            Packet::Auth(auth) if self.authenticates => {
-                self.authenticating = false;
-                Ok(Some(Event::Auth(auth)))
-            }
-            // [MQTT-4.12.0-7]
-            Packet::Auth(_) => Err(Fault::AuthenticationMethod.into()),
+            Packet::Auth(auth) => self.on_auth(auth).map(Some),
             // A second CONNECT [MQTT-3.1.0-2].
             _ => Err(Fault::Unexpected(kind).into()),
         }
@@ -208,17 +215,31 @@ impl<'s> Session<'s> {
 
     fn on_connect(&mut self, connect: &Connect<'_>) {
         let properties = &connect.properties;
-        self.client = Limits::of_client(connect);
-        self.link.negotiate(connect.version, self.client, self.link.own);
-        self.link.read.max_packet_size = self.config.max_connect_size;
-        self.authenticates = properties.authentication_method().is_some();
+        // What follows at once may be larger than CONNECT; it is read once CONNACK is sent.
+        let own = Limits::NONE.or_max_packet_size(self.max_packet_size);
+        self.link.negotiate(connect.version, Limits::of_client(connect), own);
+        self.link.exchange = Exchange::begin(properties);
+        self.clean_start = connect.clean_start;
         self.problem_information = properties.request_problem_information().unwrap_or(true);
         self.expires_later = match connect.version {
             Version::V5 => properties.session_expiry_interval().unwrap_or(0) > 0,
             Version::V31 | Version::V311 => !connect.clean_start,
         };
-        self.keep_alive = Duration::from_secs(connect.keep_alive.into());
+        self.keep_alive = connect.keep_alive;
         self.state = State::Connecting;
+    }
+
+    fn on_auth<'rx>(&mut self, auth: Auth<'rx>) -> Result<Event<'rx>, Error> {
+        let exchange = &mut self.link.exchange;
+        let step = if exchange.open {
+            ReasonCode::ContinueAuthentication
+        } else {
+            ReasonCode::ReAuthenticate
+        };
+        exchange.receive(auth.reason, &auth.properties, &[step])?;
+        exchange.open = true;
+        self.authenticating = false;
+        Ok(Event::Auth(auth))
     }
 
     fn on_subscribe<'rx>(&self, subscribe: Subscribe<'rx>) -> Result<Event<'rx>, Error> {
@@ -243,8 +264,10 @@ impl<'s> Session<'s> {
     /// is refused.
     ///
     /// # Errors
-    /// [`Misuse::NotConnected`] without a CONNECT to answer, [`Error::Encode`],
-    /// [`Error::TransmitFull`].
+    /// [`Misuse::NotConnected`] without a CONNECT to answer; [`Misuse::ReasonCode`] for a code of
+    /// failure; [`Misuse::SessionPresent`] after a Clean Start; [`Misuse::Authentication`] without
+    /// the Authentication Method of CONNECT \[MQTT-4.12.0-5]; [`Misuse::TopicAliasMaximum`] without a
+    /// heap; [`Error::Encode`], [`Error::TransmitFull`].
     pub fn accept(
         &mut self,
         now: Instant,
@@ -254,14 +277,28 @@ impl<'s> Session<'s> {
         if self.state != State::Connecting {
             return Err(Misuse::NotConnected.into());
         }
-        self.link.send(&Packet::ConnAck(*connack), tx)?;
         let version = self.link.version();
-        let own =
-            Limits::of_server(connack, version).or_max_packet_size(self.config.max_packet_size);
-        self.link.negotiate(version, self.client, own);
-        if let Some(seconds) = connack.properties.server_keep_alive() {
-            // [MQTT-3.2.2-21]
-            self.keep_alive = Duration::from_secs(seconds.into());
+        let own = Limits::of_server(connack, version).or_max_packet_size(self.max_packet_size);
+        if connack.reason.is_failure() {
+            return Err(Misuse::ReasonCode.into());
+        }
+        if connack.session_present && self.clean_start {
+            return Err(Misuse::SessionPresent.into());
+        }
+        if version.has_properties() && !self.link.exchange.agrees(&connack.properties) {
+            return Err(Misuse::Authentication.into());
+        }
+        if cfg!(not(feature = "alloc")) && own.topic_alias_maximum > 0 {
+            return Err(Misuse::TopicAliasMaximum.into());
+        }
+        self.link.send(&Packet::ConnAck(*connack), tx)?;
+        self.link.negotiate(version, self.link.limits, own);
+        self.link.exchange.open = false;
+        self.authenticating = false;
+        match connack.properties.server_keep_alive() {
+            // [MQTT-3.2.2-21]; 3.1.1 cannot be told.
+            Some(seconds) if version.has_properties() => self.keep_alive = seconds,
+            _ => {}
         }
         if !connack.session_present {
             // [MQTT-3.1.2-6]
@@ -277,33 +314,52 @@ impl<'s> Session<'s> {
     /// \[MQTT-3.2.2-7].
     ///
     /// # Errors
-    /// [`Misuse::NotConnected`] without a CONNECT to answer, [`Error::Encode`] also where 3.1.1 has no
-    /// code for it: then close without an answer; [`Error::TransmitFull`].
+    /// [`Misuse::NotConnected`] without a CONNECT to answer; [`Misuse::ReasonCode`] for a code of
+    /// success; [`Error::Encode`] also where 3.1.1 has no code for it: then close without an answer;
+    /// [`Error::TransmitFull`].
     pub fn reject(&mut self, connack: &ConnAck<'_>, tx: &mut dyn Transmit) -> Result<(), Error> {
         if self.state != State::Connecting {
             return Err(Misuse::NotConnected.into());
         }
+        if !connack.reason.is_failure() {
+            return Err(Misuse::ReasonCode.into());
+        }
+        self.link.send(&Packet::ConnAck(*connack), tx)?;
         self.state = State::Closed;
-        self.link.send(&Packet::ConnAck(*connack), tx)
+        Ok(())
     }
 
     /// Sends AUTH and waits for the client's (section 4.12).
     ///
     /// # Errors
-    /// [`Misuse::NotConnected`], also where CONNECT named no Authentication Method
-    /// \[MQTT-4.12.0-6]; [`Error::Encode`], [`Error::TransmitFull`].
+    /// [`Misuse::NotConnected`]; [`Misuse::Authentication`] where CONNECT named no Authentication Method
+    /// \[MQTT-4.12.0-6] or another one \[MQTT-4.12.0-5], or the reason is not the next step: Continue
+    /// authentication before CONNACK, that or Success when the client re-authenticates;
+    /// [`Error::Encode`], [`Error::TransmitFull`].
     pub fn auth(
         &mut self,
         now: Instant,
         auth: &Auth<'_>,
         tx: &mut dyn Transmit,
     ) -> Result<(), Error> {
-        if !self.authenticates || !matches!(self.state, State::Connecting | State::Connected) {
+        if !matches!(self.state, State::Connecting | State::Connected) {
             return Err(Misuse::NotConnected.into());
         }
+        let exchange = &self.link.exchange;
+        let fits = match auth.reason {
+            ReasonCode::ContinueAuthentication => true,
+            ReasonCode::Success => self.is_connected(),
+            _ => false,
+        };
+        if !fits || !exchange.open || !exchange.agrees(&auth.properties) {
+            return Err(Misuse::Authentication.into());
+        }
         self.link.send(&Packet::Auth(*auth), tx)?;
-        self.authenticating = true;
-        self.last_received = now;
+        self.link.exchange.open = auth.reason == ReasonCode::ContinueAuthentication;
+        self.authenticating = self.link.exchange.open;
+        if self.state == State::Connecting {
+            self.last_received = now;
+        }
         Ok(())
     }
 
@@ -363,17 +419,20 @@ impl<'s> Session<'s> {
         self.link.resume(outbox, tx)
     }
 
-    /// Whether [`Session::resume`] has more to send.
-    pub fn is_resuming(&mut self) -> bool {
-        self.link.outbound.next_resend().is_some()
+    /// Whether [`Session::resume`] has more to send, or [`Session::receive`] to report as lost.
+    #[must_use]
+    pub const fn is_resuming(&self) -> bool {
+        self.link.outbound.is_resuming()
     }
 
     /// Answers a message, where acknowledgement is manual. Answers go out in the order in which the
-    /// messages came.
+    /// messages came \[MQTT-4.6.0-2], \[MQTT-4.6.0-3]; those for which there is no room when their turn
+    /// comes follow with the next call of [`Session::receive`] or [`Session::handle_timeout`], which
+    /// is due at once.
     ///
     /// # Errors
-    /// [`Misuse::UnknownPacketId`], [`Misuse::NotConnected`]. [`Error::TransmitFull`]: the answer is
-    /// kept; send, and call [`Session::handle_timeout`].
+    /// [`Misuse::UnknownPacketId`], [`Misuse::NotConnected`]. [`Error::Encode`]: PUBACK or PUBREC
+    /// cannot carry that reason. [`Error::TransmitFull`]: send, and call again.
     pub fn acknowledge(
         &mut self,
         token: AckToken,
@@ -420,12 +479,13 @@ impl<'s> Session<'s> {
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
         let patience = match self.state {
-            State::Waiting | State::Connecting => self.config.connect_timeout,
+            State::Waiting | State::Connecting => u64::from(self.connect_timeout),
+            State::Connected if self.link.has_answers() => return Some(Instant::default()),
             // [MQTT-3.1.2-22]
-            State::Connected if !self.keep_alive.is_zero() => self.keep_alive * 3 / 2,
+            State::Connected if self.keep_alive > 0 => u64::from(self.keep_alive) * 1500,
             State::Connected | State::Closed => return None,
         };
-        Some(self.last_received + patience)
+        Some(self.last_received + Duration::from_millis(patience))
     }
 
     /// Does what is due.
@@ -447,7 +507,8 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// The topic of a message, whether a Topic Alias stands for it or not.
+    /// The topic of the message that was received last, whether a Topic Alias stands for it or not.
+    /// Ask before more is received, which may give the alias another meaning.
     #[must_use]
     pub fn topic<'t>(&'t self, publish: &Publish<'t>) -> TopicName<'t> {
         self.link.topic(publish)
@@ -474,8 +535,7 @@ impl<'s> Session<'s> {
     /// How many messages may be sent now.
     #[must_use]
     pub fn quota(&self) -> usize {
-        let quota = self.link.limits.receive_maximum.saturating_sub(self.link.outbound.in_flight());
-        usize::from(quota)
+        self.link.quota()
     }
 
     /// Identifiers in use and what they wait for, in the order of sending.

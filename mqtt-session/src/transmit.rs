@@ -9,6 +9,16 @@ pub trait Transmit {
     /// Exactly `len` bytes to fill, behind all that was given out before; `None` when there is no
     /// room for all of them now.
     fn packet(&mut self, len: usize) -> Option<&mut [u8]>;
+
+    /// The same for a packet that ends with `payload`: takes that in, and gives out exactly the
+    /// `head` bytes before it to fill. Who can add a slice at the end, or send from two places, does
+    /// better than the default.
+    fn packet_with(&mut self, head: usize, payload: &[u8]) -> Option<&mut [u8]> {
+        let room = self.packet(head.checked_add(payload.len())?)?;
+        let (room, tail) = room.split_at_mut_checked(head)?;
+        tail.copy_from_slice(payload);
+        Some(room)
+    }
 }
 
 /// Checks the packet, finds room for it, and writes it.
@@ -17,8 +27,9 @@ pub trait Transmit {
 /// [`Error::Encode`] if it must not be sent, [`Error::TransmitFull`] without room for it.
 pub(crate) fn send(packet: &Packet<'_>, rules: &Rules, tx: &mut dyn Transmit) -> Result<(), Error> {
     let prepared = rules.prepare(packet)?;
-    let room = tx.packet(prepared.len()).ok_or(Error::TransmitFull)?;
-    prepared.write(room);
+    let payload = prepared.payload();
+    let room = tx.packet_with(prepared.len() - payload.len(), payload);
+    prepared.write_head(room.ok_or(Error::TransmitFull)?);
     Ok(())
 }
 
@@ -28,6 +39,14 @@ impl Transmit for alloc::vec::Vec<u8> {
         let start = self.len();
         self.resize(start + len, 0);
         self.get_mut(start..)
+    }
+
+    fn packet_with(&mut self, head: usize, payload: &[u8]) -> Option<&mut [u8]> {
+        let start = self.len();
+        self.reserve(head + payload.len());
+        self.resize(start + head, 0);
+        self.extend_from_slice(payload);
+        self.get_mut(start..start + head)
     }
 }
 
