@@ -1,22 +1,15 @@
 //! Time on air, GPS time, link budget and ADR figures against the vector file.
 
+mod common;
+
 use core::time::Duration;
 
+use common::values;
 use lorawan_frame::airtime::{self, LongInterleaving, LongInterleavingRate, Lora};
 use lorawan_frame::region::{LrFhssCodingRate, Region, Revision};
 use lorawan_frame::{Direction, adr, gps};
 use proptest::prelude::*;
 use serde_json::Value;
-
-fn vectors(kind: &'static str) -> Vec<Value> {
-    let lines: Vec<Value> = include_str!("data/airtime.jsonl")
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .filter(|line: &Value| line["kind"] == kind)
-        .collect();
-    assert!(!lines.is_empty());
-    lines
-}
 
 fn number<T: TryFrom<u64>>(value: &Value) -> T {
     T::try_from(value.as_u64().unwrap()).ok().unwrap()
@@ -62,7 +55,7 @@ fn on_air(inputs: &Value) -> Duration {
 
 #[test]
 fn time_on_air_is_exact_for_every_vector() {
-    for line in vectors("airtime") {
+    for line in values("airtime.jsonl", "airtime") {
         let time = on_air(&line["inputs"]);
         let expected = &line["expected"];
         match expected.get("ns") {
@@ -101,7 +94,7 @@ fn an_implicit_header_saves_twenty_bits() {
 
 #[test]
 fn gps_time_counts_the_leap_seconds_that_utc_has_had() {
-    for line in vectors("gps_time") {
+    for line in values("airtime.jsonl", "gps_time") {
         let (unix, nanos) = gps::parse_utc(line["inputs"]["utc"].as_str().unwrap()).unwrap();
         let expected: u64 = number(&line["expected"]["gps_seconds"]);
         assert_eq!(gps::from_unix(unix), Some(expected), "{}", line["id"]);
@@ -132,7 +125,7 @@ fn utc_is_read_in_the_forms_that_gateways_write() {
 
 #[test]
 fn sensitivity_is_thermal_noise_plus_noise_figure_plus_snr() {
-    for line in vectors("link_budget") {
+    for line in values("airtime.jsonl", "link_budget") {
         let inputs = &line["inputs"];
         let centi = |field: &str| (inputs[field].as_f64().unwrap() * 100.0) as i16;
         let sensitivity = adr::sensitivity_cdbm(
@@ -147,7 +140,7 @@ fn sensitivity_is_thermal_noise_plus_noise_figure_plus_snr() {
 
 #[test]
 fn max_eirp_indices_map_both_ways() {
-    for line in vectors("eirp_index") {
+    for line in values("airtime.jsonl", "eirp_index") {
         let expected = &line["expected"];
         if let Some(index) = line["inputs"].get("index") {
             let dbm = adr::MAX_EIRP_DBM[number::<usize>(index)];
@@ -163,7 +156,7 @@ fn max_eirp_indices_map_both_ways() {
 
 #[test]
 fn adr_steps_raise_the_data_rate_before_they_lower_the_power() {
-    for line in vectors("adr_step") {
+    for line in values("airtime.jsonl", "adr_step") {
         let inputs = &line["inputs"];
         let (power, data_rate) = adr::step(
             inputs["n_step"].as_i64().unwrap() as i32,
@@ -182,7 +175,7 @@ fn adr_steps_raise_the_data_rate_before_they_lower_the_power() {
 
 #[test]
 fn nb_trans_follows_the_loss() {
-    for line in vectors("adr_nb_trans") {
+    for line in values("airtime.jsonl", "adr_nb_trans") {
         let loss = (line["inputs"]["loss_percent"].as_f64().unwrap() * 10.0).round() as u16;
         let answer = adr::nb_trans(loss, number(&line["inputs"]["current_nb_trans"]));
         assert_eq!(u64::from(answer), line["expected"]["nb_trans"].as_u64().unwrap());

@@ -1,25 +1,13 @@
 //! Beacons and ping slots (LoRaWAN 1.1, chapters 8 to 15) against the vector file.
 
+mod common;
+
+use common::{unhex, values};
 use lorawan_frame::class_b::{self, Beacon, GwSpecific, Periodicity};
 use lorawan_frame::region::{BeaconLayout, Region, Revision};
 use lorawan_frame::{DevAddr, ErrorKind};
 use proptest::prelude::*;
 use serde_json::Value;
-
-fn vectors(kind: &'static str) -> Vec<Value> {
-    let lines: Vec<Value> = include_str!("data/class_b.jsonl")
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .filter(|line: &Value| line["kind"] == kind)
-        .collect();
-    assert!(!lines.is_empty());
-    lines
-}
-
-fn hex(text: &Value) -> Vec<u8> {
-    let text = text.as_str().unwrap();
-    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
-}
 
 /// Any region's layout with these sizes of RFU1 and RFU2, RFU1 with or without Param.
 fn layout_of(rfu1: u64, rfu2: u64) -> BeaconLayout {
@@ -36,13 +24,13 @@ fn layout_of(rfu1: u64, rfu2: u64) -> BeaconLayout {
 
 #[test]
 fn beacons_parse_to_their_fields_and_build_to_the_same_bytes() {
-    for line in vectors("beacon") {
+    for line in values("class_b.jsonl", "beacon") {
         let inputs = &line["inputs"];
         let layout = layout_of(
             inputs["rfu1_bytes"].as_u64().unwrap(),
             inputs["rfu2_bytes"].as_u64().unwrap(),
         );
-        let bytes = hex(&line["bytes_hex"]);
+        let bytes = unhex(line["bytes_hex"].as_str().unwrap());
         let beacon = Beacon::parse(&bytes, &layout).unwrap();
         let expected = &line["expected"];
         assert_eq!(u64::from(beacon.time), expected["time_gps"].as_u64().unwrap());
@@ -58,7 +46,7 @@ fn beacons_parse_to_their_fields_and_build_to_the_same_bytes() {
 
 #[test]
 fn ping_slots_come_when_and_where_the_vectors_say() {
-    for line in vectors("ping_slot") {
+    for line in values("class_b.jsonl", "ping_slot") {
         let inputs = &line["inputs"];
         let dev_addr: DevAddr = inputs["dev_addr"].as_str().unwrap().parse().unwrap();
         if let Some(region) = inputs.get("region") {

@@ -2,6 +2,9 @@
 
 #![cfg(feature = "gwmp")]
 
+mod common;
+
+use common::{hex, unhex, values};
 use lorawan_frame::gwmp::{
     Body, Datagram, Datr, Error, GatewayEui, Identifier, Modulation, PushData, RxPk, Stat, Timing,
     Tmst, TxAck, TxAckError, TxPk,
@@ -9,23 +12,6 @@ use lorawan_frame::gwmp::{
 use lorawan_frame::region::{DataRate, LrFhssCodingRate};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-
-fn vectors() -> Vec<Value> {
-    let lines: Vec<Value> = include_str!("data/gwmp.jsonl")
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert!(!lines.is_empty());
-    lines
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// Numbers are equal when their values are: `-12` and `-12.0` are the same SNR.
 fn same(a: &Value, b: &Value) -> bool {
@@ -57,7 +43,7 @@ fn packet_json(packet: &RxPk) -> Value {
 
 #[test]
 fn datagrams_and_json_of_the_vectors_parse_to_their_fields_and_survive_a_round_trip() {
-    for line in vectors() {
+    for line in values("gwmp.jsonl", "semtech_udp") {
         let (expected, id) = (&line["expected"], &line["id"]);
         if let Some(text) = line["inputs"].get("txpk_json") {
             let txpk: TxPk = serde_json::from_str(text.as_str().unwrap()).unwrap();

@@ -2,6 +2,9 @@
 
 #![cfg(feature = "packages")]
 
+mod common;
+
+use common::{hex, unhex, values};
 use lorawan_frame::package::fragmentation::{
     self, DataFragment, Decoder, FragStatus, Parity, Progress, SetupError,
 };
@@ -10,25 +13,6 @@ use lorawan_frame::package::{clock_sync, firmware, multicast};
 use lorawan_frame::{DataBlockIntKey, DevAddr, ErrorKind, Frequency};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-
-fn vectors(kind: &'static str) -> Vec<Value> {
-    let lines: Vec<Value> = include_str!("data/packages.jsonl")
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .filter(|line: &Value| line["kind"] == kind)
-        .collect();
-    assert!(!lines.is_empty());
-    lines
-}
-
-fn unhex(text: &Value) -> Vec<u8> {
-    let text = text.as_str().unwrap();
-    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 fn version_json(ans: PackageVersionAns) -> Value {
     json!({ "package_identifier": ans.package_identifier, "package_version": ans.package_version })
@@ -228,8 +212,8 @@ fn check<'a, M: Message<'a> + Fields>(line: &Value, bytes: &'a [u8], version: Ve
 
 #[test]
 fn package_commands_parse_to_their_fields_and_build_to_the_same_bytes() {
-    for line in vectors("app_package") {
-        let bytes = unhex(&line["bytes_hex"]);
+    for line in values("packages.jsonl", "app_package") {
+        let bytes = unhex(line["bytes_hex"].as_str().unwrap());
         let up = line["inputs"]["uplink"].as_bool().unwrap();
         let version =
             if line["inputs"]["package_version"] == 2 { Version::V2 } else { Version::V1 };
@@ -250,13 +234,13 @@ fn package_commands_parse_to_their_fields_and_build_to_the_same_bytes() {
 
 #[test]
 fn parity_fragments_of_both_versions_are_those_of_the_vectors() {
-    for line in vectors("frag_parity") {
+    for line in values("packages.jsonl", "frag_parity") {
         let inputs = &line["inputs"];
         let version = if inputs["package_version"] == 2 { Version::V2 } else { Version::V1 };
         let number = |name: &str| inputs[name].as_u64().unwrap() as u16;
         let parity = Parity::new(version, number("nb_frag"), number("frag_size") as u8).unwrap();
         let mut out = vec![0; usize::from(parity.frag_size())];
-        let block = unhex(&line["bytes_hex"]);
+        let block = unhex(line["bytes_hex"].as_str().unwrap());
         assert!(parity.fragment(&block, number("fragment_number_1_based"), &mut out));
         assert_eq!(hex(&out), line["expected"]["fragment_hex"].as_str().unwrap(), "{}", line["id"]);
     }

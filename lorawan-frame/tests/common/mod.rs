@@ -79,6 +79,11 @@ pub(crate) fn vectors(file: &str, kind: &str) -> Vec<Vector> {
     lines
 }
 
+/// The same as plain JSON.
+pub(crate) fn values(file: &str, kind: &str) -> Vec<Value> {
+    vectors(file, kind).into_iter().map(|vector| vector.0).collect()
+}
+
 pub(crate) fn unhex(text: &str) -> Vec<u8> {
     assert_eq!(text.len() % 2, 0, "odd hex");
     (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
