@@ -7,7 +7,6 @@ use lorawan_frame::class_b::{self, Beacon, GwSpecific, Periodicity};
 use lorawan_frame::region::{BeaconLayout, Region, Revision};
 use lorawan_frame::{DevAddr, ErrorKind};
 use proptest::prelude::*;
-use serde_json::Value;
 
 /// Any region's layout with these sizes of RFU1 and RFU2, RFU1 with or without Param.
 fn layout_of(rfu1: u64, rfu2: u64) -> BeaconLayout {
