@@ -244,7 +244,14 @@ impl<'a> UnsubAck<'a> {
             return Err(reader.fail(Violation::UnsubAckEmpty));
         }
         let sender = reader.rules.sender;
-        let reasons = List::read(reader, |code| check_reason(*code, PacketType::UnsubAck, sender))?;
+        let reasons = List::read(reader, |code| check_reason(*code, PacketType::UnsubAck, sender))
+            .map_err(|error| match error.violation {
+                // The list does not know which packet has a code that is not defined at all.
+                Violation::SubAckReason => {
+                    DecodeError { violation: Violation::UnsubAckReason, ..error }
+                }
+                _ => error,
+            })?;
         Ok(Self { packet_id, properties, reasons })
     }
 
