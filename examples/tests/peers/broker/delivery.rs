@@ -11,7 +11,7 @@ type NextMessage = Box<dyn FnMut() -> Message>;
 /// must hear each of the others once, in order.
 ///
 /// 5.0 [MQTT-4.3.1-1], [MQTT-4.3.2-4], [MQTT-4.3.3-8], [MQTT-4.3.3-11], [MQTT-3.8.4-6];
-/// 3.1.1 [MQTT-4.3.2-2], [MQTT-4.3.3-2], [MQTT-3.8.4-5].
+/// [MQTT-4.3.2-2 of 3.1.1], [MQTT-4.3.3-2 of 3.1.1], [MQTT-3.8.4-5 of 3.1.1].
 fn every_client_hears_every_other(
     address: SocketAddr,
     publishers: Version,
@@ -60,7 +60,7 @@ pub(crate) fn every_v5_client_hears_every_v5_client(address: SocketAddr) -> Opti
     every_client_hears_every_other(address, Version::V5, Version::V5)
 }
 
-/// 5.0 [MQTT-3.8.4-8]; 3.1.1 [MQTT-3.8.4-6].
+/// 5.0 [MQTT-3.8.4-8]; [MQTT-3.8.4-6 of 3.1.1].
 pub(crate) fn a_message_goes_out_with_the_lower_of_the_two_qos(address: SocketAddr) -> Option<()> {
     for version in Version::BOTH {
         let mut publisher = Paho::connected(address, version, "pub")?;
@@ -78,8 +78,8 @@ pub(crate) fn a_message_goes_out_with_the_lower_of_the_two_qos(address: SocketAd
     Some(())
 }
 
-/// 5.0 [MQTT-4.7.1-1], [MQTT-4.7.1-2], [MQTT-4.7.3-4] and section 4.7.1; 3.1.1 [MQTT-4.7.1-2],
-/// [MQTT-4.7.1-3], [MQTT-4.7.3-4].
+/// 5.0 [MQTT-4.7.1-1], [MQTT-4.7.1-2], [MQTT-4.7.3-4] and section 4.7.1; [MQTT-4.7.1-2 of 3.1.1],
+/// [MQTT-4.7.1-3 of 3.1.1], [MQTT-4.7.3-4 of 3.1.1].
 pub(crate) fn wildcards_match_whole_levels(address: SocketAddr) -> Option<()> {
     let cases: [(&str, &[&str], &[&str]); 6] = [
         ("home/+/temp", &["home/a/temp", "home//temp"], &["home/temp", "home/a/b/temp"]),
@@ -127,7 +127,7 @@ pub(crate) fn wildcards_at_the_start_do_not_match_dollar_topics(address: SocketA
     Some(())
 }
 
-/// 5.0 [MQTT-3.10.4-1], [MQTT-3.10.4-2]; 3.1.1 [MQTT-3.10.4-1], [MQTT-3.10.4-2].
+/// 5.0 [MQTT-3.10.4-1], [MQTT-3.10.4-2]; [MQTT-3.10.4-1 of 3.1.1], [MQTT-3.10.4-2 of 3.1.1].
 pub(crate) fn messages_stop_after_unsubscribe(address: SocketAddr) -> Option<()> {
     for version in Version::BOTH {
         let mut subscriber = Paho::connected(address, version, "sub")?;

@@ -20,7 +20,7 @@ fn publish(qos: u8, id: u16, payload: &str) -> Publish {
 }
 
 /// 5.0 [MQTT-4.3.3-8], [MQTT-4.3.3-10], [MQTT-4.3.3-11], [MQTT-4.3.3-12];
-/// 3.1.1 [MQTT-4.3.3-2].
+/// [MQTT-4.3.3-2 of 3.1.1].
 pub(crate) fn a_repeated_qos_2_publish_is_delivered_once(address: SocketAddr) -> Option<()> {
     for version in Version::BOTH {
         let mut subscriber = Paho::connected(address, version, "sub")?;
@@ -43,8 +43,8 @@ pub(crate) fn a_repeated_qos_2_publish_is_delivered_once(address: SocketAddr) ->
     Some(())
 }
 
-/// 5.0 [MQTT-4.4.0-1], [MQTT-4.4.0-2], [MQTT-3.3.1-1], [MQTT-4.6.0-5]; 3.1.1 [MQTT-4.4.0-1],
-/// [MQTT-3.3.1-1], [MQTT-4.6.0-6].
+/// 5.0 [MQTT-4.4.0-1], [MQTT-4.4.0-2], [MQTT-3.3.1-1], [MQTT-4.6.0-5]; [MQTT-4.4.0-1 of 3.1.1],
+/// [MQTT-3.3.1-1 of 3.1.1], [MQTT-4.6.0-6 of 3.1.1].
 pub(crate) fn what_was_not_acknowledged_comes_again_with_dup_after_a_reconnect(
     address: SocketAddr,
 ) -> Option<()> {
@@ -73,7 +73,7 @@ pub(crate) fn what_was_not_acknowledged_comes_again_with_dup_after_a_reconnect(
     Some(())
 }
 
-/// 5.0 [MQTT-4.3.3-5], [MQTT-4.3.3-6], [MQTT-4.4.0-1]; 3.1.1 [MQTT-4.3.3-1], [MQTT-4.4.0-1].
+/// 5.0 [MQTT-4.3.3-5], [MQTT-4.3.3-6], [MQTT-4.4.0-1]; [MQTT-4.3.3-1 of 3.1.1], [MQTT-4.4.0-1 of 3.1.1].
 pub(crate) fn after_a_pubrec_only_the_pubrel_comes_again(address: SocketAddr) -> Option<()> {
     for version in Version::BOTH {
         let kept = Connect { clean: false, ..Connect::new(version, "keeper") };
@@ -107,7 +107,7 @@ pub(crate) fn a_ping_is_answered(address: SocketAddr) -> Option<()> {
     Some(())
 }
 
-/// 5.0 [MQTT-3.1.2-22]; 3.1.1 [MQTT-3.1.2-24].
+/// 5.0 [MQTT-3.1.2-22]; [MQTT-3.1.2-24 of 3.1.1].
 pub(crate) fn a_silent_client_is_dropped_after_one_and_a_half_keep_alives(
     address: SocketAddr,
 ) -> Option<()> {
@@ -126,7 +126,7 @@ pub(crate) fn a_silent_client_is_dropped_after_one_and_a_half_keep_alives(
     Some(())
 }
 
-/// 5.0 [MQTT-3.1.3-6], [MQTT-3.1.3-7]; 3.1.1 [MQTT-3.1.3-6], [MQTT-3.1.3-8].
+/// 5.0 [MQTT-3.1.3-6], [MQTT-3.1.3-7]; [MQTT-3.1.3-6 of 3.1.1], [MQTT-3.1.3-8 of 3.1.1].
 pub(crate) fn an_empty_client_identifier_gets_one_assigned(address: SocketAddr) -> Option<()> {
     // Two at once: the same identifier for both would be a takeover.
     let mut both =

@@ -28,8 +28,8 @@ const BAD_WITHOUT_A_WORD: [(&str, &[u8]); 4] = [
 ];
 
 /// 5.0 [MQTT-4.13.1-1], [MQTT-2.1.3-1], [MQTT-3.3.1-4], [MQTT-3.3.2-2], [MQTT-3.6.1-1],
-/// [MQTT-3.8.3-2], [MQTT-1.5.4-1]; 3.1.1 [MQTT-4.8.0-1], [MQTT-2.2.2-2], [MQTT-3.3.1-4],
-/// [MQTT-3.3.2-2], [MQTT-3.6.1-1], [MQTT-3.8.3-3], [MQTT-1.5.3-1].
+/// [MQTT-3.8.3-2], [MQTT-1.5.4-1]; [MQTT-4.8.0-1 of 3.1.1], [MQTT-2.2.2-2 of 3.1.1], [MQTT-3.3.1-4 of 3.1.1],
+/// [MQTT-3.3.2-2 of 3.1.1], [MQTT-3.6.1-1 of 3.1.1], [MQTT-3.8.3-3 of 3.1.1], [MQTT-1.5.3-1 of 3.1.1].
 pub(crate) fn a_malformed_packet_closes_only_its_own_connection(address: SocketAddr) -> Option<()> {
     for version in Version::BOTH {
         let mut bystander = Paho::connected(address, version, "bystander")?;
@@ -88,7 +88,7 @@ pub(crate) fn a_second_connect_closes_the_connection(address: SocketAddr) -> Opt
     Some(())
 }
 
-/// 5.0 [MQTT-3.1.2-2]; 3.1.1 [MQTT-3.1.2-2]: CONNACK 0x01 or 0x84, then the close.
+/// 5.0 [MQTT-3.1.2-2]; [MQTT-3.1.2-2 of 3.1.1]: CONNACK 0x01 or 0x84, then the close.
 pub(crate) fn a_connect_with_an_unknown_protocol_level_is_refused(
     address: SocketAddr,
 ) -> Option<()> {

@@ -6,7 +6,7 @@ use crate::support::paho::Paho;
 use crate::support::{Version, mosquitto_cli};
 
 /// 5.0 [MQTT-3.3.1-5], [MQTT-3.3.1-6], [MQTT-3.3.1-7], [MQTT-3.3.1-9], [MQTT-3.3.1-12];
-/// 3.1.1 [MQTT-3.3.1-6], [MQTT-3.3.1-8], [MQTT-3.3.1-9], [MQTT-3.3.1-10].
+/// [MQTT-3.3.1-6 of 3.1.1], [MQTT-3.3.1-8 of 3.1.1], [MQTT-3.3.1-9 of 3.1.1], [MQTT-3.3.1-10 of 3.1.1].
 pub(crate) fn a_retained_message_is_for_late_subscribers_until_it_is_cleared(
     address: SocketAddr,
 ) -> Option<()> {
@@ -35,7 +35,7 @@ pub(crate) fn a_retained_message_is_for_late_subscribers_until_it_is_cleared(
     Some(())
 }
 
-/// 5.0 [MQTT-3.3.1-5], [MQTT-3.3.1-8]; 3.1.1 [MQTT-3.3.1-5], [MQTT-3.3.1-12].
+/// 5.0 [MQTT-3.3.1-5], [MQTT-3.3.1-8]; [MQTT-3.3.1-5 of 3.1.1], [MQTT-3.3.1-12 of 3.1.1].
 pub(crate) fn a_retained_message_is_replaced_by_the_next(address: SocketAddr) -> Option<()> {
     for version in Version::BOTH {
         let mut publisher = Paho::connected(address, version, "pub")?;

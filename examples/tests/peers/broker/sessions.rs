@@ -8,8 +8,8 @@ use crate::support::paho::Paho;
 use crate::support::raw::Raw;
 use crate::support::{Message, Version};
 
-/// 5.0 [MQTT-3.1.2-5], [MQTT-3.1.2-23], [MQTT-3.2.2-3]; 3.1.1 [MQTT-3.1.2-4], [MQTT-3.1.2-5],
-/// [MQTT-3.2.2-2], [MQTT-3.2.2-3]; the order by 5.0 [MQTT-4.6.0-5], 3.1.1 [MQTT-4.6.0-6].
+/// 5.0 [MQTT-3.1.2-5], [MQTT-3.1.2-23], [MQTT-3.2.2-3]; [MQTT-3.1.2-4 of 3.1.1], [MQTT-3.1.2-5 of 3.1.1],
+/// [MQTT-3.2.2-2 of 3.1.1], [MQTT-3.2.2-3 of 3.1.1]; the order by 5.0 [MQTT-4.6.0-5], [MQTT-4.6.0-6 of 3.1.1].
 pub(crate) fn a_session_kept_across_a_reconnect_has_queued_what_came(
     address: SocketAddr,
 ) -> Option<()> {
@@ -49,7 +49,7 @@ pub(crate) fn a_session_kept_across_a_reconnect_has_queued_what_came(
     Some(())
 }
 
-/// 5.0 [MQTT-3.1.2-4], [MQTT-3.2.2-2]; 3.1.1 [MQTT-3.1.2-6], [MQTT-3.2.2-1].
+/// 5.0 [MQTT-3.1.2-4], [MQTT-3.2.2-2]; [MQTT-3.1.2-6 of 3.1.1], [MQTT-3.2.2-1 of 3.1.1].
 pub(crate) fn a_clean_session_forgets_its_subscriptions(address: SocketAddr) -> Option<()> {
     for version in Version::BOTH {
         let mut client = Paho::start(address, version, "forgetful")?;
@@ -65,8 +65,8 @@ pub(crate) fn a_clean_session_forgets_its_subscriptions(address: SocketAddr) -> 
     Some(())
 }
 
-/// 5.0 [MQTT-3.1.2-8], [MQTT-3.1.2-14], [MQTT-3.1.2-15]; 3.1.1 [MQTT-3.1.2-8],
-/// [MQTT-3.1.2-16], [MQTT-3.1.2-17].
+/// 5.0 [MQTT-3.1.2-8], [MQTT-3.1.2-14], [MQTT-3.1.2-15]; [MQTT-3.1.2-8 of 3.1.1],
+/// [MQTT-3.1.2-16 of 3.1.1], [MQTT-3.1.2-17 of 3.1.1].
 pub(crate) fn the_will_is_published_when_a_client_is_killed(address: SocketAddr) -> Option<()> {
     for version in Version::BOTH {
         for (qos, retain) in [(0, false), (1, true), (2, false)] {
@@ -91,7 +91,7 @@ pub(crate) fn the_will_is_published_when_a_client_is_killed(address: SocketAddr)
     Some(())
 }
 
-/// 5.0 [MQTT-3.1.2-10], [MQTT-3.14.4-3]; 3.1.1 [MQTT-3.1.2-10], [MQTT-3.14.4-3].
+/// 5.0 [MQTT-3.1.2-10], [MQTT-3.14.4-3]; [MQTT-3.1.2-10 of 3.1.1], [MQTT-3.14.4-3 of 3.1.1].
 pub(crate) fn the_will_is_dropped_by_a_disconnect(address: SocketAddr) -> Option<()> {
     for version in Version::BOTH {
         let mut watcher = Paho::connected(address, version, "watcher")?;
@@ -105,7 +105,7 @@ pub(crate) fn the_will_is_dropped_by_a_disconnect(address: SocketAddr) -> Option
     Some(())
 }
 
-/// 5.0 [MQTT-3.1.4-3]; 3.1.1 [MQTT-3.1.4-2].
+/// 5.0 [MQTT-3.1.4-3]; [MQTT-3.1.4-2 of 3.1.1].
 pub(crate) fn a_second_client_of_the_same_name_takes_over(address: SocketAddr) -> Option<()> {
     for version in Version::BOTH {
         let mut first = Raw::connected(address, version, "twin");
