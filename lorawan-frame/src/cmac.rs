@@ -6,6 +6,7 @@
 
 use zeroize::Zeroize;
 
+use crate::bytes::{Lanes, block, lanes, load, xor};
 use crate::keys::Block;
 
 /// The two subkeys of RFC 4493 section 2.3.
@@ -39,27 +40,20 @@ fn double(block: Block) -> Block {
     (value << 1 ^ carry & 0x87).to_be_bytes()
 }
 
-#[inline(always)]
-fn xor(state: &mut Block, other: &Block) {
-    for (a, b) in state.iter_mut().zip(other) {
-        *a ^= b;
-    }
-}
-
 /// The 16-byte tag over `head` (if any) and `message`.
 #[inline(always)]
 pub(crate) fn compute<E>(
     mut encrypt: impl FnMut(&mut Block) -> Result<(), E>,
     subkeys: &Subkeys,
-    head: Option<&Block>,
+    head: Option<Block>,
     message: &[u8],
 ) -> Result<Block, E> {
     let mut state = [0; 16];
     let mut message = message;
     if let Some(head) = head {
-        state = *head;
+        state = head;
         if message.is_empty() {
-            xor(&mut state, &subkeys.complete);
+            state = block(xor(lanes(&state), lanes(&subkeys.complete)));
             encrypt(&mut state)?;
             return Ok(state);
         }
@@ -67,23 +61,24 @@ pub(crate) fn compute<E>(
     }
     // All blocks but the last: the last is the one that a subkey goes into.
     while message.len() > 16 {
-        let Some((block, rest)) = message.split_first_chunk() else { break };
-        xor(&mut state, block);
+        let Some((next, rest)) = message.split_first_chunk() else { break };
+        state = block(xor(lanes(&state), lanes(next)));
         encrypt(&mut state)?;
         message = rest;
     }
-    if let Ok(block) = <&Block>::try_from(message) {
-        xor(&mut state, block);
-        xor(&mut state, &subkeys.complete);
-    } else {
-        for (a, b) in state.iter_mut().zip(message) {
-            *a ^= b;
-        }
-        if let Some(end) = state.get_mut(message.len()) {
-            *end ^= 0x80;
-        }
-        xor(&mut state, &subkeys.padded);
-    }
+    let last = match <&Block>::try_from(message) {
+        Ok(last) => xor(lanes(last), lanes(&subkeys.complete)),
+        Err(_) => xor(padded(message), lanes(&subkeys.padded)),
+    };
+    state = block(xor(lanes(&state), last));
     encrypt(&mut state)?;
     Ok(state)
+}
+
+/// The last bytes, fewer than 16, and one 1 bit after them.
+#[inline(always)]
+fn padded(message: &[u8]) -> Lanes {
+    let bit = 0x80 << (8 * (message.len() as u32 % 8));
+    let end = if message.len() < 8 { [bit, 0] } else { [0, bit] };
+    xor(load(message), end)
 }

@@ -1,5 +1,6 @@
 //! The cipher blocks of data frames: which bytes a MIC and an encryption cover besides the frame.
 
+use crate::bytes;
 use crate::data::Direction;
 use crate::error::{Error, ErrorKind, Place};
 use crate::keys::{Block, KeyHandle, NetworkKeys};
@@ -8,9 +9,8 @@ use crate::types::DevAddr;
 /// The four bytes that end a frame, in wire order.
 pub type Mic = [u8; 4];
 
-/// Largest FRMPayload in 16-byte blocks, and the largest PHYPayload: what LoRa can carry.
+/// The largest PHYPayload: what LoRa can carry.
 pub(crate) const MAX_PHY_PAYLOAD: usize = 255;
-const MAX_BLOCKS: usize = MAX_PHY_PAYLOAD.div_ceil(16);
 
 /// How FOpts are encrypted in LoRaWAN 1.1 (section 4.3.1.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -51,49 +51,55 @@ pub(crate) struct FrameId {
 
 impl FrameId {
     /// `first | args(4) | Dir | DevAddr | FCnt | 00 | last`: the shape that B0, B1 and A share.
-    #[inline]
-    fn block(self, first: u8, args: [u8; 4], direction: u8, last: u8) -> Block {
-        let [a0, a1, a2, a3] = self.dev_addr.to_wire();
-        let [f0, f1, f2, f3] = self.fcnt.to_le_bytes();
-        let [x0, x1, x2, x3] = args;
-        [first, x0, x1, x2, x3, direction, a0, a1, a2, a3, f0, f1, f2, f3, 0, last]
+    #[inline(always)]
+    fn block(self, first: u8, args: u32, direction: u8, last: u8) -> Block {
+        let addr = u64::from(self.dev_addr.value());
+        let low = u64::from(first) | u64::from(args) << 8 | u64::from(direction) << 40 | addr << 48;
+        let high = addr >> 16 | u64::from(self.fcnt) << 16 | u64::from(last) << 56;
+        bytes::block([low, high])
     }
 
     /// B0 (section 4.4). `conf_fcnt` is 0 but in an acknowledging 1.1 downlink.
-    #[inline]
-    pub(crate) fn b0(self, conf_fcnt: u16, len: u8) -> Block {
-        let [c0, c1] = conf_fcnt.to_le_bytes();
-        self.block(0x49, [c0, c1, 0, 0], self.direction as u8, len)
+    #[inline(always)]
+    fn b0(self, conf_fcnt: u16, len: u8) -> Block {
+        self.block(0x49, conf_fcnt.into(), self.direction as u8, len)
     }
 
     /// B1 of 1.1 uplinks (section 4.4.1).
-    #[inline]
+    #[inline(always)]
     fn b1(self, conf_fcnt: u16, context: &Context, len: u8) -> Block {
-        let [c0, c1] = conf_fcnt.to_le_bytes();
-        self.block(0x49, [c0, c1, context.tx_dr, context.tx_ch], 0, len)
+        let radio = u32::from(context.tx_dr) << 16 | u32::from(context.tx_ch) << 24;
+        self.block(0x49, u32::from(conf_fcnt) | radio, 0, len)
     }
 
     /// A_i of FRMPayload (section 4.3.3).
-    #[inline]
+    #[inline(always)]
     fn a(self, i: u8) -> Block {
-        self.block(0x01, [0; 4], self.direction as u8, i)
+        self.block(0x01, 0, self.direction as u8, i)
     }
 
-    /// XORs FRMPayload with its key stream; encryption and decryption are the same.
-    #[inline]
-    pub(crate) fn crypt_payload<K: KeyHandle>(self, key: &K, data: &mut [u8]) -> Result<(), Error> {
-        let mut stream = [[0; 16]; MAX_BLOCKS];
-        let count = data.len().div_ceil(16);
-        let Some(stream) = stream.get_mut(..count) else {
-            let max = MAX_PHY_PAYLOAD as u32;
-            return Err(Error::new(ErrorKind::OutOfRange { max }, Place::FRM_PAYLOAD, 0));
-        };
-        for (i, block) in (1..).zip(stream.iter_mut()) {
-            *block = self.a(i);
-        }
-        key.encrypt(stream)?;
-        for (data, stream) in data.iter_mut().zip(stream.as_flattened()) {
-            *data ^= stream;
+    /// XORs FRMPayload with its key stream; encryption and decryption are the same. `output` is as
+    /// long as `input`.
+    #[inline(always)]
+    pub(crate) fn crypt_payload<K: KeyHandle>(
+        self,
+        key: &K,
+        input: &[u8],
+        output: &mut [u8],
+    ) -> Result<(), Error> {
+        key.xor_key_stream(&self.a(1), input, output)
+    }
+
+    /// [`FrameId::crypt_payload`] with a small copy in between.
+    pub(crate) fn crypt_payload_in_place<K: KeyHandle>(
+        self,
+        key: &K,
+        data: &mut [u8],
+    ) -> Result<(), Error> {
+        for (first, data) in (1..).step_by(4).zip(data.chunks_mut(4 * 16)) {
+            let mut input = [0; 4 * 16];
+            bytes::copy(data, &mut input);
+            key.xor_key_stream(&self.a(first), &input, data)?;
         }
         Ok(())
     }
@@ -105,22 +111,19 @@ impl FrameId {
         key: &K,
         form: FOptsCipher,
         application: bool,
-        data: &mut [u8],
+        input: &[u8],
+        output: &mut [u8],
     ) -> Result<(), Error> {
         let (counter, last) = match form {
             FOptsCipher::Errata => (if application { 2 } else { 1 }, 1),
             FOptsCipher::Literal => (0, 0),
         };
-        let mut block = self.block(0x01, [0, 0, 0, counter], self.direction as u8, last);
-        key.encrypt(core::slice::from_mut(&mut block))?;
-        for (data, stream) in data.iter_mut().zip(&block) {
-            *data ^= stream;
-        }
-        Ok(())
+        let block = self.block(0x01, counter << 24, self.direction as u8, last);
+        key.xor_key_stream(&block, input, output)
     }
 
     /// The MIC over `message` (MHDR to FRMPayload, as on air) (sections 4.4.1, 4.4.2).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn mic<K: KeyHandle>(
         self,
         keys: &NetworkKeys<K>,

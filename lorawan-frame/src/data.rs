@@ -1,5 +1,6 @@
 //! Data frames (section 4.3): [`Data`] is what is said, [`DataFrame`] what was received.
 
+use crate::bytes::copy;
 use crate::crypto::{Context, FrameId, MAX_PHY_PAYLOAD, Mic, check_mic};
 use crate::error::{Error, ErrorKind, Part, Place, room};
 use crate::keys::{KeyHandle, NetworkKeys, SessionKeys};
@@ -229,22 +230,19 @@ impl<'a> Data<'a> {
         };
         let id = self.id();
         if fopts_len > 0 {
-            fopts.copy_from_slice(self.fopts);
             if let NetworkKeys::V1_1 { nwk_s_enc_key, .. } = network {
+                let application = counts_as_application(self.direction, self.fport);
                 let form = context.fopts_cipher;
-                id.crypt_fopts(
-                    &nwk_s_enc_key.0,
-                    form,
-                    counts_as_application(self.direction, self.fport),
-                    fopts,
-                )?;
+                id.crypt_fopts(&nwk_s_enc_key.0, form, application, self.fopts, fopts)?;
+            } else {
+                copy(self.fopts, fopts);
             }
         }
         if let (Some(port), Some((fport, payload))) = (self.fport, body.split_first_mut()) {
             *fport = port;
-            payload.copy_from_slice(self.frm_payload);
-            if let Some(key) = payload_key {
-                id.crypt_payload(key, payload)?;
+            match payload_key {
+                Some(key) => id.crypt_payload(key, self.frm_payload, payload)?,
+                None => copy(self.frm_payload, payload),
             }
         }
         *mic = id.mic(network, context, self.fctrl.ack, message)?;
@@ -311,7 +309,14 @@ impl<'a> DataFrame<'a> {
     /// what [`PhyPayload::classify`] refuses.
     #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
-        let (direction, confirmed) = match PhyPayload::classify(bytes)? {
+        Self::read(PhyPayload::classify(bytes)?, bytes)
+    }
+
+    /// [`DataFrame::parse`] after the classification. Always inlined: most fields then stay in
+    /// registers, where a call would write and read them all.
+    #[inline(always)]
+    pub(crate) fn read(ftype: FType, bytes: &'a [u8]) -> Result<Self, Error> {
+        let (direction, confirmed) = match ftype {
             FType::UnconfirmedDataUp => (Direction::Up, false),
             FType::UnconfirmedDataDown => (Direction::Down, false),
             FType::ConfirmedDataUp => (Direction::Up, true),
@@ -394,6 +399,7 @@ impl<'a> DataFrame<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::Mic`], [`ErrorKind::BufferTooSmall`], [`ErrorKind::FCntMismatch`].
+    #[inline]
     pub fn open<'b, K: KeyHandle>(
         &self,
         keys: &SessionKeys<K>,
@@ -410,6 +416,7 @@ impl<'a> DataFrame<'a> {
     ///
     /// # Errors
     /// As [`DataFrame::open`].
+    #[inline]
     pub fn open_with<'b, K: KeyHandle>(
         &self,
         keys: &SessionKeys<K>,
@@ -428,9 +435,8 @@ impl<'a> DataFrame<'a> {
         let out = room(buf, encrypted_fopts + self.frm_payload.len())?;
         let (fopts_room, payload) = out.split_at_mut(encrypted_fopts);
         let fopts = self.decrypt_fopts(&keys.network, fcnt, context, fopts_room)?;
-        payload.copy_from_slice(self.frm_payload);
         if let Some(key) = payload_key(self.fport, keys) {
-            self.id(fcnt)?.crypt_payload(key, payload)?;
+            self.id(fcnt)?.crypt_payload(key, self.frm_payload, payload)?;
         }
         Ok(self.opened(fcnt, fopts, payload))
     }
@@ -456,9 +462,9 @@ impl<'a> DataFrame<'a> {
             return Ok(self.fopts);
         }
         let out = room(buf, self.fopts.len())?;
-        out.copy_from_slice(self.fopts);
         let application = counts_as_application(self.direction, self.fport);
-        self.id(fcnt)?.crypt_fopts(&nwk_s_enc_key.0, context.fopts_cipher, application, out)?;
+        let (key, form) = (&nwk_s_enc_key.0, context.fopts_cipher);
+        self.id(fcnt)?.crypt_fopts(key, form, application, self.fopts, out)?;
         Ok(out)
     }
 
@@ -475,8 +481,7 @@ impl<'a> DataFrame<'a> {
         buf: &'b mut [u8],
     ) -> Result<&'b mut [u8], Error> {
         let out = room(buf, self.frm_payload.len())?;
-        out.copy_from_slice(self.frm_payload);
-        self.id(fcnt)?.crypt_payload(key, out)?;
+        self.id(fcnt)?.crypt_payload(key, self.frm_payload, out)?;
         Ok(out)
     }
 
@@ -525,12 +530,14 @@ pub fn open_in_place<'a, K: KeyHandle>(
     let (fopts, rest) = rest.split_at_mut(fopts_len);
     if let (NetworkKeys::V1_1 { nwk_s_enc_key, .. }, 1..) = (&keys.network, fopts_len) {
         let application = counts_as_application(direction, fport);
-        id.crypt_fopts(&nwk_s_enc_key.0, context.fopts_cipher, application, fopts)?;
+        let mut received = [0; Data::MAX_FOPTS];
+        copy(fopts, &mut received);
+        id.crypt_fopts(&nwk_s_enc_key.0, context.fopts_cipher, application, &received, fopts)?;
     }
     let (_, rest) = rest.split_at_mut(usize::from(fport.is_some()));
     let (payload, _mic) = rest.split_at_mut(payload_len);
     if let Some(key) = payload_key(fport, keys) {
-        id.crypt_payload(key, payload)?;
+        id.crypt_payload_in_place(key, payload)?;
     }
     Ok(Data { direction, confirmed, dev_addr, fctrl, fcnt, fopts, fport, frm_payload: payload })
 }

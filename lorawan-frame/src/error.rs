@@ -33,7 +33,6 @@ places! {
     FCNT = "FCnt", "4.3.1.5";
     FOPTS = "FOpts", "4.3.1.6";
     FPORT = "FPort", "4.3.2";
-    FRM_PAYLOAD = "FRMPayload", "4.3.3";
     MIC = "MIC", "4.4";
     JOIN_REQUEST = "Join-Request", "6.2.2";
     JOIN_ACCEPT = "Join-Accept", "6.2.3";

@@ -1,9 +1,10 @@
 //! Join-Request and Join-Accept (sections 6.2.2 and 6.2.3).
 
+use crate::bytes::{Writer, copy};
 use crate::crypto::{Mic, check_mic, truncated};
 use crate::error::{Error, ErrorKind, Part, Place, in_range, room};
 use crate::keys::{Block, JoinKey, JsEncKey, JsIntKey, KeyHandle, ServerKeyHandle};
-use crate::phy::{FType, PhyPayload, Received, exact};
+use crate::phy::{FType, PhyPayload, Received, exact, expect};
 use crate::types::{DevAddr, DevEui, Frequency, JoinEui, JoinNonce, NetId};
 
 /// A device asks to be let in. Sent in clear.
@@ -28,12 +29,12 @@ impl JoinRequest {
     /// # Errors
     /// Any other length than 23 bytes, and what [`PhyPayload::classify`] refuses.
     pub fn parse(bytes: &[u8]) -> Result<Received<'_, Self>, Error> {
-        let frame = exact::<{ Self::LEN }>(
-            bytes,
-            FType::JoinRequest,
-            Part::JoinRequest,
-            Place::JOIN_REQUEST,
-        )?;
+        Self::read(PhyPayload::classify(bytes)?, bytes)
+    }
+
+    pub(crate) fn read(ftype: FType, bytes: &[u8]) -> Result<Received<'_, Self>, Error> {
+        expect(ftype, FType::JoinRequest)?;
+        let frame = exact::<{ Self::LEN }>(bytes, Part::JoinRequest, Place::JOIN_REQUEST)?;
         let [_, j0, j1, j2, j3, j4, j5, j6, j7, d0, d1, d2, d3, d4, d5, d6, d7, n0, n1, ..] =
             *frame;
         let content = Self {
@@ -55,14 +56,11 @@ impl JoinRequest {
         buf: &'b mut [u8],
     ) -> Result<&'b mut [u8], Error> {
         let out = room(buf, Self::LEN)?;
-        let fields = [FType::JoinRequest.mhdr()]
-            .into_iter()
-            .chain(self.join_eui.to_wire())
-            .chain(self.dev_eui.to_wire())
-            .chain(self.dev_nonce.to_le_bytes());
-        for (slot, byte) in out.iter_mut().zip(fields) {
-            *slot = byte;
-        }
+        Writer(out)
+            .put([FType::JoinRequest.mhdr()])
+            .put(self.join_eui.to_wire())
+            .put(self.dev_eui.to_wire())
+            .put(self.dev_nonce.to_le_bytes());
         sign(key.handle(), out)?;
         Ok(out)
     }
@@ -273,14 +271,11 @@ impl<K: KeyHandle> Signing<'_, K> {
             Self::Bound(key, context) => {
                 // JoinReqType | JoinEUI | DevNonce, then the frame. At most 11 + 29 bytes.
                 let mut bytes = [0; 11 + LONG];
-                let parts = [context.request as u8]
-                    .into_iter()
-                    .chain(context.join_eui.to_wire())
-                    .chain(context.nonce.to_le_bytes())
-                    .chain(message.iter().copied());
-                for (slot, byte) in bytes.iter_mut().zip(parts) {
-                    *slot = byte;
-                }
+                let writer = Writer(&mut bytes)
+                    .put([context.request as u8])
+                    .put(context.join_eui.to_wire())
+                    .put(context.nonce.to_le_bytes());
+                copy(message, writer.0);
                 let covered = bytes.get(..11 + message.len()).unwrap_or(&[]);
                 truncated(*key, None, covered)
             }
@@ -386,16 +381,13 @@ impl JoinAccept {
         let settings = self.dl_settings.to_wire(11)?;
         let len = self.phy_len();
         let out = room(buf, len)?;
-        let fields = [FType::JoinAccept.mhdr()]
-            .into_iter()
-            .chain(self.join_nonce.to_wire())
-            .chain(self.net_id.to_wire())
-            .chain(self.dev_addr.to_wire())
-            .chain([settings, self.rx_delay])
-            .chain(self.cf_list.into_iter().flat_map(CfList::to_wire));
-        for (slot, byte) in out.iter_mut().zip(fields) {
-            *slot = byte;
-        }
+        Writer(out)
+            .put([FType::JoinAccept.mhdr()])
+            .put(self.join_nonce.to_wire())
+            .put(self.net_id.to_wire())
+            .put(self.dev_addr.to_wire())
+            .put([settings, self.rx_delay])
+            .put_if(self.cf_list.map(CfList::to_wire));
         if let Some((message, mic)) = out.split_last_chunk_mut::<MIC_LEN>() {
             *mic = signing.mic(message)?;
         }
@@ -405,7 +397,7 @@ impl JoinAccept {
             let mut blocks = blocks;
             let used = blocks.get_mut(..count).unwrap_or(&mut []);
             key.decrypt(used)?;
-            encrypted.copy_from_slice(used.as_flattened());
+            copy(used.as_flattened(), encrypted);
         }
         Ok(out)
     }
@@ -436,9 +428,11 @@ impl<'a> EncryptedJoinAccept<'a> {
     /// # Errors
     /// Any other length than 17 or 33 bytes, and what [`PhyPayload::classify`] refuses.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
-        if PhyPayload::classify(bytes)? != FType::JoinAccept {
-            return Err(Error::new(ErrorKind::FrameType, Place::FTYPE, 0));
-        }
+        Self::read(PhyPayload::classify(bytes)?, bytes)
+    }
+
+    pub(crate) fn read(ftype: FType, bytes: &'a [u8]) -> Result<Self, Error> {
+        expect(ftype, FType::JoinAccept)?;
         let what = Part::JoinAccept;
         let kind = match bytes.len() {
             SHORT | LONG => return Ok(Self { bytes }),
@@ -480,9 +474,7 @@ impl<'a> EncryptedJoinAccept<'a> {
         let used = blocks.get_mut(..count).unwrap_or(&mut []);
         key.encrypt(used)?;
         let mut bytes = [0; LONG];
-        for (slot, byte) in bytes.iter_mut().zip([mhdr].iter().chain(used.as_flattened())) {
-            *slot = *byte;
-        }
+        copy(used.as_flattened(), Writer(&mut bytes).put([mhdr]).0);
         Ok(DecryptedJoinAccept { bytes, len: self.bytes.len().min(LONG) as u8 })
     }
 

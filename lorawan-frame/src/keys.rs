@@ -6,13 +6,15 @@ use core::str::FromStr;
 
 use aes::cipher::array::Array;
 use aes::cipher::consts::U16;
+use aes::cipher::typenum::Unsigned;
 use aes::cipher::{
     BlockCipherDecrypt, BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt,
-    BlockSizeUser, KeyInit,
+    BlockSizeUser, KeyInit, ParBlocks,
 };
 use aes::{Aes128Dec, Aes128Enc};
 use zeroize::Zeroize;
 
+use crate::bytes::{block, lanes, load, store, xor};
 use crate::cmac;
 use crate::error::{Error, Place};
 
@@ -40,8 +42,45 @@ pub trait KeyHandle {
         let mut zero = [0; 16];
         encrypt(&mut zero)?;
         let subkeys = cmac::Subkeys::new(zero);
-        cmac::compute(encrypt, &subkeys, head, message)
+        cmac::compute(encrypt, &subkeys, head.copied(), message)
     }
+
+    /// XORs `input` (at most 255 bytes) with the encryptions of `first`, `first` + 1, ... into
+    /// `output`, as much as both have. The last byte of the block counts.
+    ///
+    /// # Errors
+    /// Whatever the key store reports; the software keys never fail.
+    fn xor_key_stream(&self, first: &Block, input: &[u8], output: &mut [u8]) -> Result<(), Error> {
+        const GROUP: usize = 16 * STREAM_BLOCKS;
+        let mut i = 0u8;
+        let len = input.len().min(output.len());
+        let (Some(input), Some(output)) = (input.get(..len), output.get_mut(..len)) else {
+            return Ok(());
+        };
+        for (input, output) in input.chunks(GROUP).zip(output.chunks_mut(GROUP)) {
+            let mut stream = [[0; 16]; STREAM_BLOCKS];
+            let used = stream.get_mut(..input.len().div_ceil(16)).unwrap_or(&mut []);
+            for block in used.iter_mut() {
+                *block = nth_block(first, i);
+                i = i.wrapping_add(1);
+            }
+            self.encrypt(used)?;
+            for ((output, input), stream) in output.iter_mut().zip(input).zip(used.as_flattened()) {
+                *output = input ^ stream;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One call of the key store for all but the longest payloads.
+const STREAM_BLOCKS: usize = 8;
+
+/// The block with `i` added to its last byte.
+#[inline(always)]
+fn nth_block(first: &Block, i: u8) -> Block {
+    let [low, high] = lanes(first);
+    block([low, high.wrapping_add(u64::from(i) << 56)])
 }
 
 /// What a server needs besides: AES-128 decryption, with which join-accepts and multicast keys
@@ -63,6 +102,11 @@ impl<K: KeyHandle + ?Sized> KeyHandle for &K {
     #[inline]
     fn cmac(&self, head: Option<&Block>, message: &[u8]) -> Result<Block, Error> {
         (**self).cmac(head, message)
+    }
+
+    #[inline]
+    fn xor_key_stream(&self, first: &Block, input: &[u8], output: &mut [u8]) -> Result<(), Error> {
+        (**self).xor_key_stream(first, input, output)
     }
 }
 
@@ -95,6 +139,11 @@ impl Key {
     /// Computes the round keys and CMAC subkeys once.
     pub fn expand(&self) -> ExpandedKey {
         ExpandedKey::new(self)
+    }
+
+    /// [`Key::expand`], and the round keys of decryption too: for servers.
+    pub fn expand_server(&self) -> ExpandedServerKey {
+        ExpandedServerKey { key: self.expand(), decipher: Aes128Dec::new(&self.0.into()) }
     }
 }
 
@@ -146,6 +195,15 @@ impl KeyHandle for Key {
     fn cmac(&self, head: Option<&Block>, message: &[u8]) -> Result<Block, Error> {
         self.expand().cmac(head, message)
     }
+
+    fn xor_key_stream(&self, first: &Block, input: &[u8], output: &mut [u8]) -> Result<(), Error> {
+        Aes128Enc::new(&self.0.into()).encrypt_with_backend(StreamInBackend {
+            first: Halves::new(first),
+            input,
+            output,
+        });
+        Ok(())
+    }
 }
 
 impl ServerKeyHandle for Key {
@@ -186,18 +244,93 @@ impl From<&Key> for ExpandedKey {
 }
 
 impl KeyHandle for ExpandedKey {
-    #[inline]
+    #[inline(always)]
     fn encrypt(&self, blocks: &mut [Block]) -> Result<(), Error> {
         self.cipher.encrypt_blocks(Array::cast_slice_from_core_mut(blocks));
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn cmac(&self, head: Option<&Block>, message: &[u8]) -> Result<Block, Error> {
         let mut tag = [0; 16];
-        let subkeys = &self.subkeys;
-        self.cipher.encrypt_with_backend(CmacInBackend { subkeys, head, message, tag: &mut tag });
+        self.cipher.encrypt_with_backend(CmacInBackend {
+            subkeys: &self.subkeys,
+            head: head.map(Halves::new),
+            message,
+            tag: &mut tag,
+        });
         Ok(tag)
+    }
+
+    #[inline(always)]
+    fn xor_key_stream(&self, first: &Block, input: &[u8], output: &mut [u8]) -> Result<(), Error> {
+        self.cipher.encrypt_with_backend(StreamInBackend {
+            first: Halves::new(first),
+            input,
+            output,
+        });
+        Ok(())
+    }
+}
+
+/// An [`ExpandedKey`] that can also decrypt, as a server must ([`ServerKeyHandle`]). Wiped when
+/// dropped.
+#[derive(Clone)]
+pub struct ExpandedServerKey {
+    key: ExpandedKey,
+    decipher: Aes128Dec,
+}
+
+impl fmt::Debug for ExpandedServerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExpandedServerKey(..)")
+    }
+}
+
+impl KeyHandle for ExpandedServerKey {
+    #[inline]
+    fn encrypt(&self, blocks: &mut [Block]) -> Result<(), Error> {
+        self.key.encrypt(blocks)
+    }
+
+    #[inline]
+    fn cmac(&self, head: Option<&Block>, message: &[u8]) -> Result<Block, Error> {
+        self.key.cmac(head, message)
+    }
+
+    #[inline]
+    fn xor_key_stream(&self, first: &Block, input: &[u8], output: &mut [u8]) -> Result<(), Error> {
+        self.key.xor_key_stream(first, input, output)
+    }
+}
+
+impl ServerKeyHandle for ExpandedServerKey {
+    #[inline]
+    fn decrypt(&self, blocks: &mut [Block]) -> Result<(), Error> {
+        self.decipher.decrypt_blocks(Array::cast_slice_from_core_mut(blocks));
+        Ok(())
+    }
+}
+
+/// A block on its way into the cipher. Blocks are made of integers just before they are used;
+/// passed as 16 bytes, a block is written in halves and read back as a whole, for which
+/// processors wait until all earlier work is done (20 ns of 50 when measured). Rotating one half
+/// keeps the compiler from joining the two reads.
+#[derive(Clone, Copy)]
+struct Halves(u64, u64);
+
+impl Halves {
+    const TURN: u32 = 8;
+
+    #[inline(always)]
+    fn new(block: &Block) -> Self {
+        let [low, high] = lanes(block);
+        Self(low, high.rotate_left(Self::TURN))
+    }
+
+    #[inline(always)]
+    fn block(self) -> Block {
+        block([self.0, self.1.rotate_right(Self::TURN)])
     }
 }
 
@@ -205,7 +338,7 @@ impl KeyHandle for ExpandedKey {
 /// once per message and not once per block.
 struct CmacInBackend<'a> {
     subkeys: &'a cmac::Subkeys,
-    head: Option<&'a Block>,
+    head: Option<Halves>,
     message: &'a [u8],
     tag: &'a mut Block,
 }
@@ -221,8 +354,56 @@ impl BlockCipherEncClosure for CmacInBackend<'_> {
             backend.encrypt_block_inplace(block.into());
             Ok::<(), core::convert::Infallible>(())
         };
-        let Ok(tag) = cmac::compute(encrypt, self.subkeys, self.head, self.message);
+        let head = self.head.map(Halves::block);
+        let Ok(tag) = cmac::compute(encrypt, self.subkeys, head, self.message);
         *self.tag = tag;
+    }
+}
+
+/// The whole key stream in one call of the cipher; blocks are made, encrypted and used without
+/// a buffer for all of them.
+struct StreamInBackend<'a> {
+    first: Halves,
+    input: &'a [u8],
+    output: &'a mut [u8],
+}
+
+impl BlockSizeUser for StreamInBackend<'_> {
+    type BlockSize = U16;
+}
+
+impl BlockCipherEncClosure for StreamInBackend<'_> {
+    #[inline(always)]
+    fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
+        let Self { first, input, output } = self;
+        let len = input.len().min(output.len());
+        let (Some(input), Some(output)) = (input.get(..len), output.get_mut(..len)) else { return };
+        let mut i = 0u8;
+        let mut next = || {
+            let block = nth_block(&first.block(), i);
+            i = i.wrapping_add(1);
+            block
+        };
+        let group = 16 * B::ParBlocksSize::USIZE;
+        let mut inputs = input.chunks_exact(group);
+        let mut outputs = output.chunks_exact_mut(group);
+        for (input, output) in (&mut inputs).zip(&mut outputs) {
+            let mut stream = ParBlocks::<B>::default();
+            for block in &mut stream {
+                *block = next().into();
+            }
+            backend.encrypt_par_blocks_inplace(&mut stream);
+            let blocks = input.chunks_exact(16).zip(output.chunks_exact_mut(16));
+            for ((input, output), block) in blocks.zip(&stream) {
+                store(xor(load(input), lanes(&(*block).into())), output);
+            }
+        }
+        let (input, output) = (inputs.remainder(), outputs.into_remainder());
+        for (input, output) in input.chunks(16).zip(output.chunks_mut(16)) {
+            let mut block = next().into();
+            backend.encrypt_block_inplace(&mut block);
+            store(xor(load(input), lanes(&block.into())), output);
+        }
     }
 }
 
@@ -243,6 +424,11 @@ macro_rules! key_names {
             /// Computes the round keys once, for repeated use.
             pub fn expand(&self) -> $name<ExpandedKey> {
                 $name(self.0.expand())
+            }
+
+            /// [`Self::expand`], and the round keys of decryption too: for servers.
+            pub fn expand_server(&self) -> $name<ExpandedServerKey> {
+                $name(self.0.expand_server())
             }
         }
 

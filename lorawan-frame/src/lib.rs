@@ -10,6 +10,7 @@ extern crate std;
 
 pub mod adr;
 pub mod airtime;
+mod bytes;
 pub mod class_b;
 mod cmac;
 mod crypto;
@@ -40,9 +41,9 @@ pub use join::{
     JoinContext, JoinReqType, JoinRequest,
 };
 pub use keys::{
-    AppKey, AppSKey, Block, DataBlockIntKey, ExpandedKey, FNwkSIntKey, GenAppKey, JoinKey,
-    JsEncKey, JsIntKey, Key, KeyHandle, McAppSKey, McKeKey, McKey, McNetSKey, McRootKey,
-    NetworkKeys, NwkKey, NwkSEncKey, NwkSKey, RootWorSKey, SNwkSIntKey, ServerKeyHandle,
+    AppKey, AppSKey, Block, DataBlockIntKey, ExpandedKey, ExpandedServerKey, FNwkSIntKey,
+    GenAppKey, JoinKey, JsEncKey, JsIntKey, Key, KeyHandle, McAppSKey, McKeKey, McKey, McNetSKey,
+    McRootKey, NetworkKeys, NwkKey, NwkSEncKey, NwkSKey, RootWorSKey, SNwkSIntKey, ServerKeyHandle,
     SessionKeys, WorSEncKey, WorSIntKey,
 };
 pub use mac::{

@@ -81,18 +81,20 @@ impl<'a> PhyPayload<'a> {
     /// # Errors
     /// [`ErrorKind::Major`] for any other major version than 0 (the frame must be dropped), and
     /// the errors of the frame type's own `parse`.
+    #[inline(always)]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
-        match Self::classify(bytes)? {
-            FType::JoinRequest => JoinRequest::parse(bytes).map(Self::JoinRequest),
-            FType::JoinAccept => EncryptedJoinAccept::parse(bytes).map(Self::JoinAccept),
-            FType::RejoinRequest => Rejoin::parse(bytes).map(Self::Rejoin),
+        let ftype = Self::classify(bytes)?;
+        match ftype {
+            FType::JoinRequest => JoinRequest::read(ftype, bytes).map(Self::JoinRequest),
+            FType::JoinAccept => EncryptedJoinAccept::read(ftype, bytes).map(Self::JoinAccept),
+            FType::RejoinRequest => Rejoin::read(ftype, bytes).map(Self::Rejoin),
             FType::Proprietary => {
                 Ok(Self::Proprietary(bytes.split_at_checked(1).map_or(&[], |(_, rest)| rest)))
             }
             FType::UnconfirmedDataUp
             | FType::UnconfirmedDataDown
             | FType::ConfirmedDataUp
-            | FType::ConfirmedDataDown => DataFrame::parse(bytes).map(Self::Data),
+            | FType::ConfirmedDataDown => DataFrame::read(ftype, bytes).map(Self::Data),
         }
     }
 
@@ -148,16 +150,17 @@ impl<'a, T> Received<'a, T> {
     }
 }
 
-/// Checks the frame type and the one length that `what` may have.
+/// [`ErrorKind::FrameType`] unless the frame is of the type that the caller handles.
+pub(crate) fn expect(found: FType, expected: FType) -> Result<(), Error> {
+    if found == expected { Ok(()) } else { Err(Error::new(ErrorKind::FrameType, Place::FTYPE, 0)) }
+}
+
+/// Checks the one length that `what` may have.
 pub(crate) fn exact<'a, const N: usize>(
     bytes: &'a [u8],
-    ftype: FType,
     what: Part,
     place: &'static Place,
 ) -> Result<&'a [u8; N], Error> {
-    if PhyPayload::classify(bytes)? != ftype {
-        return Err(Error::new(ErrorKind::FrameType, Place::FTYPE, 0));
-    }
     bytes.try_into().map_err(|_| {
         let kind = if bytes.len() < N {
             ErrorKind::TooShort { what, needed: N as u8 }

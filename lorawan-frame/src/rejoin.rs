@@ -1,10 +1,11 @@
 //! Rejoin-Request types 0, 1 and 2 of LoRaWAN 1.1 (section 6.2.4).
 
+use crate::bytes::Writer;
 use crate::crypto::Mic;
 use crate::error::{Error, ErrorKind, Part, Place, room};
 use crate::join::sign;
 use crate::keys::{JsIntKey, KeyHandle, SNwkSIntKey};
-use crate::phy::{FType, PhyPayload, Received, exact};
+use crate::phy::{FType, PhyPayload, Received, exact, expect};
 use crate::types::{DevEui, JoinEui, NetId};
 
 /// A device that is in the network shows itself again. Sent in clear.
@@ -75,14 +76,15 @@ impl Rejoin {
     /// A type other than 0, 1 or 2, a length other than that of its type, and what
     /// [`PhyPayload::classify`] refuses.
     pub fn parse(bytes: &[u8]) -> Result<Received<'_, Self>, Error> {
-        let ftype = FType::RejoinRequest;
-        if PhyPayload::classify(bytes)? != ftype {
-            return Err(Error::new(ErrorKind::FrameType, Place::FTYPE, 0));
-        }
+        Self::read(PhyPayload::classify(bytes)?, bytes)
+    }
+
+    pub(crate) fn read(ftype: FType, bytes: &[u8]) -> Result<Received<'_, Self>, Error> {
+        expect(ftype, FType::RejoinRequest)?;
         let place = Place::REJOIN_REQUEST;
         let content = match bytes.get(1) {
             Some(&kind @ (0 | 2)) => {
-                let frame = exact::<NETWORK_LEN>(bytes, ftype, Part::Rejoin(kind), place)?;
+                let frame = exact::<NETWORK_LEN>(bytes, Part::Rejoin(kind), place)?;
                 let [_, _, n0, n1, n2, d0, d1, d2, d3, d4, d5, d6, d7, c0, c1, ..] = *frame;
                 Self::Network {
                     keep_radio: kind == 2,
@@ -92,7 +94,7 @@ impl Rejoin {
                 }
             }
             Some(&kind @ 1) => {
-                let frame = exact::<JOIN_SERVER_LEN>(bytes, ftype, Part::Rejoin(kind), place)?;
+                let frame = exact::<JOIN_SERVER_LEN>(bytes, Part::Rejoin(kind), place)?;
                 let [_, _, j @ .., d0, d1, d2, d3, d4, d5, d6, d7, c0, c1, _, _, _, _] = *frame;
                 Self::JoinServer {
                     join_eui: JoinEui::from_wire(j),
@@ -156,15 +158,12 @@ impl Rejoin {
             Self::Network { .. } => None,
             Self::JoinServer { join_eui, .. } => Some(join_eui.to_wire()),
         };
-        let fields = [FType::RejoinRequest.mhdr(), self.rejoin_type()]
-            .into_iter()
-            .chain(net_id.into_iter().flatten())
-            .chain(join_eui.into_iter().flatten())
-            .chain(self.dev_eui().to_wire())
-            .chain(self.rj_count().to_le_bytes());
-        for (slot, byte) in out.iter_mut().zip(fields) {
-            *slot = byte;
-        }
+        Writer(out)
+            .put([FType::RejoinRequest.mhdr(), self.rejoin_type()])
+            .put_if(net_id)
+            .put_if(join_eui)
+            .put(self.dev_eui().to_wire())
+            .put(self.rj_count().to_le_bytes());
         sign(key, out)?;
         Ok(out)
     }

@@ -1,0 +1,388 @@
+//! LoRaWAN frames beside `lorawan` (lora-rs), `lrwn` (ChirpStack) and two limits: nothing but the
+//! AES blocks that the frame needs, by the `aes` crate with expanded keys, once with one call per
+//! block and once with one call for the whole key stream.
+//!
+//! `cargo bench -p motewire-benches --bench lorawan`
+
+#![expect(missing_docs, reason = "criterion_group! writes functions without documentation")]
+
+use core::hint::black_box;
+
+use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
+use aes::{Aes128Dec, Aes128Enc, Block};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use lorawan_frame::{
+    AppKey, Data, DevAddr, DlSettings, JoinAccept, JoinNonce, JoinRequest, NetId, NwkSKey,
+    PhyPayload, SessionKeys, fcnt,
+};
+
+const NWK_S_KEY: [u8; 16] = [2; 16];
+const APP_S_KEY: [u8; 16] = [1; 16];
+const APP_KEY: [u8; 16] = [7; 16];
+const FCNT: u32 = 76_543;
+const PAYLOADS: [usize; 3] = [12, 51, 222];
+
+fn session() -> SessionKeys {
+    SessionKeys::v1_0(NwkSKey::new(NWK_S_KEY), lorawan_frame::AppSKey::new(APP_S_KEY))
+}
+
+fn uplink(payload: &[u8]) -> Data<'_> {
+    Data { fport: Some(42), frm_payload: payload, ..Data::up(DevAddr::new(0x0102_0304), FCNT) }
+}
+
+fn frame(payload: usize) -> Vec<u8> {
+    let mut buf = [0; 255];
+    uplink(&vec![0xa5; payload]).build_into(&session(), &mut buf).expect("legal frame").to_vec()
+}
+
+/// The AES calls of a data frame: a chain of CMAC blocks and independent key-stream blocks.
+struct Limit {
+    mac: Aes128Enc,
+    stream: Aes128Enc,
+}
+
+impl Limit {
+    fn new() -> Self {
+        let key = |bytes: [u8; 16]| Aes128Enc::new(&bytes.into());
+        Self { mac: key(NWK_S_KEY), stream: key(APP_S_KEY) }
+    }
+
+    fn mac(&self, payload: usize) -> Block {
+        let mut state = black_box(Block::default());
+        // B0, and MHDR to FRMPayload without the MIC.
+        for _ in 0..1 + (9 + payload).div_ceil(16) {
+            self.mac.encrypt_block(&mut state);
+        }
+        state
+    }
+
+    fn one_call_per_block(&self, payload: usize) -> Block {
+        let mut stream = [Block::default(); 16];
+        for block in black_box(&mut stream[..payload.div_ceil(16)]) {
+            self.stream.encrypt_block(block);
+        }
+        let mac = self.mac(payload);
+        black_box(stream);
+        mac
+    }
+
+    fn grouped(&self, payload: usize) -> Block {
+        let mut stream = [Block::default(); 16];
+        self.stream.encrypt_blocks(black_box(&mut stream[..payload.div_ceil(16)]));
+        let mac = self.mac(payload);
+        black_box(stream);
+        mac
+    }
+}
+
+mod lora_rs {
+    use lorawan::creator::{DataPayloadCreator, JoinAcceptCreator, JoinRequestCreator};
+    use lorawan::default_crypto::DefaultFactory;
+    use lorawan::keys::{AES128, AppKey, AppSKey, CryptoFactory, NewSKey};
+    use lorawan::parser::{
+        DataPayload, DecryptedJoinAcceptPayload, EncryptedDataPayload, JoinAcceptPayload,
+        JoinRequestPayload, PhyPayload, parse_with_factory,
+    };
+    use peer_aes::Aes128;
+    use peer_aes::cipher::KeyInit;
+
+    /// Hands out copies of expanded keys: the fastest use that the crate's traits allow.
+    #[derive(Clone)]
+    pub(super) struct Cached(Vec<([u8; 16], Aes128, peer_cmac::Cmac<Aes128>)>);
+
+    impl Default for Cached {
+        fn default() -> Self {
+            let keys = [super::NWK_S_KEY, super::APP_S_KEY, super::APP_KEY];
+            Self(keys.map(|k| (k, Aes128::new(&k.into()), peer_cmac::Cmac::new(&k.into()))).into())
+        }
+    }
+
+    impl Cached {
+        fn find(&self, key: &AES128) -> &([u8; 16], Aes128, peer_cmac::Cmac<Aes128>) {
+            self.0.iter().find(|(bytes, ..)| *bytes == key.0).expect("a key of the bench")
+        }
+    }
+
+    impl CryptoFactory for &Cached {
+        type E = Aes128;
+        type D = Aes128;
+        type M = peer_cmac::Cmac<Aes128>;
+
+        fn new_enc(&self, key: &AES128) -> Aes128 {
+            self.find(key).1.clone()
+        }
+
+        fn new_dec(&self, key: &AES128) -> Aes128 {
+            self.find(key).1.clone()
+        }
+
+        fn new_mac(&self, key: &AES128) -> Self::M {
+            self.find(key).2.clone()
+        }
+    }
+
+    pub(super) fn open<F: CryptoFactory>(factory: F, bytes: &[u8], buf: &mut [u8; 255]) -> usize {
+        let data = &mut buf[..bytes.len()];
+        data.copy_from_slice(bytes);
+        let parsed = parse_with_factory(data, factory);
+        let Ok(PhyPayload::Data(DataPayload::Encrypted(frame))) = parsed else { panic!("data") };
+        opened(frame)
+    }
+
+    fn opened<F: CryptoFactory>(frame: EncryptedDataPayload<&mut [u8], F>) -> usize {
+        let (nwk, app) = (AES128(super::NWK_S_KEY), AES128(super::APP_S_KEY));
+        let Ok(clear) = frame.decrypt_if_mic_ok(&nwk, &app, super::FCNT) else { panic!("MIC") };
+        clear.to_inner().len()
+    }
+
+    pub(super) fn build(payload: &[u8]) -> [u8; 255] {
+        let mut creator =
+            DataPayloadCreator::with_options([0; 255], DefaultFactory).expect("buffer");
+        creator.set_uplink(true).set_f_port(42).set_dev_addr(&[4, 3, 2, 1]).set_fcnt(super::FCNT);
+        let (nwk, app) = (NewSKey::from(super::NWK_S_KEY), AppSKey::from(super::APP_S_KEY));
+        let mut out = [0; 255];
+        let built = creator.build(payload, &[], &nwk, &app).expect("legal frame");
+        out[..built.len()].copy_from_slice(built);
+        out
+    }
+
+    pub(super) fn verify_join_request<F: CryptoFactory>(factory: F, bytes: &[u8]) -> bool {
+        let request = JoinRequestPayload::new_with_factory(bytes, factory).expect("length");
+        request.validate_mic(&AES128(super::APP_KEY))
+    }
+
+    pub(super) fn build_join_request() -> [u8; 23] {
+        let mut creator = JoinRequestCreator::with_options([0; 23], DefaultFactory).expect("size");
+        creator.set_app_eui(&[1; 8]).set_dev_eui(&[2; 8]).set_dev_nonce(&[3; 2]);
+        let mut out = [0; 23];
+        out.copy_from_slice(creator.build(&AppKey::from(super::APP_KEY)));
+        out
+    }
+
+    pub(super) fn open_join_accept<F: CryptoFactory>(factory: F, bytes: &[u8]) -> u8 {
+        let mut data = [0; 17];
+        data.copy_from_slice(bytes);
+        let key = AppKey::from(super::APP_KEY);
+        let Ok(PhyPayload::JoinAccept(JoinAcceptPayload::Encrypted(accept))) =
+            parse_with_factory(data, factory)
+        else {
+            panic!("join-accept")
+        };
+        let clear: DecryptedJoinAcceptPayload<_, _> = accept.decrypt(&key);
+        assert!(clear.validate_mic(&key));
+        clear.rx_delay()
+    }
+
+    pub(super) fn build_join_accept() -> [u8; 17] {
+        let mut creator = JoinAcceptCreator::with_options([0; 17], DefaultFactory).expect("size");
+        creator.set_app_nonce(&[1; 3]).set_net_id(&[2; 3]).set_dev_addr(&[4, 3, 2, 1]);
+        creator.set_rx_delay(1);
+        let mut out = [0; 17];
+        out.copy_from_slice(creator.build(&AES128(super::APP_KEY)).expect("size"));
+        out
+    }
+}
+
+mod chirpstack {
+    use lrwn::{AES128Key, FRMPayload, MACVersion, Payload, PhyPayload};
+
+    pub(super) fn open(bytes: &[u8]) -> usize {
+        let mut phy = PhyPayload::from_slice(bytes).expect("legal frame");
+        let Payload::MACPayload(mac) = &mut phy.payload else { panic!("data") };
+        mac.fhdr.f_cnt = super::FCNT;
+        let nwk = AES128Key::from_bytes(super::NWK_S_KEY);
+        let valid =
+            phy.validate_uplink_data_mic(MACVersion::LoRaWAN1_0, 0, 0, 0, &nwk, &nwk).expect("mic");
+        assert!(valid);
+        phy.decrypt_frm_payload(&AES128Key::from_bytes(super::APP_S_KEY)).expect("decrypts");
+        let Payload::MACPayload(mac) = phy.payload else { panic!("data") };
+        let Some(FRMPayload::Raw(clear)) = mac.frm_payload else { panic!("payload") };
+        clear.len()
+    }
+
+    /// `template` is a parsed frame with the payload in clear.
+    pub(super) fn build(template: &PhyPayload) -> Vec<u8> {
+        let mut phy = template.clone();
+        phy.encrypt_frm_payload(&AES128Key::from_bytes(super::APP_S_KEY)).expect("encrypts");
+        let nwk = AES128Key::from_bytes(super::NWK_S_KEY);
+        phy.set_uplink_data_mic(MACVersion::LoRaWAN1_0, 0, 0, 0, &nwk, &nwk).expect("mic");
+        phy.to_vec().expect("encodes")
+    }
+
+    pub(super) fn template(bytes: &[u8]) -> PhyPayload {
+        let mut phy = PhyPayload::from_slice(bytes).expect("legal frame");
+        let Payload::MACPayload(mac) = &mut phy.payload else { panic!("data") };
+        mac.fhdr.f_cnt = super::FCNT;
+        phy.decrypt_frm_payload(&AES128Key::from_bytes(super::APP_S_KEY)).expect("decrypts");
+        phy
+    }
+
+    pub(super) fn verify_join_request(bytes: &[u8]) -> bool {
+        let phy = PhyPayload::from_slice(bytes).expect("legal frame");
+        phy.validate_join_request_mic(&AES128Key::from_bytes(super::APP_KEY)).expect("mic")
+    }
+
+    pub(super) fn open_join_accept(bytes: &[u8]) -> bool {
+        let mut phy = PhyPayload::from_slice(bytes).expect("legal frame");
+        let key = AES128Key::from_bytes(super::APP_KEY);
+        phy.decrypt_join_accept_payload(&key).expect("decrypts");
+        let eui = lrwn::EUI64::from_be_bytes([0; 8]);
+        phy.validate_join_accept_mic(lrwn::JoinType::Join, &eui, 0, &key).expect("mic")
+    }
+}
+
+fn open(c: &mut Criterion) {
+    let mut group = c.benchmark_group("open");
+    let (keys, cached, limit) = (session().expand(), lora_rs::Cached::default(), Limit::new());
+    for payload in PAYLOADS {
+        let bytes = frame(payload);
+        let mut buf = [0; 255];
+        group.throughput(Throughput::Bytes(payload as u64));
+        group.bench_function(BenchmarkId::new("limit, one call per block", payload), |b| {
+            b.iter(|| limit.one_call_per_block(black_box(payload)));
+        });
+        group.bench_function(BenchmarkId::new("limit, grouped", payload), |b| {
+            b.iter(|| limit.grouped(black_box(payload)));
+        });
+        group.bench_function(BenchmarkId::new("lorawan_frame", payload), |b| {
+            b.iter(|| {
+                let Ok(PhyPayload::Data(frame)) = PhyPayload::parse(black_box(&bytes)) else {
+                    panic!("data")
+                };
+                let counter = fcnt::reconstruct_uplink(FCNT, frame.fcnt).expect("counter");
+                frame.open(black_box(&keys), counter, &mut buf).expect("MIC").frm_payload.len()
+            });
+        });
+        group.bench_function(BenchmarkId::new("lora-rs, keys cached", payload), |b| {
+            b.iter(|| lora_rs::open(&cached, black_box(&bytes), &mut buf));
+        });
+        let default = || lorawan::default_crypto::DefaultFactory;
+        group.bench_function(BenchmarkId::new("lora-rs", payload), |b| {
+            b.iter(|| lora_rs::open(default(), black_box(&bytes), &mut buf));
+        });
+        group.bench_function(BenchmarkId::new("lrwn", payload), |b| {
+            b.iter(|| chirpstack::open(black_box(&bytes)));
+        });
+    }
+    group.finish();
+}
+
+fn build(c: &mut Criterion) {
+    let mut group = c.benchmark_group("build");
+    let (keys, limit) = (session().expand(), Limit::new());
+    for payload in PAYLOADS {
+        let clear = vec![0xa5; payload];
+        let mut buf = [0; 255];
+        group.throughput(Throughput::Bytes(payload as u64));
+        group.bench_function(BenchmarkId::new("limit, one call per block", payload), |b| {
+            b.iter(|| limit.one_call_per_block(black_box(payload)));
+        });
+        group.bench_function(BenchmarkId::new("limit, grouped", payload), |b| {
+            b.iter(|| limit.grouped(black_box(payload)));
+        });
+        group.bench_function(BenchmarkId::new("lorawan_frame", payload), |b| {
+            b.iter(|| {
+                let built = uplink(black_box(&clear)).build_into(black_box(&keys), &mut buf);
+                built.expect("legal frame").len()
+            });
+        });
+        group.bench_function(BenchmarkId::new("lora-rs", payload), |b| {
+            b.iter(|| lora_rs::build(black_box(&clear)));
+        });
+        let template = chirpstack::template(&frame(payload));
+        group.bench_function(BenchmarkId::new("lrwn", payload), |b| {
+            b.iter(|| chirpstack::build(black_box(&template)));
+        });
+    }
+    group.finish();
+}
+
+fn join(c: &mut Criterion) {
+    let key = AppKey::new(APP_KEY);
+    let expanded = key.expand();
+    let server = key.expand_server();
+    let enc = Aes128Enc::new(&APP_KEY.into());
+    let dec = Aes128Dec::new(&APP_KEY.into());
+    let cached = lora_rs::Cached::default();
+    let request = JoinRequest { join_eui: 1.into(), dev_eui: 2.into(), dev_nonce: 3 };
+    let mut buf = [0; 23];
+    let bytes = request.build_into(&key, &mut buf).expect("size").to_vec();
+
+    let mut group = c.benchmark_group("join-request");
+    // 19 bytes under the CMAC.
+    let two_blocks = || {
+        let mut state = black_box(Block::default());
+        enc.encrypt_block(&mut state);
+        enc.encrypt_block(&mut state);
+        state
+    };
+    group.bench_function("verify/limit", |b| b.iter(two_blocks));
+    group.bench_function("verify/lorawan_frame", |b| {
+        b.iter(|| {
+            let Ok(PhyPayload::JoinRequest(r)) = PhyPayload::parse(black_box(&bytes)) else {
+                panic!("join-request")
+            };
+            r.verify(black_box(&expanded)).expect("MIC");
+            r.content.dev_nonce
+        });
+    });
+    group.bench_function("verify/lora-rs, keys cached", |b| {
+        b.iter(|| lora_rs::verify_join_request(&cached, black_box(&bytes)));
+    });
+    group.bench_function("verify/lrwn", |b| {
+        b.iter(|| chirpstack::verify_join_request(black_box(&bytes)));
+    });
+    group.bench_function("build/limit", |b| b.iter(two_blocks));
+    group.bench_function("build/lorawan_frame", |b| {
+        b.iter(|| {
+            black_box(request).build_into(black_box(&expanded), &mut buf).expect("size").len()
+        });
+    });
+    group.bench_function("build/lora-rs", |b| b.iter(lora_rs::build_join_request));
+    group.finish();
+
+    let accept = JoinAccept {
+        join_nonce: JoinNonce::new(1).expect("24 bits"),
+        net_id: NetId::new(2).expect("24 bits"),
+        dev_addr: DevAddr::new(3),
+        dl_settings: DlSettings::default(),
+        rx_delay: 1,
+        cf_list: None,
+    };
+    let mut buf = [0; 33];
+    let bytes = accept.build_into(&key, &mut buf).expect("size").to_vec();
+    let mut group = c.benchmark_group("join-accept");
+    // Device: one block decrypted, 13 bytes under the CMAC; all with AES encryption.
+    group.bench_function("open/limit", |b| b.iter(two_blocks));
+    group.bench_function("open/lorawan_frame", |b| {
+        b.iter(|| {
+            let Ok(PhyPayload::JoinAccept(a)) = PhyPayload::parse(black_box(&bytes)) else {
+                panic!("join-accept")
+            };
+            a.open(black_box(&expanded)).expect("MIC").rx_delay
+        });
+    });
+    group.bench_function("open/lora-rs, keys cached", |b| {
+        b.iter(|| lora_rs::open_join_accept(&cached, black_box(&bytes)));
+    });
+    group.bench_function("open/lrwn", |b| {
+        b.iter(|| chirpstack::open_join_accept(black_box(&bytes)));
+    });
+    // Server: one block under the CMAC, one decrypted.
+    group.bench_function("build/limit", |b| {
+        b.iter(|| {
+            let mut state = black_box(Block::default());
+            enc.encrypt_block(&mut state);
+            dec.decrypt_block(&mut state);
+            state
+        });
+    });
+    group.bench_function("build/lorawan_frame", |b| {
+        b.iter(|| black_box(accept).build_into(black_box(&server), &mut buf).expect("size").len());
+    });
+    group.bench_function("build/lora-rs", |b| b.iter(lora_rs::build_join_accept));
+    group.finish();
+}
+
+criterion_group!(benches, open, build, join);
+criterion_main!(benches);

@@ -1,0 +1,101 @@
+//! Our CMAC and key stream against the `cmac` crate and against the definitions, and the default
+//! methods of the key-handle trait against the software keys.
+
+use aes::Aes128;
+use cmac::{Cmac, KeyInit, Mac};
+use lorawan_frame::{
+    AppSKey, Block, Data, DataFrame, DevAddr, Error, ErrorKind, ExpandedKey, Key, KeyHandle,
+    NetworkKeys, NwkSKey, ServerKeyHandle, SessionKeys,
+};
+use proptest::prelude::*;
+
+/// A key store that can only encrypt: everything else is the trait's.
+struct Device(ExpandedKey);
+
+impl KeyHandle for Device {
+    fn encrypt(&self, blocks: &mut [Block]) -> Result<(), Error> {
+        self.0.encrypt(blocks)
+    }
+}
+
+/// A key store that has lost its key.
+struct Broken;
+
+impl KeyHandle for Broken {
+    fn encrypt(&self, _: &mut [Block]) -> Result<(), Error> {
+        Err(Error::key_fault(7))
+    }
+}
+
+proptest! {
+    #[test]
+    fn cmac_is_that_of_rfc_4493_for_every_length(
+        key: [u8; 16],
+        head: Option<[u8; 16]>,
+        message in proptest::collection::vec(any::<u8>(), 0..=255),
+    ) {
+        let mut reference = <Cmac<Aes128> as KeyInit>::new(&key.into());
+        reference.update(&head.map(Vec::from).unwrap_or_default());
+        reference.update(&message);
+        let expected: Block = reference.finalize().into_bytes().into();
+
+        let key = Key::new(key);
+        for tag in [
+            key.cmac(head.as_ref(), &message),
+            key.expand().cmac(head.as_ref(), &message),
+            key.expand_server().cmac(head.as_ref(), &message),
+            Device(key.expand()).cmac(head.as_ref(), &message),
+        ] {
+            prop_assert_eq!(tag, Ok(expected));
+        }
+    }
+
+    #[test]
+    fn the_key_stream_counts_in_the_last_byte_for_every_length(
+        key: [u8; 16],
+        first: [u8; 16],
+        message in proptest::collection::vec(any::<u8>(), 0..=255),
+    ) {
+        let key = Key::new(key);
+        let mut expected = message.clone();
+        for (i, chunk) in (0u8..).zip(expected.chunks_mut(16)) {
+            let mut block = first;
+            block[15] = block[15].wrapping_add(i);
+            key.encrypt(core::slice::from_mut(&mut block)).unwrap();
+            chunk.iter_mut().zip(block).for_each(|(byte, stream)| *byte ^= stream);
+        }
+        let device = Device(key.expand());
+        let (expanded, server) = (key.expand(), key.expand_server());
+        let forms: [&dyn KeyHandle; 4] = [&key, &expanded, &server, &device];
+        for form in forms {
+            let mut output = vec![0; message.len()];
+            form.xor_key_stream(&first, &message, &mut output).unwrap();
+            prop_assert_eq!(&output, &expected);
+        }
+    }
+
+    #[test]
+    fn decryption_undoes_encryption(key: [u8; 16], blocks: [[u8; 16]; 3]) {
+        let key = Key::new(key);
+        let mut changed = blocks;
+        key.encrypt(&mut changed).unwrap();
+        key.expand_server().decrypt(&mut changed).unwrap();
+        prop_assert_eq!(changed, blocks);
+        key.expand_server().encrypt(&mut changed).unwrap();
+        key.decrypt(&mut changed).unwrap();
+        prop_assert_eq!(changed, blocks);
+    }
+}
+
+#[test]
+fn a_failing_key_store_is_reported_and_not_taken_for_a_wrong_mic() {
+    let keys = SessionKeys::v1_0(NwkSKey::new([1; 16]), AppSKey::new([2; 16]));
+    let data = Data { fport: Some(1), frm_payload: b"x", ..Data::up(DevAddr::new(1), 1) };
+    let mut buf = [0; 32];
+    let built = data.build_into(&keys, &mut buf).unwrap();
+    let broken =
+        SessionKeys { network: NetworkKeys::V1_0(NwkSKey(Broken)), app_s_key: AppSKey(Broken) };
+    let mut clear = [0; 32];
+    let error = DataFrame::parse(built).unwrap().open(&broken, 1, &mut clear).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::KeyFault(7));
+}
