@@ -22,6 +22,8 @@ pub enum Error {
     /// As many messages are in flight as the peer or the slots allow. Nothing has changed: wait for
     /// [`Acknowledged`](crate::Event::Acknowledged) and call again.
     QuotaExceeded,
+    /// There is no room for the message in the queue. Nothing has changed.
+    QueueFull,
 }
 
 /// What a peer did wrong.
@@ -112,6 +114,8 @@ pub enum Misuse {
     Authentication,
     /// A Topic Alias Maximum was announced, for which there is no storage without a heap.
     TopicAliasMaximum,
+    /// A message to keep has no topic, or a Topic Alias, which means nothing on the next connection.
+    NoTopic,
 }
 
 /// What the peer announced that it does not do.
@@ -171,6 +175,7 @@ impl fmt::Display for Error {
             Self::Limit(limit) => write!(f, "the peer announced that it does not do this: {limit}"),
             Self::TransmitFull => f.write_str("there is no room in the transmit buffer"),
             Self::QuotaExceeded => f.write_str("no more messages may be in flight now"),
+            Self::QueueFull => f.write_str("there is no room in the queue"),
         }
     }
 }
@@ -213,6 +218,7 @@ impl fmt::Display for Misuse {
             Self::SessionExpiry => "Session Expiry Interval cannot be raised from 0",
             Self::Authentication => "not a step of the authentication that CONNECT began",
             Self::TopicAliasMaximum => "topic aliases from the peer need a heap",
+            Self::NoTopic => "a message to keep needs its full topic and no Topic Alias",
         })
     }
 }

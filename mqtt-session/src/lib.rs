@@ -19,6 +19,7 @@ mod limits;
 mod link;
 mod outbound;
 mod outbox;
+mod queue;
 mod ring;
 pub mod server;
 mod time;
@@ -32,6 +33,7 @@ pub use inbound::Pending;
 pub use limits::Limits;
 pub use outbound::{Slot, Stage};
 pub use outbox::Outbox;
+pub use queue::{Entry, Outcome, Overflow, Publisher, Queue, QueueConfig, Ticket, Tracker};
 pub use ring::Ring;
 #[cfg(feature = "std")]
 pub use time::Clock;

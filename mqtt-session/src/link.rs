@@ -3,8 +3,8 @@
 use core::num::NonZeroU16;
 
 use mqtt_codec::{
-    Ack, Disconnect, EncodeError, Packet, PacketId, PacketType, Properties, Property, Publish, QoS,
-    ReasonCode, Rules, Sender, TopicName, Version,
+    Ack, Disconnect, EncodeError, Packet, PacketId, PacketType, Properties, Property, PropertyId,
+    Publish, QoS, ReasonCode, Rules, Sender, TopicName, Version,
 };
 
 use crate::alias::Aliases;
@@ -247,10 +247,20 @@ impl<'s> Link<'s> {
                 self.outbound.resent(index);
                 continue;
             }
+            let left =
+                outbox.message_expiry(id).map(|left| [Property::MessageExpiryInterval(left)]);
             // [MQTT-3.3.1-1]
             let publish = outbox
                 .message(id)
                 .map(|message| Publish { dup: true, packet_id: Some(id), ..message })
+                .map(|message| match &left {
+                    Some(left) if message.properties.list().is_empty() => {
+                        let properties =
+                            message.properties.without(PropertyId::MessageExpiryInterval);
+                        Publish { properties: properties.with(left), ..message }
+                    }
+                    _ => message,
+                })
                 .filter(|publish| self.limits.broken_by(publish).is_none())
                 .filter(|publish| !publish.topic.is_empty());
             match publish.map(|publish| self.send(&Packet::Publish(publish), tx)) {

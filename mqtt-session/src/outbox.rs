@@ -8,6 +8,13 @@ pub trait Outbox {
     /// The message that was published with this identifier, with its full topic. `None` if it is
     /// not there any more: then it is given up.
     fn message(&self, id: PacketId) -> Option<Publish<'_>>;
+
+    /// What is left of its Message Expiry Interval, in seconds, to be sent instead of what it says
+    /// \[MQTT-3.3.2-6]. `None`, the default: nothing is changed.
+    fn message_expiry(&self, id: PacketId) -> Option<u32> {
+        let _ = id;
+        None
+    }
 }
 
 /// An outbox that keeps nothing, for who sends at most once.
