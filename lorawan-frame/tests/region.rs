@@ -293,6 +293,22 @@ fn tx_power_steps_are_two_decibels_and_end_at_the_regions_last_index() {
     assert_eq!(plan.eirp_cdbm(8, plan.max_eirp_cdbm), None);
 }
 
+/// TS011: a relay listens on a data rate of the region; AS923's groups shift its channel too.
+#[test]
+fn relays_listen_on_channels_of_their_region() {
+    let wor = |region: Region| region.plan(Revision::default()).wor_channels;
+    assert_eq!(wor(Region::Eu868)[1].ack_frequency_hz, 865_900_000);
+    assert_eq!(wor(Region::As923_2)[0].frequency_hz, 921_800_000);
+    assert!(wor(Region::Eu433).is_empty());
+    for region in Region::ALL {
+        let plan = region.plan(Revision::default());
+        for wor in plan.wor_channels {
+            let up = plan.data_rate(wor.data_rate, Direction::Up);
+            assert!(up.or(plan.data_rate(wor.data_rate, Direction::Down)).is_some(), "{region}");
+        }
+    }
+}
+
 /// LinkADRReq, ChMaskCntl of US915: 5 switches banks, 6 and 7 spare the 500 kHz channels.
 #[test]
 fn us915_bank_control_and_wide_channels_follow_ch_mask_cntl() {
@@ -416,6 +432,9 @@ proptest! {
             plan.beacon.frequency_hz(turn, join),
             plan.ping_slot.frequency_hz(turn, join),
         ];
+        for wor in plan.wor_channels {
+            frequencies.extend([wor.frequency_hz, wor.ack_frequency_hz]);
+        }
         for channel in plan.default_channels() {
             frequencies.extend([channel.frequency_hz, plan.rx1_frequency_hz(&channel)]);
             prop_assert!(plan.data_rate(channel.min_data_rate, Direction::Up).is_some());

@@ -1,7 +1,7 @@
 //! AS923: four groups of the same plan, shifted in frequency.
 
-use super::plan::{COMMON_ROWS, COMMON_RX1};
-use super::{Band, ChannelBlock, Hopping, Plan, Region, Revision, Row, Rx1DataRates};
+use super::plan::{COMMON_ROWS, COMMON_RX1, Row};
+use super::{Band, ChannelBlock, Hopping, Plan, Region, Revision, Rx1DataRates, WorChannel};
 
 /// `m2` is the limit of DR 2 without dwell time.
 const fn rows(m2: u8) -> [Row; 8] {
@@ -14,8 +14,13 @@ const fn rows(m2: u8) -> [Row; 8] {
     rows
 }
 
-/// A group, `below_khz` under the frequencies of group 1.
-const fn group(region: Region, below_hz: u32, channels: &'static [ChannelBlock; 1]) -> Plan {
+/// A group, `below_hz` under the frequencies of group 1.
+const fn group(
+    region: Region,
+    below_hz: u32,
+    channels: &'static [ChannelBlock; 1],
+    wor_channels: &'static [WorChannel; 1],
+) -> Plan {
     Plan {
         rows: &const { rows(123) },
         rx1_data_rates: Rx1DataRates { floor_dwell: 2, max_offset: 7, ..COMMON_RX1 },
@@ -32,6 +37,7 @@ const fn group(region: Region, below_hz: u32, channels: &'static [ChannelBlock; 
         }],
         beacon: Hopping::fixed(923_400_000 - below_hz),
         ping_slot: Hopping::fixed(923_400_000 - below_hz),
+        wor_channels,
         ..Plan::dynamic(region)
     }
 }
@@ -39,6 +45,10 @@ const fn group(region: Region, below_hz: u32, channels: &'static [ChannelBlock; 
 /// Join-Requests stay on DR 2 to 5, which fit 400 ms.
 const fn channels(below_hz: u32) -> [ChannelBlock; 1] {
     [ChannelBlock::new(923_200_000 - below_hz, 200_000, 2, (0, 5)).join((2, 5))]
+}
+
+const fn wor_channels(below_hz: u32) -> [WorChannel; 1] {
+    [WorChannel::new(923_600_000 - below_hz, 923_800_000 - below_hz, 3)]
 }
 
 /// Before RP002-1.0.1.
@@ -58,7 +68,12 @@ const fn rp001(plan: Plan) -> Plan {
 macro_rules! groups {
     ($($region:ident $plan:ident $select:ident $below_hz:literal $name:literal;)*) => { $(
         #[doc = concat!($name, " under RP002-1.0.1 to 1.0.4.")]
-        pub const $plan: Plan = group(Region::$region, $below_hz, &const { channels($below_hz) });
+        pub const $plan: Plan = group(
+            Region::$region,
+            $below_hz,
+            &const { channels($below_hz) },
+            &const { wor_channels($below_hz) },
+        );
 
         #[doc = concat!($name, " under any revision.")]
         #[must_use]

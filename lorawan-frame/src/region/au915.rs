@@ -1,8 +1,9 @@
 //! AU915: 915 to 928 MHz, 64 channels of 125 kHz and 8 of 500 kHz.
 
+use super::plan::Row;
 use super::{
     Band, BeaconLayout, ChannelBlock, Hopping, LrFhssCodingRate::OneThird, MaskControl, Plan,
-    Region, Revision, Row, Rx1Channel, Rx1DataRates,
+    Region, Revision, Rx1Channel, Rx1DataRates, WorChannel,
 };
 
 const ROWS: [Row; 14] = [
@@ -78,6 +79,10 @@ pub const PLAN: Plan = Plan {
     beacon: Hopping::over(923_300_000, 600_000, 8),
     beacon_layout: BeaconLayout::new(4, 3, 8),
     ping_slot: Hopping::over(923_300_000, 600_000, 8),
+    wor_channels: &[
+        WorChannel::new(916_700_000, 918_300_000, 10),
+        WorChannel::new(919_900_000, 921_500_000, 10),
+    ],
     ..Plan::dynamic(Region::Au915)
 };
 

@@ -4,10 +4,10 @@
 //! has [join channels](super::Plan::join_channels) of its own. RX2, beacon and ping-slot
 //! frequencies of the 20 MHz plans depend on it too.
 
-use super::plan::{COMMON_ROWS, COMMON_RX1};
+use super::plan::{COMMON_ROWS, COMMON_RX1, Row};
 use super::{
-    Band, BeaconLayout, ChannelBlock, Hopping, Join, MaskControl, Plan, Region, Revision, Row,
-    Rx1Channel, Rx1DataRates,
+    Band, BeaconLayout, ChannelBlock, Hopping, Join, MaskControl, Plan, Region, Revision,
+    Rx1Channel, Rx1DataRates, WorChannel,
 };
 
 /// Sources disagree on DR 3 (The Things Stack: 172).
@@ -25,6 +25,9 @@ const ROWS: [Row; 8] = [
 const fn upstream(first_hz: u32, count: u8) -> ChannelBlock {
     ChannelBlock::new(first_hz, 200_000, count, (1, 5))
 }
+
+const WOR_CHANNELS: [WorChannel; 2] =
+    [WorChannel::new(472_100_000, 485_300_000, 3), WorChannel::new(494_900_000, 505_500_000, 3)];
 
 const MASKS_20: MaskControl = MaskControl {
     channels: 64,
@@ -61,6 +64,7 @@ const fn shared(region: Region) -> Plan {
             max_eirp_cdbm: 1915,
         }],
         beacon_layout: BeaconLayout::new(2, 1, 2),
+        wor_channels: &WOR_CHANNELS,
         ..Plan::dynamic(region)
     }
 }

@@ -1,9 +1,9 @@
 //! EU868: 863 to 870 MHz.
 
-use super::plan::{COMMON_ROWS, COMMON_RX1};
+use super::plan::{COMMON_ROWS, COMMON_RX1, Row};
 use super::{
     Band, ChannelBlock, Hopping, LrFhssCodingRate::OneThird, LrFhssCodingRate::TwoThirds, Plan,
-    Region, Revision, Row, Rx1DataRates,
+    Region, Revision, Rx1DataRates, WorChannel,
 };
 
 const ROWS: [Row; 12] = {
@@ -43,6 +43,10 @@ pub const PLAN: Plan = Plan {
     bands: &BANDS,
     beacon: Hopping::fixed(869_525_000),
     ping_slot: Hopping::fixed(869_525_000),
+    wor_channels: &[
+        WorChannel::new(865_100_000, 865_300_000, 3),
+        WorChannel::new(865_500_000, 865_900_000, 3),
+    ],
     ..Plan::dynamic(Region::Eu868)
 };
 

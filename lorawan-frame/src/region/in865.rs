@@ -1,7 +1,9 @@
 //! IN865: 865 to 867 MHz.
 
-use super::plan::{COMMON_ROWS, COMMON_RX1};
-use super::{Band, BeaconLayout, ChannelBlock, Hopping, Plan, Region, Revision, Row, Rx1DataRates};
+use super::plan::{COMMON_ROWS, COMMON_RX1, Row};
+use super::{
+    Band, BeaconLayout, ChannelBlock, Hopping, Plan, Region, Revision, Rx1DataRates, WorChannel,
+};
 
 const ROWS: [Row; 8] = {
     let mut rows = COMMON_ROWS;
@@ -34,6 +36,10 @@ pub const PLAN: Plan = Plan {
     beacon: Hopping::fixed(866_550_000),
     beacon_layout: BeaconLayout::new(0, 3, 4),
     ping_slot: Hopping::fixed(866_550_000),
+    wor_channels: &[
+        WorChannel::new(866_000_000, 866_200_000, 3),
+        WorChannel::new(866_700_000, 866_900_000, 3),
+    ],
     ..Plan::dynamic(Region::In865)
 };
 

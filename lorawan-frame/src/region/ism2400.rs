@@ -1,6 +1,7 @@
 //! ISM2400: 2.4 GHz, worldwide.
 
-use super::{Band, ChannelBlock, Hopping, Plan, Region, Revision, Row};
+use super::plan::Row;
+use super::{Band, ChannelBlock, Hopping, Plan, Region, Revision};
 
 const ROWS: [Row; 8] = [
     Row::lora(12, 812, 59),

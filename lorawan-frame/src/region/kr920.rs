@@ -1,7 +1,7 @@
 //! KR920: 920.9 to 923.3 MHz.
 
 use super::plan::{COMMON_ROWS, COMMON_RX1};
-use super::{Band, ChannelBlock, Hopping, Plan, Region, Revision, Rx1DataRates};
+use super::{Band, ChannelBlock, Hopping, Plan, Region, Revision, Rx1DataRates, WorChannel};
 
 const fn band(first_hz: u32, end_hz: u32, max_eirp_cdbm: i16) -> Band {
     Band { first_hz, end_hz, duty_cycle_inverse: 1, max_eirp_cdbm }
@@ -17,6 +17,10 @@ pub const PLAN: Plan = Plan {
     bands: &[band(920_900_000, 922_000_000, 1000), band(922_000_000, 923_400_000, 1400)],
     beacon: Hopping::fixed(923_100_000),
     ping_slot: Hopping::fixed(923_100_000),
+    wor_channels: &[
+        WorChannel::new(922_700_000, 922_900_000, 3),
+        WorChannel::new(923_100_000, 923_100_000, 3),
+    ],
     ..Plan::dynamic(Region::Kr920)
 };
 

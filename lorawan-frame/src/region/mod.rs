@@ -56,7 +56,7 @@ pub mod us915;
 pub use channel_mask::{ChMaskError, ChMaskRequests, ChannelMask, Channels, MaskControl};
 pub use plan::{
     Band, BeaconLayout, Channel, ChannelBlock, DataRate, Hopping, Join, JoinChannel,
-    LrFhssCodingRate, PayloadLimit, Plan, Row, Rx1Channel, Rx1DataRates,
+    LrFhssCodingRate, PayloadLimit, Plan, Rx1Channel, Rx1DataRates, WorChannel,
 };
 
 /// The revision of the regional parameters a device and its network agreed on, oldest first.

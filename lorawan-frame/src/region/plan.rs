@@ -42,7 +42,7 @@ pub enum LrFhssCodingRate {
 /// One row of the data-rate table: the rate and the largest MACPayload it carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Row {
+pub(super) struct Row {
     rate: Option<DataRate>,
     uplink: bool,
     downlink: bool,
@@ -307,6 +307,24 @@ pub struct JoinChannel {
     pub max_data_rate: u8,
 }
 
+/// A channel on which a relay listens for its devices (TS011, wake on radio).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct WorChannel {
+    /// Frequency of the WOR frame, Hz.
+    pub frequency_hz: u32,
+    /// Frequency of the WOR ACK, Hz.
+    pub ack_frequency_hz: u32,
+    /// Data rate of both.
+    pub data_rate: u8,
+}
+
+impl WorChannel {
+    pub(super) const fn new(frequency_hz: u32, ack_frequency_hz: u32, data_rate: u8) -> Self {
+        Self { frequency_hz, ack_frequency_hz, data_rate }
+    }
+}
+
 /// The tables of one region under one revision of the regional parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -315,7 +333,7 @@ pub struct Plan {
     /// The region.
     pub region: Region,
     /// Data-rate table, index is the data rate.
-    pub rows: &'static [Row],
+    pub(super) rows: &'static [Row],
     /// RX1 data rates.
     pub rx1_data_rates: Rx1DataRates,
     /// RX1 channels.
@@ -358,6 +376,8 @@ pub struct Plan {
     pub beacon_layout: BeaconLayout,
     /// Default ping-slot frequency.
     pub ping_slot: Hopping,
+    /// Default channels of relays; none where TS011 gives none.
+    pub wor_channels: &'static [WorChannel],
 }
 
 /// Data rates and limits most regions with dynamic channels share.
@@ -408,6 +428,7 @@ impl Plan {
             beacon: Hopping::fixed(0),
             beacon_layout: BeaconLayout::new(1, 0, 3),
             ping_slot: Hopping::fixed(0),
+            wor_channels: &[],
         }
     }
 }

@@ -1,6 +1,6 @@
 //! RU864: 864 to 870 MHz.
 
-use super::{Band, ChannelBlock, Hopping, Plan, Region, Revision};
+use super::{Band, ChannelBlock, Hopping, Plan, Region, Revision, WorChannel};
 
 /// RU864 under RP002.
 pub const PLAN: Plan = Plan {
@@ -14,6 +14,10 @@ pub const PLAN: Plan = Plan {
     }],
     beacon: Hopping::fixed(869_100_000),
     ping_slot: Hopping::fixed(868_900_000),
+    wor_channels: &[
+        WorChannel::new(866_100_000, 866_300_000, 3),
+        WorChannel::new(866_500_000, 866_900_000, 3),
+    ],
     ..Plan::dynamic(Region::Ru864)
 };
 
