@@ -18,6 +18,7 @@ mod property;
 mod reason;
 mod rules;
 pub mod sn;
+mod stream;
 mod topic;
 pub mod tree;
 mod types;
@@ -34,5 +35,6 @@ pub use packet::{
 pub use property::{Properties, Property, PropertyId, PropertyIter, Scope, SubscriptionId};
 pub use reason::ReasonCode;
 pub use rules::{Policy, Prepared, Rules};
+pub use stream::{Part, Pieces, PublishHead};
 pub use topic::{SharedFilter, TopicFilter, TopicName};
 pub use types::{PacketId, QoS, Sender, Version};

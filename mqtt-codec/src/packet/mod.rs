@@ -68,6 +68,24 @@ pub(crate) struct Size {
     properties: PropertyLengths,
 }
 
+impl Size {
+    /// The size of a PUBLISH without payload, once it gets one of this length.
+    pub(crate) fn with_payload(self, len: usize, rules: &Rules) -> Result<Self, EncodeError> {
+        let limit = rules.max_packet_size.min(PROTOCOL_MAX);
+        let remaining = u64::from(self.remaining) + len as u64;
+        match u32::try_from(remaining) {
+            Ok(remaining) if remaining <= crate::wire::MAX_VARIABLE => {
+                let packet = 1 + variable_len(remaining) + remaining as usize;
+                if packet as u64 > u64::from(limit) {
+                    return Err(EncodeError::TooLarge { size: packet as u64, limit });
+                }
+                Ok(Self { packet, remaining, ..self })
+            }
+            _ => Err(EncodeError::TooLarge { size: remaining + 5, limit }),
+        }
+    }
+}
+
 impl<'a> Packet<'a> {
     /// Its type.
     #[must_use]

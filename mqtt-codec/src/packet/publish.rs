@@ -54,7 +54,7 @@ impl<'a> Publish<'a> {
     }
 
     #[inline]
-    pub(super) fn read(header: FixedHeader, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    pub(crate) fn read(header: FixedHeader, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         // The header was refused if its QoS was 3 or DUP stood with QoS 0.
         let flags = header.flags();
         let qos = QoS::from_bits(flags >> 1 & 3).unwrap_or_default();
