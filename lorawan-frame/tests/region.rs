@@ -489,6 +489,18 @@ proptest! {
     }
 
     #[test]
+    fn an_uplink_is_traced_back_to_its_channel(region in any_region(), index: u8, above: u8) {
+        let plan = region.plan(Revision::default());
+        if let Some(channel) = plan.default_channel(index) {
+            let found = |dr| plan.channel_at(channel.frequency_hz, dr);
+            prop_assert_eq!(found(channel.min_data_rate), Some(channel));
+            prop_assert_eq!(found(channel.max_data_rate), Some(channel));
+            prop_assert_eq!(found(channel.max_data_rate.saturating_add(above | 1)), None);
+            prop_assert_eq!(plan.channel_at(channel.frequency_hz + 1, channel.min_data_rate), None);
+        }
+    }
+
+    #[test]
     fn a_channel_index_finds_its_channel(region in any_region(), index: u8) {
         let plan = region.plan(Revision::default());
         let found: Option<Channel> = plan.default_channel(index);

@@ -526,6 +526,16 @@ impl Plan {
         self.default_channels().nth(usize::from(index))
     }
 
+    /// The channel an uplink came on, among those the device knows from the start: a server needs
+    /// its index for RX1 and, in LoRaWAN 1.1, for the MIC.
+    #[must_use]
+    pub fn channel_at(&self, frequency_hz: u32, data_rate: u8) -> Option<Channel> {
+        self.default_channels().find(|channel| {
+            let rates = channel.min_data_rate..=channel.max_data_rate;
+            channel.frequency_hz == frequency_hz && rates.contains(&data_rate)
+        })
+    }
+
     /// The frequency of RX1 in Hz after an uplink on a channel.
     #[must_use]
     pub fn rx1_frequency_hz(&self, channel: &Channel) -> u32 {
