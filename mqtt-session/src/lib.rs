@@ -11,6 +11,8 @@ extern crate std;
 
 mod alias;
 mod auth;
+#[cfg(feature = "alloc")]
+pub mod broker;
 pub mod client;
 mod error;
 mod event;

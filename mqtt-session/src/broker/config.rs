@@ -1,0 +1,132 @@
+//! What a broker allows.
+
+use core::num::NonZeroU16;
+use core::time::Duration;
+
+use mqtt_codec::QoS;
+
+use crate::TopicAliases;
+
+/// What becomes of a message for a session whose queue is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// The message is dropped.
+    #[default]
+    DropNewest,
+    /// The message that has waited longest is dropped.
+    DropOldest,
+}
+
+/// What a client gets of a message that several of its subscriptions match (section 3.3.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overlap {
+    /// One copy, with the highest QoS and all Subscription Identifiers \[MQTT-3.3.4-2].
+    #[default]
+    OneCopy,
+    /// A copy for each subscription.
+    CopyEach,
+}
+
+/// How a broker behaves, and its bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// Most connections at once; more are refused. Default: 100,000.
+    pub max_connections: usize,
+    /// Most sessions, with and without a connection. Default: 1,000,000.
+    pub max_sessions: usize,
+    /// How long a client may take to send CONNECT. Default: 10 s.
+    pub connect_timeout: Duration,
+    /// Largest CONNECT, in bytes. Default: 131,072.
+    pub max_connect_size: u32,
+    /// Largest packet that is taken from a client, in bytes; announced as Maximum Packet Size.
+    /// Default: 1,048,576.
+    pub max_packet_size: u32,
+    /// Longest client identifier, in bytes. Default: 1,024.
+    pub max_client_id_len: usize,
+    /// Receive Maximum that is announced: QoS 1 and 2 messages in flight from a client. Default: 1,024.
+    pub receive_maximum: NonZeroU16,
+    /// Most QoS 1 and 2 messages in flight to a client, if it does not allow fewer itself.
+    /// Default: 1,024.
+    pub max_in_flight: u16,
+    /// Topic Alias Maximum that is announced. Default: 16.
+    pub topic_alias_maximum: u16,
+    /// How topic aliases are chosen for what is sent to clients that allow them. Default: off.
+    pub topic_aliases: TopicAliases,
+    /// Maximum QoS that is announced, and granted. Default: 2.
+    pub maximum_qos: QoS,
+    /// Whether messages are retained. Default: true.
+    pub retain_available: bool,
+    /// Whether filters may contain wildcards. Default: true.
+    pub wildcard_subscription_available: bool,
+    /// Whether subscriptions may have identifiers. Default: true.
+    pub subscription_identifier_available: bool,
+    /// Whether subscriptions may be shared. Default: true.
+    pub shared_subscription_available: bool,
+    /// Longest Keep Alive; a client that asks for a longer one or for none is given this. Default:
+    /// none.
+    pub max_keep_alive: Option<NonZeroU16>,
+    /// How long sessions without a connection are kept at most, in seconds; 0xFFFF_FFFF: for ever. A
+    /// session of 3.1.1 with Clean Session 0 is kept that long. Default: 0xFFFF_FFFF.
+    pub max_session_expiry: u32,
+    /// Most messages that wait for one session. Default: 100,000.
+    pub max_queued_messages: usize,
+    /// Most bytes of messages that wait for one session; a message that waits for several counts for
+    /// each. Default: 16 MiB.
+    pub max_queued_bytes: usize,
+    /// Whether messages of QoS 0 wait for a session without a connection. Default: false.
+    pub queue_qos_0: bool,
+    /// What becomes of a message for a full queue.
+    pub overflow: Overflow,
+    /// What becomes of a message that several subscriptions of a client match.
+    pub overlap: Overlap,
+    /// Most retained messages. Default: 10,000,000.
+    pub max_retained_messages: usize,
+    /// Most bytes of retained messages. Default: 1 GiB.
+    pub max_retained_bytes: usize,
+    /// Most subscriptions. Default: 10,000,000.
+    pub max_subscriptions: usize,
+    /// Most subscriptions of one session. Default: 250,000.
+    pub max_subscriptions_per_session: usize,
+    /// Most levels of all filters together, those that begin alike counted once. Default: 50,000,000.
+    pub max_filter_levels: usize,
+    /// Most levels of a topic name or filter. Default: 128.
+    pub max_topic_levels: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_connections: 100_000,
+            max_sessions: 1_000_000,
+            connect_timeout: Duration::from_secs(10),
+            max_connect_size: 131_072,
+            max_packet_size: 1_048_576,
+            max_client_id_len: 1024,
+            receive_maximum: NonZeroU16::new(1024).unwrap_or(NonZeroU16::MAX),
+            max_in_flight: 1024,
+            topic_alias_maximum: 16,
+            topic_aliases: TopicAliases::Off,
+            maximum_qos: QoS::ExactlyOnce,
+            retain_available: true,
+            wildcard_subscription_available: true,
+            subscription_identifier_available: true,
+            shared_subscription_available: true,
+            max_keep_alive: None,
+            max_session_expiry: u32::MAX,
+            max_queued_messages: 100_000,
+            max_queued_bytes: 16 << 20,
+            queue_qos_0: false,
+            overflow: Overflow::DropNewest,
+            overlap: Overlap::OneCopy,
+            max_retained_messages: 10_000_000,
+            max_retained_bytes: 1 << 30,
+            max_subscriptions: 10_000_000,
+            max_subscriptions_per_session: 250_000,
+            max_filter_levels: 50_000_000,
+            max_topic_levels: 128,
+        }
+    }
+}

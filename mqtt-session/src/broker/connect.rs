@@ -1,0 +1,338 @@
+//! How clients come and go: CONNECT, takeover, wills, and the end of sessions.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::hash::BuildHasher;
+use core::num::NonZeroU32;
+use core::time::Duration;
+
+use mqtt_codec::{ConnAck, Connect, Disconnect, Property, Publish, QoS, ReasonCode, Version, Will};
+
+use super::message::{KeptWill, Outgoing, unframe};
+use super::policy::Client;
+use super::session::Session;
+use super::slab::Key;
+use super::timers::Timer;
+use super::{Broker, ConnectionId, Outputs};
+use crate::Instant;
+
+/// The Session Expiry Interval that means never (section 3.1.2.11.2).
+const NEVER: u32 = u32::MAX;
+
+impl Broker {
+    pub(super) fn on_connect(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        connect: &Connect<'_>,
+        out: &mut dyn Outputs,
+    ) {
+        let assigned = match self.client_id(connect) {
+            Ok(assigned) => assigned,
+            Err(reason) => return self.reject(now, id, reason, out),
+        };
+        let client_id = assigned.as_deref().unwrap_or(connect.client_id);
+        // Before anything that an earlier connection of this client would notice.
+        if let Err(reason) = self.admit(client_id, connect) {
+            return self.reject(now, id, reason, out);
+        }
+        let earlier = self.find_client(client_id);
+        if let Some(connection) = earlier.and_then(|key| self.sessions.get(key)?.connection) {
+            // [MQTT-3.1.4-3]
+            self.disconnect(now, ConnectionId(connection), ReasonCode::SessionTakenOver, out);
+        }
+        // It may have ended with its connection.
+        let mut earlier = earlier.filter(|key| self.sessions.get(*key).is_some());
+        if let (Some(key), true) = (earlier, connect.clean_start) {
+            // [MQTT-3.1.2-4]
+            self.discard(now, key, out);
+            earlier = None;
+        }
+        let Some(key) = earlier.or_else(|| self.add_session(client_id)) else {
+            return self.reject(now, id, ReasonCode::QuotaExceeded, out);
+        };
+        self.enter(now, id, key, connect, assigned.as_deref(), earlier.is_some(), out);
+    }
+
+    /// The client identifier, where the broker chooses it.
+    fn client_id(&mut self, connect: &Connect<'_>) -> Result<Option<String>, ReasonCode> {
+        if connect.client_id.len() > self.config.max_client_id_len {
+            return Err(ReasonCode::ClientIdentifierNotValid);
+        }
+        if !connect.client_id.is_empty() {
+            return Ok(None);
+        }
+        // [MQTT-3.1.3-6]; 3.1.1 [MQTT-3.1.3-8]: not for a session that its client could not find again.
+        let may_be_empty = match connect.version {
+            Version::V5 => true,
+            Version::V311 => connect.clean_start,
+            Version::V31 => false,
+        };
+        if !may_be_empty {
+            return Err(ReasonCode::ClientIdentifierNotValid);
+        }
+        loop {
+            // Not to be guessed from another one: a client could take over a session with it.
+            let random = self.hasher.hash_one((self.assigned, "client"));
+            self.assigned = self.assigned.wrapping_add(1);
+            let id = format!("auto-{random:016x}{:x}", self.assigned);
+            if self.find_client(&id).is_none() {
+                return Ok(Some(id));
+            }
+        }
+    }
+
+    /// Whether this client is let in.
+    fn admit(&mut self, client_id: &str, connect: &Connect<'_>) -> Result<(), ReasonCode> {
+        if connect.properties.authentication_method().is_some() {
+            return Err(ReasonCode::BadAuthenticationMethod); // [MQTT-4.12.0-1]
+        }
+        let client = Client { id: client_id, user_name: connect.user_name };
+        self.policy.connect(client, connect)?;
+        let Some(will) = &connect.will else { return Ok(()) };
+        if will.qos > self.config.maximum_qos {
+            return Err(ReasonCode::QoSNotSupported); // [MQTT-3.2.2-12]
+        }
+        if will.retain && !self.config.retain_available {
+            return Err(ReasonCode::RetainNotSupported); // [MQTT-3.2.2-13]
+        }
+        if will.topic.levels().count() > self.config.max_topic_levels {
+            return Err(ReasonCode::TopicNameInvalid);
+        }
+        self.policy.publish(client, &will_publish(will))
+    }
+
+    fn reject(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        reason: ReasonCode,
+        out: &mut dyn Outputs,
+    ) {
+        if let Some(connection) = self.connections.get_mut(id.0) {
+            // Where 3.1.1 has no code for it, the connection is closed without an answer.
+            let _ = connection.link.reject(&ConnAck::new(reason), out.transmit(id));
+        }
+        self.end(now, id.0, false, out);
+    }
+
+    /// The client has its session and gets its CONNACK.
+    #[expect(clippy::too_many_arguments, reason = "all of it is known to the only caller")]
+    fn enter(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        key: Key,
+        connect: &Connect<'_>,
+        assigned: Option<&str>,
+        session_present: bool,
+        out: &mut dyn Outputs,
+    ) {
+        let wanted = match connect.version {
+            Version::V5 => connect.properties.session_expiry_interval().unwrap_or(0),
+            Version::V31 | Version::V311 if connect.clean_start => 0,
+            Version::V31 | Version::V311 => NEVER,
+        };
+        let will = connect.will.and_then(|will| KeptWill::new(&will, &mut self.scratch));
+        let (Some(session), Some(connection)) =
+            (self.sessions.get_mut(key), self.connections.get_mut(id.0))
+        else {
+            return;
+        };
+        session.user_name = connect.user_name.map(Into::into);
+        session.expiry = wanted.min(self.config.max_session_expiry);
+        session.connection = Some(id.0);
+        session.expires = None;
+        // [MQTT-3.1.3-9]: that of the earlier connection is not published any more.
+        session.will_due = None;
+        session.will = will.map(Box::new);
+        connection.session = Some(key);
+        if let Some(mut left) = session.left.take() {
+            connection.link.take_over(&mut left);
+            session.backlog_mut().outbox.refresh(now);
+        }
+        let mut properties = self.config.announced(connect);
+        if session.expiry != wanted {
+            properties.push(Property::SessionExpiryInterval(session.expiry));
+        }
+        properties.extend(assigned.map(Property::AssignedClientIdentifier)); // [MQTT-3.2.2-16]
+        let connack = ConnAck {
+            session_present,
+            properties: properties[..].into(),
+            ..ConnAck::new(ReasonCode::Success)
+        };
+        if connection.link.accept(now, &connack, out.transmit(id)).is_err() {
+            // A client that has no room for CONNACK, or wants it smaller than it is.
+            return self.end(now, id.0, false, out);
+        }
+        self.set_timer(id.0);
+        self.pump(now, key, out);
+    }
+
+    pub(super) fn on_disconnect(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        disconnect: &Disconnect<'_>,
+        out: &mut dyn Outputs,
+    ) {
+        let expiry = disconnect.properties.session_expiry_interval();
+        let session = self.connections.get(id.0).and_then(|connection| connection.session);
+        if let Some(session) = session.and_then(|key| self.sessions.get_mut(key)) {
+            if let Some(expiry) = expiry {
+                session.expiry = expiry.min(self.config.max_session_expiry);
+            }
+        }
+        // [MQTT-3.14.4-3]
+        let with_will = disconnect.reason != ReasonCode::NORMAL_DISCONNECTION;
+        self.end(now, id.0, with_will, out);
+    }
+
+    /// The connection is to be closed.
+    pub(super) fn end(&mut self, now: Instant, key: Key, with_will: bool, out: &mut dyn Outputs) {
+        if self.forget(now, key, with_will, out) {
+            out.close(ConnectionId(key));
+        }
+    }
+
+    /// The connection is no more: its session waits for another, or ends. Whether there was one.
+    pub(super) fn forget(
+        &mut self,
+        now: Instant,
+        key: Key,
+        with_will: bool,
+        out: &mut dyn Outputs,
+    ) -> bool {
+        let Some(mut connection) = self.connections.remove(key) else { return false };
+        if let Some(timer) = connection.timer {
+            self.timers.cancel(timer, Timer::Connection(key));
+        }
+        let Some(session_key) = connection.session else { return true };
+        let Some(session) = self.sessions.get_mut(session_key) else { return true };
+        session.connection = None;
+        if !with_will {
+            session.will = None;
+        }
+        connection.link.closed();
+        let in_flight = connection.link.in_flight().next().is_some()
+            || connection.link.received().next().is_some();
+        if in_flight && session.expiry > 0 {
+            session.left = Some(Box::new(connection.link));
+        }
+        session.shrink();
+        if session.expiry == 0 {
+            // [MQTT-3.1.2-23], and the will is not delayed any more.
+            self.discard(now, session_key, out);
+            return true;
+        }
+        if session.expiry != NEVER {
+            let expires = now + Duration::from_secs(session.expiry.into());
+            session.expires = Some(expires);
+            self.timers.set(expires, Timer::Session(session_key));
+        }
+        match session.will.as_ref().map(|will| will.delay) {
+            None => {}
+            Some(0) => self.publish_will(now, session_key, out),
+            // The end of the session comes first if it is earlier [MQTT-3.1.3-9].
+            Some(delay) => {
+                let due = now + Duration::from_secs(delay.into());
+                session.will_due = Some(due);
+                self.timers.set(due, Timer::Will(session_key));
+            }
+        }
+        true
+    }
+
+    /// Publishes the will of this session, if it has one [MQTT-3.1.2-8], [MQTT-3.1.2-10].
+    pub(super) fn publish_will(&mut self, now: Instant, key: Key, out: &mut dyn Outputs) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.will_due = None;
+        let Some(will) = session.will.take() else { return };
+        if let Some(publish) = unframe(&will.frame) {
+            let publish = Publish { qos: will.qos, retain: will.retain, ..publish };
+            let mut message = Outgoing::kept(now, publish, &will.frame);
+            self.route(Some(key.index), &mut message, out);
+        }
+    }
+
+    /// The session ends.
+    pub(super) fn discard(&mut self, now: Instant, key: Key, out: &mut dyn Outputs) {
+        self.publish_will(now, key, out);
+        let Some(mut session) = self.sessions.remove(key) else { return };
+        self.subscriptions.unsubscribe_all(&mut session.subscriptions);
+        let hash = self.hasher.hash_one(&*session.client_id);
+        if let Ok(entry) = self.clients.find_entry(hash, |index| *index == key.index) {
+            entry.remove();
+        }
+        for replay in session.backlog.iter().flat_map(|backlog| &backlog.replays) {
+            self.retained.drop_cursor(&replay.cursor);
+        }
+    }
+
+    fn find_client(&self, client_id: &str) -> Option<Key> {
+        let is_it = |index: &u32| {
+            self.sessions.at(*index).is_some_and(|session| *session.client_id == *client_id)
+        };
+        let index = *self.clients.find(self.hasher.hash_one(client_id), is_it)?;
+        self.sessions.key(index)
+    }
+
+    fn add_session(&mut self, client_id: &str) -> Option<Key> {
+        if self.sessions.len() >= self.config.max_sessions {
+            return None;
+        }
+        let key = self.sessions.insert(Session::new(client_id))?;
+        let (sessions, hasher) = (&self.sessions, &self.hasher);
+        let hash = |index: &u32| {
+            hasher.hash_one(sessions.at(*index).map_or("", |session| &session.client_id))
+        };
+        self.clients.insert_unique(hash(&key.index), key.index, hash);
+        Some(key)
+    }
+}
+
+impl super::Config {
+    /// What CONNACK announces: all that is not as the protocol has it by default.
+    fn announced(&self, connect: &Connect<'_>) -> Vec<Property<'static>> {
+        let mut list = Vec::new();
+        if connect.version != Version::V5 {
+            return list;
+        }
+        if self.receive_maximum.get() != u16::MAX {
+            list.push(Property::ReceiveMaximum(self.receive_maximum));
+        }
+        if self.maximum_qos < QoS::ExactlyOnce {
+            list.push(Property::MaximumQoS(self.maximum_qos));
+        }
+        list.extend(NonZeroU32::new(self.max_packet_size).map(Property::MaximumPacketSize));
+        if self.topic_alias_maximum > 0 {
+            list.push(Property::TopicAliasMaximum(self.topic_alias_maximum));
+        }
+        for (property, available) in [
+            (Property::RetainAvailable(false), self.retain_available),
+            (Property::WildcardSubscriptionAvailable(false), self.wildcard_subscription_available),
+            (
+                Property::SubscriptionIdentifierAvailable(false),
+                self.subscription_identifier_available,
+            ),
+            (Property::SharedSubscriptionAvailable(false), self.shared_subscription_available),
+        ] {
+            if !available {
+                list.push(property);
+            }
+        }
+        if let Some(max) = self.max_keep_alive {
+            if connect.keep_alive == 0 || connect.keep_alive > max.get() {
+                list.push(Property::ServerKeepAlive(max.get()));
+            }
+        }
+        list
+    }
+}
+
+/// The message that a will becomes, as far as the policy asks for it.
+fn will_publish<'w>(will: &Will<'w>) -> Publish<'w> {
+    Publish { qos: will.qos, retain: will.retain, ..Publish::new(will.topic, will.payload) }
+}

@@ -1,0 +1,317 @@
+//! How messages go from who publishes to who has subscribed.
+
+use alloc::vec::Vec;
+
+use mqtt_codec::{PacketId, Property, Publish, QoS, ReasonCode, TopicName};
+
+use super::config::Overlap;
+use super::message::{Entry, Frame, Outgoing};
+use super::retained::Retained;
+use super::slab::Key;
+use super::subscriptions::Subscriber;
+use super::timers::Timer;
+use super::{Broker, ConnectionId, Outputs, Owed};
+use crate::{Error, Instant, Message, Transmit, server};
+
+/// What one session gets of a message.
+#[derive(Clone, Copy, Debug)]
+struct Copy<'c> {
+    session: u32,
+    qos: QoS,
+    retain: bool,
+    added: &'c [Property<'static>],
+}
+
+impl Broker {
+    pub(super) fn on_message(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        message: &Message<'_>,
+        out: &mut dyn Outputs,
+    ) {
+        self.statistics.messages_received += 1;
+        let Some(connection) = self.connections.get(id.0) else { return };
+        let Some(session) = connection.session else { return };
+        let resolved;
+        let topic = if message.publish.topic.is_empty() {
+            resolved =
+                alloc::string::String::from(connection.link.topic(&message.publish).as_str());
+            TopicName::new(&resolved).unwrap_or(TopicName::ALIASED)
+        } else {
+            message.publish.topic
+        };
+        let publish = Publish { topic, ..message.publish };
+        let reason = match self.may_publish(session, &publish) {
+            Ok(()) => {
+                let mut outgoing = Outgoing::new(now, publish);
+                if self.route(Some(session.index), &mut outgoing, out) {
+                    ReasonCode::Success
+                } else {
+                    ReasonCode::NoMatchingSubscribers
+                }
+            }
+            Err(reason) => reason,
+        };
+        let Some(token) = message.token else { return };
+        self.answer(id, Owed::Message(token, reason), out);
+    }
+
+    fn may_publish(&mut self, session: Key, publish: &Publish<'_>) -> Result<(), ReasonCode> {
+        let max = self.config.max_topic_levels;
+        // Counting levels costs more than to see that there cannot be that many.
+        if publish.topic.as_str().len() >= max && publish.topic.levels().count() > max {
+            return Err(ReasonCode::TopicNameInvalid);
+        }
+        let Some(session) = self.sessions.get(session) else { return Ok(()) };
+        self.policy.publish(session.client(), publish)
+    }
+
+    /// Sends a message to all who have subscribed, and retains it if it says so. `from` is the session
+    /// of who published it. Whether there is a subscriber.
+    pub(super) fn route(
+        &mut self,
+        from: Option<u32>,
+        message: &mut Outgoing<'_>,
+        out: &mut dyn Outputs,
+    ) -> bool {
+        if message.publish.retain {
+            self.retain(message);
+        }
+        let mut matching = core::mem::take(&mut self.matching);
+        let mut groups = core::mem::take(&mut self.groups);
+        matching.clear();
+        groups.clear();
+        self.subscriptions.matching(message.publish.topic, &mut matching, &mut groups);
+        let found = !matching.is_empty() || !groups.is_empty();
+        let is_own = |s: &Subscriber| s.options.no_local && Some(s.session) == from;
+        if matching.iter().any(is_own) {
+            matching.retain(|subscriber| !is_own(subscriber)); // [MQTT-3.8.3-3]
+        }
+        match self.config.overlap {
+            Overlap::OneCopy => {
+                matching.sort_by_key(|subscriber| subscriber.session);
+                for one in matching.chunk_by(|a, b| a.session == b.session) {
+                    self.deliver(message, one, out);
+                }
+            }
+            Overlap::CopyEach => {
+                for one in &matching {
+                    self.deliver(message, core::slice::from_ref(one), out);
+                }
+            }
+        }
+        for group in &groups {
+            let (sessions, connections) = (&self.sessions, &self.connections);
+            let chosen = self.subscriptions.choose(*group, |subscriber| {
+                let session = sessions.at(subscriber.session)?;
+                let connection = session.connection.and_then(|key| connections.get(key));
+                let waits = session.backlog.as_ref().is_some_and(|b| !b.queue.is_empty());
+                Some(match connection {
+                    Some(connection) if connection.link.quota() > 0 && !waits => 0,
+                    Some(_) => 1,
+                    None => 2,
+                })
+            });
+            if let Some(chosen) = chosen {
+                self.deliver(message, &[chosen], out);
+            }
+        }
+        self.matching = matching;
+        self.groups = groups;
+        found
+    }
+
+    fn retain(&mut self, message: &mut Outgoing<'_>) {
+        let topic = message.publish.topic;
+        if message.publish.payload.is_empty() {
+            return self.retained.clear(topic); // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
+        }
+        let Some(frame) = message.frame(&mut self.scratch) else { return };
+        let expires = message.expires;
+        match self.retained.set(topic, Retained { frame, qos: message.publish.qos, expires }) {
+            Some(node) => {
+                if let Some(expires) = expires {
+                    self.timers.set(expires, Timer::Retained(node));
+                }
+            }
+            None => self.statistics.messages_dropped += 1,
+        }
+    }
+
+    /// Sends or keeps the message for one session, of which these subscriptions match.
+    fn deliver(
+        &mut self,
+        message: &mut Outgoing<'_>,
+        matching: &[Subscriber],
+        out: &mut dyn Outputs,
+    ) {
+        let Some(first) = matching.first() else { return };
+        let mut granted = QoS::AtMostOnce;
+        let mut as_published = false;
+        for Subscriber { options, .. } in matching {
+            granted = granted.max(options.qos); // [MQTT-3.3.4-2]
+            as_published |= options.retain_as_published;
+        }
+        let ids = matching.iter().filter_map(|subscriber| subscriber.options.id);
+        // [MQTT-3.3.4-3], [MQTT-3.3.4-4], [MQTT-3.3.4-5]
+        let added: Vec<Property<'static>> = ids.map(Property::SubscriptionIdentifier).collect();
+        let copy = Copy {
+            session: first.session,
+            qos: message.publish.qos.min(granted),
+            retain: message.publish.retain && as_published,
+            added: &added,
+        };
+        self.send_or_keep(message, copy, out);
+    }
+
+    fn send_or_keep(&mut self, message: &mut Outgoing<'_>, copy: Copy<'_>, out: &mut dyn Outputs) {
+        let Some(session) = self.sessions.at_mut(copy.session) else { return };
+        let connected = session.connection;
+        let connection = connected.and_then(|key| self.connections.get_mut(key));
+        if let (Some(key), Some(connection)) = (connected, connection) {
+            let waits = session.backlog.as_ref().is_some_and(|backlog| match copy.qos {
+                QoS::AtMostOnce => !backlog.queue_0.is_empty(),
+                _ => !backlog.queue.is_empty(),
+            });
+            if !waits {
+                let properties = message.publish.properties;
+                let properties =
+                    if copy.added.is_empty() { properties } else { properties.with(copy.added) };
+                let publish = Publish {
+                    qos: copy.qos,
+                    retain: copy.retain,
+                    packet_id: None,
+                    properties,
+                    ..message.publish
+                };
+                match connection.link.publish(&publish, out.transmit(ConnectionId(key))) {
+                    Ok(id) => {
+                        self.statistics.messages_sent += 1;
+                        let Some(id) = id else { return };
+                        if let Some(frame) = message.frame(&mut self.scratch) {
+                            let entry = copy.entry(frame, message.expires);
+                            session.backlog_mut().outbox.push(id, entry);
+                        }
+                        return;
+                    }
+                    Err(Error::TransmitFull | Error::QuotaExceeded) => {}
+                    // Larger than the client takes [MQTT-3.1.2-25].
+                    Err(_) => return,
+                }
+            }
+        } else if copy.qos == QoS::AtMostOnce && !self.config.queue_qos_0 {
+            return;
+        }
+        if let Some(frame) = message.frame(&mut self.scratch) {
+            let entry = copy.entry(frame, message.expires);
+            let dropped = session.backlog_mut().keep(entry, &self.config);
+            self.statistics.messages_dropped += dropped as u64;
+        }
+    }
+
+    pub(super) fn on_acknowledged(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        packet: PacketId,
+        out: &mut dyn Outputs,
+    ) {
+        let session = self.connections.get(id.0).and_then(|connection| connection.session);
+        let Some(key) = session else { return };
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Some(backlog) = &mut session.backlog else { return };
+        backlog.outbox.remove(packet);
+        self.pump(now, key, out);
+    }
+
+    /// Sends what waits for a session, as far as its client takes it.
+    pub(super) fn pump(&mut self, now: Instant, key: Key, out: &mut dyn Outputs) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let (Some(id), Some(backlog)) = (session.connection, session.backlog.as_deref_mut()) else {
+            return;
+        };
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let link = &mut connection.link;
+        let tx = out.transmit(ConnectionId(id));
+        if link.is_resuming() && link.resume(&backlog.outbox, tx).is_err() {
+            return;
+        }
+        let mut sent = 0;
+        while let Some(entry) = backlog.queue.first_mut() {
+            match send(link, now, entry, tx) {
+                Ok(id) => {
+                    sent += u64::from(id.is_some());
+                    if let (Some(entry), Some(id)) = (backlog.queue.pop(), id) {
+                        backlog.outbox.push(id, entry);
+                    }
+                }
+                Err(_) => break,
+            }
+        }
+        while let Some(entry) = backlog.queue_0.first_mut() {
+            if send(link, now, entry, tx).is_err() {
+                break;
+            }
+            sent += 1;
+            backlog.queue_0.pop();
+        }
+        while let Some(replay) = backlog.replays.front_mut() {
+            let Some(message) = self.retained.get(&replay.cursor) else {
+                if !self.retained.advance(&mut replay.cursor) {
+                    self.retained.drop_cursor(&replay.cursor);
+                    backlog.replays.pop_front();
+                }
+                continue;
+            };
+            let id = replay.options.id.map(Property::SubscriptionIdentifier);
+            let mut entry = Entry {
+                frame: message.frame.clone(),
+                qos: message.qos.min(replay.options.qos),
+                retain: true, // [MQTT-3.3.1-8]
+                expires: message.expires,
+                added: id.into_iter().collect(),
+            };
+            match send(link, now, &mut entry, tx) {
+                Ok(id) => {
+                    sent += 1;
+                    if let Some(id) = id {
+                        backlog.outbox.push(id, entry);
+                    }
+                }
+                Err(_) => break,
+            }
+            if !self.retained.advance(&mut replay.cursor) {
+                self.retained.drop_cursor(&replay.cursor);
+                backlog.replays.pop_front();
+            }
+        }
+        self.statistics.messages_sent += sent;
+    }
+}
+
+impl Copy<'_> {
+    fn entry(&self, frame: Frame, expires: Option<Instant>) -> Entry {
+        Entry { frame, qos: self.qos, retain: self.retain, expires, added: self.added.into() }
+    }
+}
+
+/// Sends a message that has waited. One that has expired, or that the client does not take, is done
+/// with as if it were sent.
+fn send(
+    link: &mut server::Session<'static>,
+    now: Instant,
+    entry: &mut Entry,
+    tx: &mut dyn Transmit,
+) -> Result<Option<PacketId>, Error> {
+    if entry.is_expired(now) {
+        return Ok(None); // [MQTT-3.3.2-5]
+    }
+    entry.refresh(now);
+    let Some(publish) = entry.publish() else { return Ok(None) };
+    match link.publish(&publish, tx) {
+        Err(error @ (Error::TransmitFull | Error::QuotaExceeded)) => Err(error),
+        Err(_) => Ok(None),
+        Ok(id) => Ok(id),
+    }
+}

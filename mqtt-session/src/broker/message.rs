@@ -1,0 +1,157 @@
+//! Messages as the broker keeps them.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use mqtt_codec::{
+    Packet, Properties, Property, PropertyId, Publish, QoS, Rules, Sender, Version, Will,
+};
+
+use crate::Instant;
+
+/// A message as a PUBLISH packet of version 5 and QoS 0, with its full topic and the properties it is
+/// forwarded with. All queues that it waits in share it.
+pub(crate) type Frame = Arc<[u8]>;
+
+/// How frames are written and read.
+const RULES: Rules = Rules::new(Version::V5, Sender::Client);
+
+/// A message on its way to its subscribers.
+#[derive(Debug)]
+pub(crate) struct Outgoing<'p> {
+    /// As it was published, but with the full topic and without Topic Alias.
+    pub(crate) publish: Publish<'p>,
+    /// When it is of no use any more.
+    pub(crate) expires: Option<Instant>,
+    /// Made when the first one needs to keep the message.
+    frame: Option<Frame>,
+}
+
+impl<'p> Outgoing<'p> {
+    pub(crate) fn new(now: Instant, publish: Publish<'p>) -> Self {
+        let properties = publish.properties.without(PropertyId::TopicAlias);
+        let expires = properties
+            .message_expiry_interval()
+            .map(|seconds| now + Duration::from_secs(seconds.into()));
+        Self { publish: Publish { properties, ..publish }, expires, frame: None }
+    }
+
+    /// A message that was kept in this frame.
+    pub(crate) fn kept(now: Instant, publish: Publish<'p>, frame: &Frame) -> Self {
+        Self { frame: Some(frame.clone()), ..Self::new(now, publish) }
+    }
+
+    /// The message to keep; `None` if it cannot be written, which a received one always can.
+    pub(crate) fn frame(&mut self, scratch: &mut Vec<u8>) -> Option<Frame> {
+        if self.frame.is_none() {
+            self.frame = frame(&self.publish, scratch);
+        }
+        self.frame.clone()
+    }
+}
+
+/// Writes a message to keep.
+pub(crate) fn frame(publish: &Publish<'_>, scratch: &mut Vec<u8>) -> Option<Frame> {
+    let bare =
+        Publish { dup: false, qos: QoS::AtMostOnce, retain: false, packet_id: None, ..*publish };
+    scratch.clear();
+    RULES.encode_to_vec(&Packet::Publish(bare), scratch).ok()?;
+    let frame = Frame::from(&scratch[..]);
+    if scratch.capacity() > 65_536 {
+        *scratch = Vec::new();
+    }
+    Some(frame)
+}
+
+/// Reads a message that was kept.
+pub(crate) fn unframe(mut frame: &[u8]) -> Option<Publish<'_>> {
+    match RULES.decode(&mut frame) {
+        Ok(Some(Packet::Publish(publish))) => Some(publish),
+        _ => None,
+    }
+}
+
+/// A message for one session, that waits to be sent or acknowledged.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) frame: Frame,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) expires: Option<Instant>,
+    /// Properties that this session gets in addition: Subscription Identifiers, and the Message
+    /// Expiry Interval once some of it is over.
+    pub(crate) added: Box<[Property<'static>]>,
+}
+
+impl Entry {
+    /// How many bytes of memory it is counted as.
+    pub(crate) fn size(&self) -> usize {
+        size_of::<Self>() + self.frame.len()
+    }
+
+    pub(crate) fn is_expired(&self, now: Instant) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+
+    /// Tells the Message Expiry Interval that is left [MQTT-3.3.2-6].
+    pub(crate) fn refresh(&mut self, now: Instant) {
+        let Some(expires) = self.expires else { return };
+        let left = Property::MessageExpiryInterval(seconds_left(now, expires));
+        let is_left = |p: &&mut Property<'_>| p.id() == PropertyId::MessageExpiryInterval;
+        match self.added.iter_mut().find(is_left) {
+            Some(place) => *place = left,
+            None => {
+                let mut added = core::mem::take(&mut self.added).into_vec();
+                added.push(left);
+                self.added = added.into();
+            }
+        }
+    }
+
+    /// The packet, but for the identifier.
+    pub(crate) fn publish(&self) -> Option<Publish<'_>> {
+        let publish = unframe(&self.frame)?;
+        let replaced = self.added.iter().any(|p| p.id() == PropertyId::MessageExpiryInterval);
+        let properties = if replaced {
+            publish.properties.without(PropertyId::MessageExpiryInterval)
+        } else {
+            publish.properties
+        };
+        let properties =
+            if self.added.is_empty() { properties } else { properties.with(&self.added) };
+        Some(Publish { qos: self.qos, retain: self.retain, properties, ..publish })
+    }
+}
+
+/// Whole seconds until then, a begun one counted.
+fn seconds_left(now: Instant, then: Instant) -> u32 {
+    let left = then.since(now).as_millis().div_ceil(1000);
+    u32::try_from(left).unwrap_or(u32::MAX)
+}
+
+/// A will that waits for the end of its client.
+#[derive(Debug)]
+pub(crate) struct KeptWill {
+    pub(crate) frame: Frame,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    /// Will Delay Interval in seconds.
+    pub(crate) delay: u32,
+}
+
+impl KeptWill {
+    pub(crate) fn new(will: &Will<'_>, scratch: &mut Vec<u8>) -> Option<Self> {
+        let delay = will.properties.will_delay_interval().unwrap_or(0);
+        // [MQTT-3.1.3-11]: the same properties, in the scope of a PUBLISH.
+        let list: Vec<Property<'_>> =
+            will.properties.iter().filter(|p| p.id() != PropertyId::WillDelayInterval).collect();
+        let publish = Publish {
+            properties: Properties::from(&list[..]),
+            ..Publish::new(will.topic, will.payload)
+        };
+        let frame = frame(&publish, scratch)?;
+        Some(Self { frame, qos: will.qos, retain: will.retain, delay })
+    }
+}

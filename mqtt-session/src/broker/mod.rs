@@ -1,0 +1,427 @@
+//! Everything that makes a broker except sockets.
+//!
+//! A [`Broker`] puts many [`server::Session`]s together: subscriptions,
+//! retained messages, wills, and sessions that outlive their connections. Connections are
+//! [`ConnectionId`]s; what is to be sent on them goes into the [`Transmit`]s of the caller's
+//! [`Outputs`], time comes as an argument, and nothing waits for anything.
+
+mod config;
+mod connect;
+mod deliver;
+mod message;
+mod policy;
+mod retained;
+mod session;
+mod slab;
+mod subscribe;
+mod subscriptions;
+mod timers;
+mod tree;
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use mqtt_codec::{Disconnect, PacketId, Properties, ReasonCode, SubAck, UnsubAck};
+
+pub use config::{Config, Overflow, Overlap};
+pub use policy::{AllowAll, Client, Policy};
+
+use crate::client::Slots;
+use crate::{AckToken, Error, Event, Instant, Transmit, server};
+use session::Session;
+use slab::{Key, Slab};
+use subscriptions::{Bounds, Subscriber, Subscriptions};
+use timers::{Timer, Timers};
+use tree::NodeId;
+
+/// A connection, from [`Broker::open`] until [`Outputs::close`] or [`Broker::closed`]. No later one is
+/// equal to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(Key);
+
+impl ConnectionId {
+    /// A small number that no other open connection has, to keep connections in a list.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0.index as usize
+    }
+}
+
+/// Where the consequences of a call go, on whatever connections they are.
+pub trait Outputs {
+    /// The buffer of an open connection. If it has no room now, call [`Broker::writable`] once it has.
+    fn transmit(&mut self, connection: ConnectionId) -> &mut dyn Transmit;
+
+    /// The broker has done with this connection: send what is in its buffer and close it.
+    fn close(&mut self, connection: ConnectionId);
+}
+
+/// How far [`Broker::receive`] has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Received {
+    /// All whole packets are taken. What is left begins one that is not all there.
+    All,
+    /// There is no room for answers. Call [`Broker::writable`] when there is, and then
+    /// [`Broker::receive`] with what is left; do not read more meanwhile.
+    Blocked,
+    /// The connection is closed.
+    Closed,
+}
+
+/// Numbers of a broker since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Connections that are open now.
+    pub connections: usize,
+    /// Sessions now, with and without a connection.
+    pub sessions: usize,
+    /// Subscriptions now.
+    pub subscriptions: usize,
+    /// Retained messages now.
+    pub retained_messages: usize,
+    /// Bytes of retained messages now.
+    pub retained_bytes: usize,
+    /// Messages that clients have published.
+    pub messages_received: u64,
+    /// Messages that were sent to clients, those sent again not counted.
+    pub messages_sent: u64,
+    /// Messages that were not sent because a queue was full.
+    pub messages_dropped: u64,
+}
+
+/// An answer that is yet to be sent.
+#[derive(Debug)]
+enum Owed {
+    Message(AckToken, ReasonCode),
+    Subscribe(PacketId, Vec<ReasonCode>),
+    Unsubscribe(PacketId, Vec<ReasonCode>),
+}
+
+impl Owed {
+    /// Sends it; `false` if there is no room.
+    fn send(&self, link: &mut server::Session<'static>, tx: &mut dyn Transmit) -> bool {
+        let properties = Properties::EMPTY;
+        let sent = match self {
+            Self::Message(token, reason) => link.acknowledge(*token, *reason, tx),
+            Self::Subscribe(packet_id, reasons) => {
+                let (packet_id, reasons) = (*packet_id, reasons[..].into());
+                link.suback(&SubAck { packet_id, properties, reasons }, tx)
+            }
+            Self::Unsubscribe(packet_id, reasons) => {
+                let (packet_id, reasons) = (*packet_id, reasons[..].into());
+                link.unsuback(&UnsubAck { packet_id, properties, reasons }, tx)
+            }
+        };
+        sent != Err(Error::TransmitFull)
+    }
+}
+
+#[derive(Debug)]
+struct Connection {
+    link: server::Session<'static>,
+    /// The session, once the client is let in.
+    session: Option<Key>,
+    /// When its timer is set to.
+    timer: Option<Instant>,
+    /// An answer for which there was no room. Nothing is taken until there is.
+    owed: Option<Box<Owed>>,
+}
+
+/// Many connections, the sessions of their clients, and the messages between them.
+///
+/// ```
+/// use mqtt_session::broker::{Broker, Config, ConnectionId, Outputs, Received};
+/// use mqtt_session::{Instant, Transmit};
+///
+/// /// The buffer of the only connection.
+/// struct One(Vec<u8>);
+///
+/// impl Outputs for One {
+///     fn transmit(&mut self, _: ConnectionId) -> &mut dyn Transmit {
+///         &mut self.0
+///     }
+///     fn close(&mut self, _: ConnectionId) {}
+/// }
+///
+/// let now = Instant::from_millis(0);
+/// let mut broker = Broker::new(Config::default());
+/// let mut tx = One(Vec::new());
+/// let connection = broker.open(now).unwrap();
+/// let mut rx = &b"\x10\x0D\x00\x04MQTT\x04\x02\x00\x3C\x00\x01a\xC0\x00"[..];
+/// assert_eq!(broker.receive(now, connection, &mut rx, &mut tx), Received::All);
+/// assert_eq!(tx.0, [0x20, 2, 0, 0, 0xD0, 0]);
+/// ```
+pub struct Broker {
+    config: Config,
+    policy: Box<dyn Policy + Send>,
+    connections: Slab<Connection>,
+    sessions: Slab<Session>,
+    /// Indices of sessions by client identifier.
+    clients: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    subscriptions: Subscriptions,
+    retained: retained::Store,
+    timers: Timers,
+    statistics: Statistics,
+    /// For client identifiers that are assigned.
+    assigned: u64,
+    matching: Vec<Subscriber>,
+    groups: Vec<NodeId>,
+    scratch: Vec<u8>,
+}
+
+impl core::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Broker").field("statistics", &self.statistics()).finish_non_exhaustive()
+    }
+}
+
+impl Broker {
+    /// A broker without connections, where everybody may do everything.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self::with_policy(config, Box::new(AllowAll))
+    }
+
+    /// A broker without connections, where `policy` decides who may do what.
+    #[must_use]
+    pub fn with_policy(config: Config, policy: Box<dyn Policy + Send>) -> Self {
+        let bounds = Bounds {
+            max: config.max_subscriptions,
+            max_per_session: config.max_subscriptions_per_session,
+            max_nodes: config.max_filter_levels,
+        };
+        Self {
+            policy,
+            connections: Slab::new(),
+            sessions: Slab::new(),
+            clients: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+            subscriptions: Subscriptions::new(bounds),
+            retained: retained::Store::new(config.max_retained_messages, config.max_retained_bytes),
+            timers: Timers::new(),
+            statistics: Statistics::default(),
+            assigned: 0,
+            matching: Vec::new(),
+            groups: Vec::new(),
+            scratch: Vec::new(),
+            config,
+        }
+    }
+
+    /// A new connection, on which CONNECT is waited for. `None` if there are too many.
+    pub fn open(&mut self, now: Instant) -> Option<ConnectionId> {
+        if self.connections.len() >= self.config.max_connections {
+            return None;
+        }
+        let config = server::Config {
+            manual_acknowledge: true,
+            connect_timeout: self.config.connect_timeout,
+            max_connect_size: self.config.max_connect_size,
+            max_packet_size: self.config.max_packet_size,
+            topic_aliases: self.config.topic_aliases,
+        };
+        let mut slots = Slots::heap(u16::MAX);
+        slots.outbound = crate::Ring::heap(self.config.max_in_flight.max(1));
+        let key = self.connections.insert(Connection {
+            link: server::Session::new(now, config, slots),
+            session: None,
+            timer: None,
+            owed: None,
+        })?;
+        self.set_timer(key);
+        Some(ConnectionId(key))
+    }
+
+    /// Takes packets off the front of `rx` and does what they ask for.
+    pub fn receive(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        rx: &mut &[u8],
+        out: &mut dyn Outputs,
+    ) -> Received {
+        loop {
+            if !self.pay(id, out) {
+                return Received::Blocked;
+            }
+            let Some(connection) = self.connections.get_mut(id.0) else {
+                return Received::Closed;
+            };
+            match connection.link.receive(now, rx, out.transmit(id)) {
+                Ok(Some(event)) => self.on_event(now, id, &event, out),
+                Ok(None) => return Received::All,
+                Err(Error::TransmitFull) => return Received::Blocked,
+                Err(_) => {
+                    self.end(now, id.0, true, out);
+                    return Received::Closed;
+                }
+            }
+        }
+    }
+
+    fn on_event(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        event: &Event<'_>,
+        out: &mut dyn Outputs,
+    ) {
+        match event {
+            Event::Message(message) => self.on_message(now, id, message, out),
+            Event::Acknowledged { id: packet, .. }
+            | Event::Received { id: packet }
+            | Event::Lost { id: packet, .. } => {
+                self.on_acknowledged(now, id, *packet, out);
+            }
+            Event::Connect(connect) => self.on_connect(now, id, connect, out),
+            Event::Subscribe(subscribe) => self.on_subscribe(now, id, subscribe, out),
+            Event::Unsubscribe(unsubscribe) => self.on_unsubscribe(id, unsubscribe, out),
+            Event::Disconnected(disconnect) => self.on_disconnect(now, id, disconnect, out),
+            _ => {}
+        }
+    }
+
+    /// Sends an answer, or keeps it until there is room.
+    fn answer(&mut self, id: ConnectionId, owed: Owed, out: &mut dyn Outputs) {
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        if !owed.send(&mut connection.link, out.transmit(id)) {
+            connection.owed = Some(Box::new(owed));
+        }
+    }
+
+    /// Sends the answer for which there was no room; `false` if there still is none.
+    fn pay(&mut self, id: ConnectionId, out: &mut dyn Outputs) -> bool {
+        let Some(connection) = self.connections.get_mut(id.0) else { return true };
+        let sent = match &connection.owed {
+            Some(owed) => owed.send(&mut connection.link, out.transmit(id)),
+            None => return true,
+        };
+        if sent {
+            connection.owed = None;
+        }
+        sent
+    }
+
+    /// The buffer of this connection had no room and has some now.
+    pub fn writable(&mut self, now: Instant, id: ConnectionId, out: &mut dyn Outputs) {
+        if !self.pay(id, out) {
+            return;
+        }
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        let session = connection.session;
+        match connection.link.handle_timeout(now, out.transmit(id)) {
+            Ok(()) => {
+                if let Some(session) = session {
+                    self.pump(now, session, out);
+                }
+            }
+            Err(Error::Peer(_)) => self.end(now, id.0, true, out),
+            Err(_) => {}
+        }
+    }
+
+    /// The transport of this connection is closed, and not because of [`Outputs::close`].
+    pub fn closed(&mut self, now: Instant, id: ConnectionId, out: &mut dyn Outputs) {
+        self.forget(now, id.0, true, out);
+    }
+
+    /// Says goodbye to a client, which version 5 can, and closes its connection.
+    pub fn disconnect(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        reason: ReasonCode,
+        out: &mut dyn Outputs,
+    ) {
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        // Without room the connection is closed all the same.
+        let _ = connection.link.disconnect(&Disconnect::new(reason), out.transmit(id));
+        self.end(now, id.0, true, out);
+    }
+
+    /// Says goodbye to all clients and closes their connections. Their wills are published to those
+    /// that are still there, as section 3.1.2.5 has it.
+    pub fn shut_down(&mut self, now: Instant, out: &mut dyn Outputs) {
+        let all: Vec<Key> = self.connections.keys().collect();
+        for key in all {
+            self.disconnect(now, ConnectionId(key), ReasonCode::ServerShuttingDown, out);
+        }
+    }
+
+    /// When to call [`Broker::handle_timeout`]; `None`: never. Earlier calls do no harm.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant, out: &mut dyn Outputs) {
+        while let Some(timer) = self.timers.due(now) {
+            match timer {
+                Timer::Connection(key) => self.on_connection_timer(now, key, out),
+                Timer::Session(key) => {
+                    let session = self.sessions.get(key);
+                    if session.and_then(|session| session.expires).is_some_and(|at| at <= now) {
+                        self.discard(now, key, out);
+                    }
+                }
+                Timer::Will(key) => {
+                    let session = self.sessions.get(key);
+                    if session.and_then(|session| session.will_due).is_some_and(|at| at <= now) {
+                        self.publish_will(now, key, out);
+                    }
+                }
+                Timer::Retained(node) => self.retained.expire(node, now),
+            }
+        }
+    }
+
+    fn on_connection_timer(&mut self, now: Instant, key: Key, out: &mut dyn Outputs) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.timer = None;
+        match connection.link.handle_timeout(now, out.transmit(ConnectionId(key))) {
+            Err(Error::Peer(_)) => self.end(now, key, true, out),
+            // The client does not even take its answers.
+            Err(_) if connection.link.next_timeout().is_some_and(|due| due <= now) => {
+                self.end(now, key, true, out);
+            }
+            _ => self.set_timer(key),
+        }
+    }
+
+    /// Sets the timer of a connection if it is not set to a time before.
+    fn set_timer(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(due) = connection.link.next_timeout() else { return };
+        if connection.timer.is_some_and(|timer| timer <= due) {
+            return;
+        }
+        if let Some(timer) = connection.timer.replace(due) {
+            self.timers.cancel(timer, Timer::Connection(key));
+        }
+        self.timers.set(due, Timer::Connection(key));
+    }
+
+    /// Its numbers.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        Statistics {
+            connections: self.connections.len(),
+            sessions: self.sessions.len(),
+            subscriptions: self.subscriptions.len(),
+            retained_messages: self.retained.len(),
+            retained_bytes: self.retained.bytes(),
+            ..self.statistics
+        }
+    }
+
+    /// The configuration that it was made with.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+}

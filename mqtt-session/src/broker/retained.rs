@@ -1,0 +1,206 @@
+//! Retained messages (section 3.3.1.3).
+
+use alloc::boxed::Box;
+use core::iter;
+
+use mqtt_codec::{QoS, TopicFilter, TopicName};
+
+use super::message::Frame;
+use super::tree::{NONE, NodeId, ROOT, Tree, Value};
+use crate::Instant;
+
+/// The last value of a topic.
+#[derive(Clone, Debug)]
+pub(crate) struct Retained {
+    pub(crate) frame: Frame,
+    pub(crate) qos: QoS,
+    /// When it is of no use any more.
+    pub(crate) expires: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Topic {
+    message: Option<Retained>,
+    /// How many cursors stand here.
+    pins: u32,
+}
+
+impl Value for Topic {
+    fn is_vacant(&self) -> bool {
+        self.message.is_none() && self.pins == 0
+    }
+}
+
+/// The last value of every topic that has one.
+#[derive(Debug)]
+pub(crate) struct Store {
+    tree: Tree<Topic>,
+    len: usize,
+    bytes: usize,
+    max: usize,
+    max_bytes: usize,
+}
+
+/// A walk through all retained messages that match a filter, which can pause for as long as it
+/// likes: what is kept and cleared meanwhile does not disturb it.
+#[derive(Debug)]
+pub(crate) struct Cursor {
+    filter: Box<str>,
+    /// How many levels it has.
+    levels: usize,
+    node: NodeId,
+    /// How many levels of the filter lead to the node.
+    depth: usize,
+}
+
+impl Store {
+    pub(crate) fn new(max: usize, max_bytes: usize) -> Self {
+        Self { tree: Tree::new(), len: 0, bytes: 0, max, max_bytes }
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Keeps the message in place of an earlier one [MQTT-3.3.1-5]. `false` if there is no room.
+    pub(crate) fn set(&mut self, topic: TopicName<'_>, message: Retained) -> Option<NodeId> {
+        self.clear(topic);
+        let size = message.frame.len();
+        if self.len >= self.max || self.bytes.saturating_add(size) > self.max_bytes {
+            return None;
+        }
+        let node = self.tree.insert(topic.levels(), usize::MAX)?;
+        self.tree.value_mut(node)?.message = Some(message);
+        self.len += 1;
+        self.bytes += size;
+        Some(node)
+    }
+
+    /// Forgets the message of this topic [MQTT-3.3.1-6].
+    pub(crate) fn clear(&mut self, topic: TopicName<'_>) {
+        self.remove(self.tree.find(topic.levels()));
+    }
+
+    fn remove(&mut self, node: NodeId) {
+        let message = self.tree.value_mut(node).and_then(|topic| topic.message.take());
+        if let Some(message) = message {
+            self.len -= 1;
+            self.bytes -= message.frame.len();
+            self.tree.prune(node);
+        }
+    }
+
+    /// Forgets the message here if it has expired.
+    pub(crate) fn expire(&mut self, node: NodeId, now: Instant) {
+        let message = self.tree.value(node).and_then(|topic| topic.message.as_ref());
+        if message.and_then(|message| message.expires).is_some_and(|expires| expires <= now) {
+            self.remove(node);
+        }
+    }
+
+    /// A walk that begins before the first match.
+    pub(crate) fn cursor(&mut self, filter: TopicFilter<'_>) -> Cursor {
+        self.pin(ROOT, 1);
+        Cursor {
+            filter: filter.as_str().into(),
+            levels: filter.levels().count(),
+            node: ROOT,
+            depth: 0,
+        }
+    }
+
+    /// The message where the cursor stands.
+    pub(crate) fn get(&self, cursor: &Cursor) -> Option<&Retained> {
+        self.tree.value(cursor.node)?.message.as_ref()
+    }
+
+    /// Goes on to the next match; `false` after the last.
+    pub(crate) fn advance(&mut self, cursor: &mut Cursor) -> bool {
+        let start = cursor.node;
+        let found = loop {
+            if !self.step(cursor) {
+                break false;
+            }
+            let has_message = self.get(cursor).is_some();
+            if has_message && self.is_match(cursor) {
+                break true;
+            }
+        };
+        self.pin(cursor.node, 1);
+        self.pin(start, -1);
+        self.tree.prune(start);
+        found
+    }
+
+    /// The walk ends.
+    pub(crate) fn drop_cursor(&mut self, cursor: &Cursor) {
+        self.pin(cursor.node, -1);
+        self.tree.prune(cursor.node);
+    }
+
+    fn pin(&mut self, node: NodeId, change: i32) {
+        if let Some(topic) = self.tree.value_mut(node) {
+            topic.pins = topic.pins.saturating_add_signed(change);
+        }
+    }
+
+    /// Whether the filter ends at the node.
+    fn is_match(&self, cursor: &Cursor) -> bool {
+        cursor.depth >= cursor.levels || cursor.level(cursor.depth) == Some("#")
+    }
+
+    /// The next node that the filter may lead to, depth first.
+    fn step(&self, cursor: &mut Cursor) -> bool {
+        let down = match cursor.level(cursor.depth) {
+            Some("+" | "#") => self.visible(cursor.node, self.tree.first_child(cursor.node)),
+            Some(level) => self.tree.child(cursor.node, level),
+            None => NONE,
+        };
+        if down != NONE {
+            cursor.node = down;
+            cursor.depth += 1;
+            return true;
+        }
+        while cursor.depth > 0 {
+            let side = match cursor.level(cursor.depth - 1) {
+                Some("+" | "#") => {
+                    self.visible(self.tree.parent(cursor.node), self.tree.next(cursor.node))
+                }
+                _ => NONE,
+            };
+            if side != NONE {
+                cursor.node = side;
+                return true;
+            }
+            cursor.node = self.tree.parent(cursor.node);
+            cursor.depth -= 1;
+        }
+        false
+    }
+
+    /// This node or the first sibling behind it that a wildcard shows: none that begins with `$` on
+    /// the first level [MQTT-4.7.2-1].
+    fn visible(&self, parent: NodeId, first: NodeId) -> NodeId {
+        let mut siblings = iter::successors(Some(first), |node| {
+            Some(self.tree.next(*node)).filter(|n| *n != NONE)
+        });
+        let shown = |node: &NodeId| parent != ROOT || !self.tree.level(*node).starts_with('$');
+        siblings.find(shown).unwrap_or(NONE)
+    }
+}
+
+impl Cursor {
+    /// The level of the filter that chooses among the children of a node of this depth: `#` for all
+    /// depths from its own on.
+    fn level(&self, depth: usize) -> Option<&str> {
+        if depth < self.levels {
+            self.filter.split('/').nth(depth)
+        } else {
+            self.filter.ends_with('#').then_some("#")
+        }
+    }
+}

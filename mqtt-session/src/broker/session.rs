@@ -1,0 +1,192 @@
+//! What the broker keeps of a client, with and without a connection (section 4.1).
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use mqtt_codec::{PacketId, Publish};
+
+use super::config::{Config, Overflow};
+use super::message::{Entry, KeptWill};
+use super::policy::Client;
+use super::retained::Cursor;
+use super::slab::Key;
+use super::subscriptions::{Options, SubIndex};
+use crate::{Instant, Outbox, server};
+
+/// A client's session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) client_id: Box<str>,
+    pub(crate) user_name: Option<Box<str>>,
+    /// The connection of the client, if it has one.
+    pub(crate) connection: Option<Key>,
+    /// Session Expiry Interval in seconds; `u32::MAX`: never.
+    pub(crate) expiry: u32,
+    /// When the session ends, if it has no connection.
+    pub(crate) expires: Option<Instant>,
+    /// When the will is due, if it has no connection.
+    pub(crate) will_due: Option<Instant>,
+    pub(crate) will: Option<Box<KeptWill>>,
+    pub(crate) subscriptions: Vec<SubIndex>,
+    /// Messages on their way to the client.
+    pub(crate) backlog: Option<Box<Backlog>>,
+    /// Identifiers in flight both ways, which the last connection left.
+    pub(crate) left: Option<Box<server::Session<'static>>>,
+}
+
+impl Session {
+    pub(crate) fn new(client_id: &str) -> Self {
+        Self {
+            client_id: client_id.into(),
+            user_name: None,
+            connection: None,
+            expiry: 0,
+            expires: None,
+            will_due: None,
+            will: None,
+            subscriptions: Vec::new(),
+            backlog: None,
+            left: None,
+        }
+    }
+
+    pub(crate) fn client(&self) -> Client<'_> {
+        Client { id: &self.client_id, user_name: self.user_name.as_deref() }
+    }
+
+    pub(crate) fn backlog_mut(&mut self) -> &mut Backlog {
+        self.backlog.get_or_insert_default()
+    }
+
+    /// Gives back what memory is not needed without a connection.
+    pub(crate) fn shrink(&mut self) {
+        if self.backlog.as_ref().is_some_and(|backlog| backlog.is_empty()) {
+            self.backlog = None;
+        }
+    }
+}
+
+/// Messages on their way to one client.
+#[derive(Debug, Default)]
+pub(crate) struct Backlog {
+    /// Sent and not acknowledged.
+    pub(crate) outbox: Sent,
+    /// Of QoS 1 and 2, yet to be sent.
+    pub(crate) queue: Queue,
+    /// Of QoS 0. A message of QoS 1 or 2 that must wait for an acknowledgement does not hold them up.
+    pub(crate) queue_0: Queue,
+    /// Retained messages for new subscriptions.
+    pub(crate) replays: VecDeque<Replay>,
+}
+
+impl Backlog {
+    fn is_empty(&self) -> bool {
+        self.outbox.0.is_empty()
+            && self.queue.is_empty()
+            && self.queue_0.is_empty()
+            && self.replays.is_empty()
+    }
+
+    /// Keeps a message for later; returns how many were dropped because of it.
+    pub(crate) fn keep(&mut self, entry: Entry, config: &Config) -> usize {
+        let size = entry.size();
+        let mut dropped = 0;
+        loop {
+            let count = self.queue.len() + self.queue_0.len();
+            let bytes = self.queue.bytes + self.queue_0.bytes;
+            if count < config.max_queued_messages
+                && bytes.saturating_add(size) <= config.max_queued_bytes
+            {
+                break;
+            }
+            let oldest = match config.overflow {
+                Overflow::DropNewest => None,
+                Overflow::DropOldest => self.queue_0.pop().or_else(|| self.queue.pop()),
+            };
+            dropped += 1;
+            if oldest.is_none() {
+                return dropped;
+            }
+        }
+        let zero = entry.qos == mqtt_codec::QoS::AtMostOnce;
+        if zero {
+            self.queue_0.push(entry);
+        } else {
+            self.queue.push(entry);
+        }
+        dropped
+    }
+}
+
+/// Messages that wait, and how many bytes they are.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    entries: VecDeque<Entry>,
+    bytes: usize,
+}
+
+impl Queue {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(crate) fn first_mut(&mut self) -> Option<&mut Entry> {
+        self.entries.front_mut()
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.bytes += entry.size();
+        self.entries.push_back(entry);
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Entry> {
+        let entry = self.entries.pop_front()?;
+        self.bytes -= entry.size();
+        if self.entries.is_empty() && self.entries.capacity() > 64 {
+            self.entries = VecDeque::new();
+        }
+        Some(entry)
+    }
+}
+
+/// Messages in flight, in the order they were sent, which is mostly that of their acknowledgements.
+#[derive(Debug, Default)]
+pub(crate) struct Sent(VecDeque<(PacketId, Entry)>);
+
+impl Sent {
+    pub(crate) fn push(&mut self, id: PacketId, entry: Entry) {
+        self.0.push_back((id, entry));
+    }
+
+    /// The message has been received.
+    pub(crate) fn remove(&mut self, id: PacketId) -> Option<Entry> {
+        if self.0.front().is_some_and(|(first, _)| *first == id) {
+            return self.0.pop_front().map(|(_, entry)| entry);
+        }
+        let index = self.0.iter().position(|(other, _)| *other == id)?;
+        self.0.remove(index).map(|(_, entry)| entry)
+    }
+
+    /// Before messages are sent again: tells what is left of their Message Expiry Intervals.
+    pub(crate) fn refresh(&mut self, now: Instant) {
+        self.0.iter_mut().for_each(|(_, entry)| entry.refresh(now));
+    }
+}
+
+impl Outbox for Sent {
+    fn message(&self, id: PacketId) -> Option<Publish<'_>> {
+        self.0.iter().find(|(other, _)| *other == id)?.1.publish()
+    }
+}
+
+/// The retained messages that a new subscription gets, as far as they are not sent.
+#[derive(Debug)]
+pub(crate) struct Replay {
+    pub(crate) cursor: Cursor,
+    pub(crate) options: Options,
+}

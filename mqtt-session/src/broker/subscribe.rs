@@ -1,0 +1,125 @@
+//! SUBSCRIBE and UNSUBSCRIBE (sections 3.8 to 3.11).
+
+use alloc::vec::Vec;
+
+use mqtt_codec::{
+    QoS, ReasonCode, RetainHandling, SharedFilter, Subscribe, Subscription, SubscriptionId,
+    TopicFilter, Unsubscribe, Version,
+};
+
+use super::session::Replay;
+use super::slab::Key;
+use super::subscriptions::{Options, Subscribed};
+use super::{Broker, ConnectionId, Outputs, Owed};
+use crate::Instant;
+
+/// Most new subscriptions of a session whose retained messages wait to be sent.
+const MAX_REPLAYS: usize = 1000;
+
+impl Broker {
+    pub(super) fn on_subscribe(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        subscribe: &Subscribe<'_>,
+        out: &mut dyn Outputs,
+    ) {
+        let Some((session, version)) = self.session_of(id) else { return };
+        let sub_id = subscribe.properties.subscription_identifier();
+        let reasons = subscribe.subscriptions.iter().map(|subscription| {
+            self.subscribe(session, version, &subscription, sub_id).unwrap_or_else(|reason| reason)
+        });
+        let reasons: Vec<ReasonCode> = match version {
+            Version::V5 => reasons.collect(),
+            // [MQTT-3.9.3-2] of 3.1.1: a failure is 0x80.
+            _ => reasons
+                .map(|r| if r.is_failure() { ReasonCode::UnspecifiedError } else { r })
+                .collect(),
+        };
+        self.answer(id, Owed::Subscribe(subscribe.packet_id, reasons), out);
+        self.pump(now, session, out);
+    }
+
+    fn subscribe(
+        &mut self,
+        key: Key,
+        version: Version,
+        subscription: &Subscription<'_>,
+        id: Option<SubscriptionId>,
+    ) -> Result<ReasonCode, ReasonCode> {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return Err(ReasonCode::UnspecifiedError);
+        };
+        let (filter, group) = parts(subscription.filter, version);
+        if filter.as_str().len() >= self.config.max_topic_levels
+            && filter.levels().count() > self.config.max_topic_levels
+        {
+            return Err(ReasonCode::TopicFilterInvalid);
+        }
+        let granted = self.policy.subscribe(session.client(), subscription)?;
+        let granted = granted.min(subscription.qos).min(self.config.maximum_qos);
+        let replays = session.backlog.as_ref().map_or(0, |backlog| backlog.replays.len());
+        if replays >= MAX_REPLAYS {
+            return Err(ReasonCode::QuotaExceeded);
+        }
+        let options = Options::new(subscription, granted, id);
+        let own = &mut session.subscriptions;
+        let subscribed = self.subscriptions.subscribe(key.index, own, filter, group, options);
+        let replay = match (subscribed, subscription.retain_handling) {
+            (Subscribed::Refused, _) => return Err(ReasonCode::QuotaExceeded),
+            // Not for a Shared Subscription (section 4.8.2).
+            _ if group.is_some() => false,
+            (_, RetainHandling::Send) => true, // [MQTT-3.3.1-9]
+            (Subscribed::New, RetainHandling::SendIfNew) => true, // [MQTT-3.3.1-10]
+            _ => false,                        // [MQTT-3.3.1-11]
+        };
+        if replay && self.retained.len() > 0 {
+            let cursor = self.retained.cursor(filter);
+            session.backlog_mut().replays.push_back(Replay { cursor, options });
+        }
+        Ok(match granted {
+            QoS::AtMostOnce => ReasonCode::GRANTED_QOS_0,
+            QoS::AtLeastOnce => ReasonCode::GrantedQoS1,
+            QoS::ExactlyOnce => ReasonCode::GrantedQoS2,
+        })
+    }
+
+    pub(super) fn on_unsubscribe(
+        &mut self,
+        id: ConnectionId,
+        unsubscribe: &Unsubscribe<'_>,
+        out: &mut dyn Outputs,
+    ) {
+        let Some((key, version)) = self.session_of(id) else { return };
+        let mut reasons = Vec::new();
+        for filter in unsubscribe.filters {
+            let Some(session) = self.sessions.get_mut(key) else { return };
+            reasons.push(match self.policy.unsubscribe(session.client(), filter) {
+                Err(reason) => reason,
+                Ok(()) => {
+                    let (filter, group) = parts(filter, version);
+                    let own = &mut session.subscriptions;
+                    if self.subscriptions.unsubscribe(key.index, own, filter, group) {
+                        ReasonCode::Success
+                    } else {
+                        ReasonCode::NoSubscriptionExisted
+                    }
+                }
+            });
+        }
+        self.answer(id, Owed::Unsubscribe(unsubscribe.packet_id, reasons), out);
+    }
+
+    fn session_of(&self, id: ConnectionId) -> Option<(Key, Version)> {
+        let connection = self.connections.get(id.0)?;
+        Some((connection.session?, connection.link.version()))
+    }
+}
+
+/// The filter to match, and in version 5 the group that shares it.
+fn parts(filter: TopicFilter<'_>, version: Version) -> (TopicFilter<'_>, Option<&str>) {
+    match filter.shared() {
+        Some(SharedFilter { name, filter }) if version.has_properties() => (filter, Some(name)),
+        _ => (filter, None),
+    }
+}

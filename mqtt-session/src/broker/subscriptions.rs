@@ -1,0 +1,372 @@
+//! Who has subscribed to what (sections 4.7 and 4.8).
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use mqtt_codec::{QoS, Subscription, SubscriptionId, TopicFilter, TopicName};
+
+use super::tree::{NONE, NodeId, ROOT, Tree, Value};
+
+/// A subscription: an index that is used again once the subscription is gone.
+pub(crate) type SubIndex = u32;
+
+/// How a session has subscribed, as far as delivery asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Options {
+    pub(crate) qos: QoS,
+    pub(crate) no_local: bool,
+    pub(crate) retain_as_published: bool,
+    pub(crate) id: Option<SubscriptionId>,
+}
+
+impl Options {
+    pub(crate) fn new(
+        subscription: &Subscription<'_>,
+        qos: QoS,
+        id: Option<SubscriptionId>,
+    ) -> Self {
+        Self {
+            qos,
+            no_local: subscription.no_local,
+            retain_as_published: subscription.retain_as_published,
+            id,
+        }
+    }
+}
+
+/// A subscriber of a filter.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subscriber {
+    pub(crate) session: u32,
+    pub(crate) options: Options,
+    sub: SubIndex,
+}
+
+/// Those who have subscribed to one filter; or the members of one group that shares it, which is a
+/// node of its own below that of the filter.
+#[derive(Debug, Default)]
+struct Subscribers {
+    members: Vec<Subscriber>,
+    shared: Option<Box<Shared>>,
+}
+
+/// What only Shared Subscriptions need.
+#[derive(Debug, Default)]
+struct Shared {
+    /// At a filter: the nodes of its groups.
+    groups: Vec<NodeId>,
+    /// At a group: where it stands in `groups`, and whose turn it is.
+    place: usize,
+    turn: usize,
+}
+
+impl Value for Subscribers {
+    fn is_vacant(&self) -> bool {
+        self.members.is_empty() && self.shared.as_ref().is_none_or(|s| s.groups.is_empty())
+    }
+}
+
+/// Where a subscription is found.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    session: u32,
+    node: NodeId,
+    /// In the node's list.
+    member: u32,
+    /// In the session's list.
+    own: u32,
+}
+
+/// The bounds of the index.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) max: usize,
+    pub(crate) max_per_session: usize,
+    pub(crate) max_nodes: usize,
+}
+
+/// What came of subscribing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subscribed {
+    New,
+    Replaced,
+    /// There is no room for it.
+    Refused,
+}
+
+/// All subscriptions: a tree of filters. To subscribe and to unsubscribe cost the same however many
+/// there are; to find the matches costs as much as there are filters that begin like the topic.
+#[derive(Debug)]
+pub(crate) struct Subscriptions {
+    tree: Tree<Subscribers>,
+    places: Vec<Place>,
+    free: Vec<SubIndex>,
+    /// By session and node.
+    table: HashTable<SubIndex>,
+    hasher: DefaultHashBuilder,
+    bounds: Bounds,
+    /// Nodes yet to be looked at, and where their next level begins in the topic.
+    walk: Vec<(NodeId, Option<usize>)>,
+}
+
+impl Subscriptions {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self {
+            tree: Tree::new(),
+            places: Vec::new(),
+            free: Vec::new(),
+            table: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+            bounds,
+            walk: Vec::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Subscribes a session, whose subscriptions `own` lists. A group is named only where the version
+    /// knows Shared Subscriptions.
+    pub(crate) fn subscribe(
+        &mut self,
+        session: u32,
+        own: &mut Vec<SubIndex>,
+        filter: TopicFilter<'_>,
+        group: Option<&str>,
+        options: Options,
+    ) -> Subscribed {
+        let existing = self.find(session, filter, group);
+        if let Some(sub) = existing {
+            // [MQTT-3.8.4-3]
+            if let Some(member) = self.member_mut(sub) {
+                member.options = options;
+            }
+            return Subscribed::Replaced;
+        }
+        if self.len() >= self.bounds.max || own.len() >= self.bounds.max_per_session {
+            return Subscribed::Refused;
+        }
+        let group_level = group.map(group_level);
+        let path = filter.levels().chain(group_level.as_deref());
+        let Some(node) = self.tree.insert(path, self.bounds.max_nodes) else {
+            return Subscribed::Refused;
+        };
+        let sub = self.free.pop().unwrap_or(self.places.len() as SubIndex);
+        let Some(value) = self.tree.value_mut(node) else { return Subscribed::Refused };
+        let place =
+            Place { session, node, member: value.members.len() as u32, own: own.len() as u32 };
+        value.members.push(Subscriber { session, options, sub });
+        if group.is_some() && value.shared.is_none() {
+            value.shared = Some(Box::default());
+            self.add_group(node);
+        }
+        match self.places.get_mut(sub as usize) {
+            Some(free) => *free = place,
+            None => self.places.push(place),
+        }
+        own.push(sub);
+        let (places, hasher) = (&self.places, &self.hasher);
+        let hash = |sub: &SubIndex| hash_of(hasher, places.get(*sub as usize));
+        self.table.insert_unique(hash(&sub), sub, hash);
+        Subscribed::New
+    }
+
+    /// A group has its first member: the filter gets to know it.
+    fn add_group(&mut self, node: NodeId) {
+        let filter = self.tree.parent(node);
+        let Some(value) = self.tree.value_mut(filter) else { return };
+        let groups = &mut value.shared.get_or_insert_default().groups;
+        let place = groups.len();
+        groups.push(node);
+        if let Some(shared) = self.tree.value_mut(node).and_then(|v| v.shared.as_mut()) {
+            shared.place = place;
+        }
+    }
+
+    /// A group has no member any more.
+    fn remove_group(&mut self, node: NodeId) {
+        let filter = self.tree.parent(node);
+        let shared = self.tree.value_mut(node).and_then(|value| value.shared.take());
+        let Some(place) = shared.map(|shared| shared.place) else { return };
+        let Some(value) = self.tree.value_mut(filter) else { return };
+        let Some(shared) = value.shared.as_mut() else { return };
+        if place < shared.groups.len() {
+            shared.groups.swap_remove(place);
+        }
+        let moved = shared.groups.get(place).copied();
+        if shared.groups.is_empty() {
+            value.shared = None;
+        }
+        if let Some(shared) =
+            moved.and_then(|node| self.tree.value_mut(node)).and_then(|v| v.shared.as_mut())
+        {
+            shared.place = place;
+        }
+    }
+
+    fn find(&self, session: u32, filter: TopicFilter<'_>, group: Option<&str>) -> Option<SubIndex> {
+        let group_level = group.map(group_level);
+        let node = self.tree.find(filter.levels().chain(group_level.as_deref()));
+        let is_it = |sub: &SubIndex| {
+            self.places
+                .get(*sub as usize)
+                .is_some_and(|place| place.session == session && place.node == node)
+        };
+        self.table.find(self.hasher.hash_one((session, node)), is_it).copied()
+    }
+
+    fn member_mut(&mut self, sub: SubIndex) -> Option<&mut Subscriber> {
+        let place = *self.places.get(sub as usize)?;
+        self.tree.value_mut(place.node)?.members.get_mut(place.member as usize)
+    }
+
+    /// Ends a subscription; `false` if there is none.
+    pub(crate) fn unsubscribe(
+        &mut self,
+        session: u32,
+        own: &mut Vec<SubIndex>,
+        filter: TopicFilter<'_>,
+        group: Option<&str>,
+    ) -> bool {
+        match self.find(session, filter, group) {
+            Some(sub) => {
+                self.remove(own, sub);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Ends all subscriptions of a session.
+    pub(crate) fn unsubscribe_all(&mut self, own: &mut Vec<SubIndex>) {
+        while let Some(sub) = own.last().copied() {
+            self.remove(own, sub);
+        }
+    }
+
+    fn remove(&mut self, own: &mut Vec<SubIndex>, sub: SubIndex) {
+        let Some(place) = self.places.get(sub as usize).copied() else {
+            own.pop();
+            return;
+        };
+        let hash = hash_of(&self.hasher, Some(&place));
+        if let Ok(entry) = self.table.find_entry(hash, |other| *other == sub) {
+            entry.remove();
+            self.free.push(sub);
+        }
+        if (place.own as usize) < own.len() {
+            own.swap_remove(place.own as usize);
+        }
+        let moved = own.get(place.own as usize).and_then(|sub| self.places.get_mut(*sub as usize));
+        if let Some(moved) = moved {
+            moved.own = place.own;
+        }
+        let Some(value) = self.tree.value_mut(place.node) else { return };
+        if (place.member as usize) < value.members.len() {
+            value.members.swap_remove(place.member as usize);
+        }
+        let moved = value.members.get(place.member as usize).map(|member| member.sub);
+        let (empty, is_group) = (value.members.is_empty(), value.shared.is_some());
+        if let Some(moved) = moved.and_then(|sub| self.places.get_mut(sub as usize)) {
+            moved.member = place.member;
+        }
+        if empty {
+            if is_group && self.tree.level(place.node).starts_with(GROUP) {
+                self.remove_group(place.node);
+            }
+            self.tree.prune(place.node);
+        }
+    }
+
+    /// Adds to `subscribers` all whose filter matches, and to `groups` those of Shared Subscriptions.
+    pub(crate) fn matching(
+        &mut self,
+        topic: TopicName<'_>,
+        subscribers: &mut Vec<Subscriber>,
+        groups: &mut Vec<NodeId>,
+    ) {
+        let topic = topic.as_str();
+        let tree = &self.tree;
+        let mut add = |node: NodeId| {
+            let Some(value) = tree.value(node) else { return };
+            subscribers.extend_from_slice(&value.members);
+            if let Some(shared) = &value.shared {
+                groups.extend_from_slice(&shared.groups);
+            }
+        };
+        self.walk.clear();
+        self.walk.push((ROOT, Some(0)));
+        while let Some((node, rest)) = self.walk.pop() {
+            // [MQTT-4.7.2-1]
+            let wildcards = node != ROOT || !topic.starts_with('$');
+            if wildcards {
+                add(tree.hash(node));
+            }
+            let Some(rest) = rest else {
+                add(node);
+                continue;
+            };
+            let rest_of_topic = topic.get(rest..).unwrap_or_default();
+            let (level, next) = match rest_of_topic.bytes().position(|byte| byte == b'/') {
+                Some(end) => (rest_of_topic.get(..end).unwrap_or_default(), Some(rest + end + 1)),
+                None => (rest_of_topic, None),
+            };
+            let plus = tree.plus(node);
+            if wildcards && plus != NONE {
+                self.walk.push((plus, next));
+            }
+            let child = tree.child(node, level);
+            if child != NONE {
+                self.walk.push((child, next));
+            }
+        }
+    }
+
+    /// The member of a group that gets the next message: from the one on whose turn it is, the first
+    /// of those that `rank` puts lowest; `None` ranks those out that must not get it.
+    pub(crate) fn choose(
+        &mut self,
+        group: NodeId,
+        mut rank: impl FnMut(&Subscriber) -> Option<u8>,
+    ) -> Option<Subscriber> {
+        let value = self.tree.value_mut(group)?;
+        let shared = value.shared.as_mut()?;
+        let len = value.members.len();
+        let mut best: Option<(u8, usize)> = None;
+        for step in 0..len {
+            let index = (shared.turn + step) % len;
+            let Some(rank) = value.members.get(index).and_then(&mut rank) else { continue };
+            if best.is_none_or(|(lowest, _)| rank < lowest) {
+                best = Some((rank, index));
+            }
+            if rank == 0 || step >= MAX_LOOKS {
+                break;
+            }
+        }
+        let (_, index) = best?;
+        shared.turn = index + 1;
+        value.members.get(index).copied()
+    }
+}
+
+/// How many members of a group are looked at in search of a better one.
+const MAX_LOOKS: usize = 256;
+
+/// What the level of a group begins with: U+0000 is in no filter [MQTT-4.7.3-2].
+const GROUP: char = '\0';
+
+fn group_level(name: &str) -> String {
+    let mut level = String::with_capacity(name.len() + 1);
+    level.push(GROUP);
+    level.push_str(name);
+    level
+}
+
+fn hash_of(hasher: &DefaultHashBuilder, place: Option<&Place>) -> u64 {
+    let (session, node) = place.map_or((NONE, NONE), |place| (place.session, place.node));
+    hasher.hash_one((session, node))
+}

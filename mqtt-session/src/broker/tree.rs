@@ -1,0 +1,234 @@
+//! A tree of topic levels, for filters and for retained messages.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+/// A node of a [`Tree`].
+pub(crate) type NodeId = u32;
+
+/// No node.
+pub(crate) const NONE: NodeId = u32::MAX;
+
+/// The node above the first level.
+pub(crate) const ROOT: NodeId = 0;
+
+/// What a node holds.
+pub(crate) trait Value: Default {
+    /// Whether the node is of no use unless it has children.
+    fn is_vacant(&self) -> bool;
+}
+
+#[derive(Debug)]
+struct Node<T> {
+    parent: NodeId,
+    /// What stands between the slashes.
+    level: Box<str>,
+    first_child: NodeId,
+    /// The siblings, or of a free node the next free one.
+    next: NodeId,
+    previous: NodeId,
+    /// The children `+` and `#`.
+    plus: NodeId,
+    hash: NodeId,
+    value: T,
+}
+
+/// Values by paths of levels. A child is found by one look into one table, whatever the number of its
+/// siblings.
+#[derive(Debug)]
+pub(crate) struct Tree<T> {
+    nodes: Vec<Node<T>>,
+    free: NodeId,
+    /// All nodes but the root, by parent and level.
+    children: HashTable<NodeId>,
+    hasher: DefaultHashBuilder,
+}
+
+impl<T> Node<T> {
+    fn new(parent: NodeId, level: &str, value: T) -> Self {
+        Self {
+            parent,
+            level: level.into(),
+            first_child: NONE,
+            next: NONE,
+            previous: NONE,
+            plus: NONE,
+            hash: NONE,
+            value,
+        }
+    }
+}
+
+impl<T: Value> Tree<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            nodes: Vec::from([Node::new(NONE, "", T::default())]),
+            free: NONE,
+            children: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+        }
+    }
+
+    pub(crate) fn value(&self, node: NodeId) -> Option<&T> {
+        self.nodes.get(node as usize).map(|node| &node.value)
+    }
+
+    pub(crate) fn value_mut(&mut self, node: NodeId) -> Option<&mut T> {
+        self.nodes.get_mut(node as usize).map(|node| &mut node.value)
+    }
+
+    /// The child with this level, or [`NONE`].
+    pub(crate) fn child(&self, parent: NodeId, level: &str) -> NodeId {
+        let is_it = |id: &NodeId| {
+            self.nodes
+                .get(*id as usize)
+                .is_some_and(|node| node.parent == parent && *node.level == *level)
+        };
+        self.children.find(self.hasher.hash_one((parent, level)), is_it).copied().unwrap_or(NONE)
+    }
+
+    /// The child `+`, or [`NONE`].
+    pub(crate) fn plus(&self, parent: NodeId) -> NodeId {
+        self.nodes.get(parent as usize).map_or(NONE, |node| node.plus)
+    }
+
+    /// The child `#`, or [`NONE`].
+    pub(crate) fn hash(&self, parent: NodeId) -> NodeId {
+        self.nodes.get(parent as usize).map_or(NONE, |node| node.hash)
+    }
+
+    /// Any child, from which [`Tree::next`] leads to all others, or [`NONE`].
+    pub(crate) fn first_child(&self, parent: NodeId) -> NodeId {
+        self.nodes.get(parent as usize).map_or(NONE, |node| node.first_child)
+    }
+
+    /// Another child of the same parent, or [`NONE`] after the last.
+    pub(crate) fn next(&self, node: NodeId) -> NodeId {
+        self.nodes.get(node as usize).map_or(NONE, |node| node.next)
+    }
+
+    /// The node above, or [`NONE`] above the root.
+    pub(crate) fn parent(&self, node: NodeId) -> NodeId {
+        self.nodes.get(node as usize).map_or(NONE, |node| node.parent)
+    }
+
+    /// What stands between the slashes.
+    pub(crate) fn level(&self, node: NodeId) -> &str {
+        self.nodes.get(node as usize).map_or("", |node| &node.level)
+    }
+
+    /// The node at the end of this path, or [`NONE`].
+    pub(crate) fn find<'l>(&self, path: impl IntoIterator<Item = &'l str>) -> NodeId {
+        let mut node = ROOT;
+        for level in path {
+            node = self.child(node, level);
+            if node == NONE {
+                break;
+            }
+        }
+        node
+    }
+
+    /// The node at the end of this path, made where it is missing. `None` when there are too many.
+    pub(crate) fn insert<'l>(
+        &mut self,
+        path: impl IntoIterator<Item = &'l str>,
+        max_nodes: usize,
+    ) -> Option<NodeId> {
+        let mut node = ROOT;
+        for level in path {
+            let child = self.child(node, level);
+            if child != NONE {
+                node = child;
+                continue;
+            }
+            match self.add(node, level, max_nodes) {
+                Some(child) => node = child,
+                None => {
+                    self.prune(node);
+                    return None;
+                }
+            }
+        }
+        Some(node)
+    }
+
+    fn add(&mut self, parent: NodeId, level: &str, max_nodes: usize) -> Option<NodeId> {
+        if self.children.len() >= max_nodes {
+            return None;
+        }
+        let mut node = Node::new(parent, level, T::default());
+        node.next = self.first_child(parent);
+        let id = match self.nodes.get_mut(self.free as usize) {
+            Some(place) => {
+                let id = core::mem::replace(&mut self.free, place.next);
+                *place = node;
+                id
+            }
+            None => {
+                let id = u32::try_from(self.nodes.len()).ok().filter(|id| *id != NONE)?;
+                self.nodes.push(node);
+                id
+            }
+        };
+        let next = self.next(id);
+        if let Some(next) = self.nodes.get_mut(next as usize) {
+            next.previous = id;
+        }
+        if let Some(parent) = self.nodes.get_mut(parent as usize) {
+            parent.first_child = id;
+            match level {
+                "+" => parent.plus = id,
+                "#" => parent.hash = id,
+                _ => {}
+            }
+        }
+        let (nodes, hasher) = (&self.nodes, &self.hasher);
+        let hash = |id: &NodeId| {
+            let node = nodes.get(*id as usize);
+            hasher.hash_one(node.map_or((NONE, ""), |node| (node.parent, &*node.level)))
+        };
+        self.children.insert_unique(hash(&id), id, hash);
+        Some(id)
+    }
+
+    /// Removes this node and those above it, as far as they are of no use.
+    pub(crate) fn prune(&mut self, mut id: NodeId) {
+        while id != ROOT {
+            let Some(node) = self.nodes.get_mut(id as usize) else { return };
+            if node.first_child != NONE || !node.value.is_vacant() {
+                return;
+            }
+            let level = core::mem::take(&mut node.level);
+            let (parent, next, previous) = (node.parent, node.next, node.previous);
+            node.next = self.free;
+            node.parent = NONE;
+            node.value = T::default();
+            self.free = id;
+            let hash = self.hasher.hash_one((parent, &*level));
+            if let Ok(entry) = self.children.find_entry(hash, |other| *other == id) {
+                entry.remove();
+            }
+            if let Some(next) = self.nodes.get_mut(next as usize) {
+                next.previous = previous;
+            }
+            if let Some(previous) = self.nodes.get_mut(previous as usize) {
+                previous.next = next;
+            }
+            if let Some(parent) = self.nodes.get_mut(parent as usize) {
+                if previous == NONE {
+                    parent.first_child = next;
+                }
+                match &*level {
+                    "+" => parent.plus = NONE,
+                    "#" => parent.hash = NONE,
+                    _ => {}
+                }
+            }
+            id = parent;
+        }
+    }
+}
