@@ -1,1 +1,5 @@
 //! What the example programs share.
+
+extern crate alloc;
+
+pub mod broker;

@@ -29,7 +29,7 @@ fn run(server: Option<Server>, scenario: Scenario) {
 
 /// One test for each scenario and server.
 macro_rules! scenarios {
-    ($($server:ident: $start:expr;)+ $scenarios:tt) => {
+    ({ $($server:ident: $start:expr;)+ } $scenarios:tt) => {
         $(scenarios!(@server $server $start, $scenarios);)+
     };
     (@server $server:ident $start:expr, { $($module:ident: $($name:ident)+;)+ }) => {
@@ -47,7 +47,10 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    mosquitto: Server::mosquitto();
+    {
+        mosquitto: Server::mosquitto();
+        motewire: Server::motewire();
+    }
     {
         delivery:
             every_v311_client_hears_every_v311_client
@@ -89,7 +92,10 @@ scenarios! {
 
 // What MQTT 5.0 adds for a client to ask.
 scenarios! {
-    mosquitto_v5: Server::mosquitto();
+    {
+        mosquitto_v5: Server::mosquitto();
+        motewire_v5: Server::motewire();
+    }
     {
         v5:
             no_local_keeps_a_message_from_its_publisher

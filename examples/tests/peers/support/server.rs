@@ -7,6 +7,8 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::thread;
 
+use motewire_examples::broker::{BrokerServer, Running};
+use mqtt_session::broker::Config;
 use tempfile::TempDir;
 
 use super::program::Program;
@@ -16,7 +18,8 @@ use super::{PATIENCE, peer};
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
-    _program: Program,
+    _program: Option<Program>,
+    _running: Option<Running>,
     _folder: Option<TempDir>,
 }
 
@@ -24,6 +27,14 @@ impl Server {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The broker of this repository, on a thread of this process.
+    pub(crate) fn motewire() -> Option<Self> {
+        let server = BrokerServer::bind((Ipv4Addr::LOCALHOST, 0), Config::default());
+        let running = server.and_then(BrokerServer::spawn).expect("a free port and a thread");
+        let address = running.local_addr();
+        Some(Self { address, _program: None, _running: Some(running), _folder: None })
     }
 
     /// Debian's mosquitto, both versions on one port, everything allowed, nothing kept on disk.
@@ -53,7 +64,12 @@ impl Server {
         command.arg("-c").arg(config).stderr(Stdio::from(errors));
         let mut program = Program::start(command);
         if until(|| TcpStream::connect(address).is_ok() || !program.runs()) && program.runs() {
-            return Ok(Self { address, _program: program, _folder: Some(folder) });
+            return Ok(Self {
+                address,
+                _program: Some(program),
+                _running: None,
+                _folder: Some(folder),
+            });
         }
         Err(fs::read_to_string(log).unwrap_or_default())
     }
