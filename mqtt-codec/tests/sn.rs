@@ -1,4 +1,5 @@
 //! What MQTT-SN 1.2 says of each message, on both ways. Sections are those of its text.
+#![cfg(feature = "alloc")]
 
 use mqtt_codec::sn::{
     Connect, Datagram, DecodeError, Encapsulation, EncodeError, MsgType, Packet, Publish,

@@ -1,4 +1,5 @@
 //! PUBLISH in pieces, and what it costs to receive in pieces.
+#![cfg(feature = "alloc")]
 
 mod common;
 

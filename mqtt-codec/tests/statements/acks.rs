@@ -167,8 +167,7 @@ fn reason_string_and_user_properties_are_left_out_when_the_packet_would_be_too_l
             assert!(len <= limit);
             assert_eq!(read(rules, &buffer[..len]), with(kept), "{kind}, at most {limit} bytes");
             // The same of properties that were received and are passed on.
-            let mut received = Vec::new();
-            server(Version::V5).encode_to_vec(&with(3), &mut received).unwrap();
+            let received = written(server(Version::V5), with(3));
             let packet = read(server(Version::V5), &received);
             let len = rules.encode(&packet, &mut buffer).unwrap();
             assert_eq!(read(rules, &buffer[..len]), with(kept), "{kind}, at most {limit} bytes");
