@@ -56,10 +56,11 @@ impl<'a, T: Element<'a>> List<'a, T> {
         sink: &mut impl Sink,
         check: impl Fn(&T) -> Result<(), Violation>,
     ) -> Result<(), Violation> {
-        self.iter().try_for_each(|element| {
-            check(&element)?;
-            element.emit(sink)
-        })
+        let mut put = |element: &T| check(element).and_then(|()| element.emit(sink));
+        match self.0 {
+            Source::Items(items) => items.iter().try_for_each(put),
+            Source::Wire { .. } => self.iter().try_for_each(|element| put(&element)),
+        }
     }
 
     /// The elements in order.

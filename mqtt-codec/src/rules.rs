@@ -127,7 +127,7 @@ impl Rules {
     /// # Errors
     /// As [`Rules::encode`], but for the room.
     pub fn encoded_len(&self, packet: &Packet<'_>) -> Result<usize, EncodeError> {
-        packet.measure(self).map(|size| size.packet)
+        packet.measure(self).map(|size| size.packet())
     }
 
     /// Checks and measures a packet once, to be written when there is room for it.
@@ -149,12 +149,9 @@ impl Rules {
     /// # Errors
     /// The rule that the packet breaks, or that it is too large or the buffer too short. Nothing has
     /// been written then.
+    #[inline]
     pub fn encode(&self, packet: &Packet<'_>, buffer: &mut [u8]) -> Result<usize, EncodeError> {
-        let size = packet.measure(self)?;
-        let room =
-            buffer.get_mut(..size.packet).ok_or(EncodeError::NoRoom { needed: size.packet })?;
-        packet.write(size, self, room);
-        Ok(size.packet)
+        packet.encode(self, buffer)
     }
 
     /// Appends the packet to `buffer` and returns its length in bytes.
@@ -169,11 +166,11 @@ impl Rules {
     ) -> Result<usize, EncodeError> {
         let size = packet.measure(self)?;
         let start = buffer.len();
-        buffer.resize(start + size.packet, 0);
+        buffer.resize(start + size.packet(), 0);
         if let Some(room) = buffer.get_mut(start..) {
             packet.write(size, self, room);
         }
-        Ok(size.packet)
+        Ok(size.packet())
     }
 }
 
@@ -191,7 +188,7 @@ impl<'p> Prepared<'p> {
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a packet is never empty")]
     pub const fn len(&self) -> usize {
-        self.size.packet
+        self.size.packet()
     }
 
     /// Fills `room`, which is [`Prepared::len`] bytes long; in a shorter one the packet is cut off.

@@ -299,12 +299,6 @@ pub(crate) fn is_plain(bytes: &[u8], wildcards: Wildcards) -> bool {
     is_plain(u64::from_le_bytes(*last))
 }
 
-/// Whether U+0000 is among these bytes. Without an early exit, so that it is vectorised.
-#[inline]
-pub(crate) fn has_nul(bytes: &[u8]) -> bool {
-    bytes.iter().fold(false, |found, &b| found | (b == 0))
-}
-
 /// The rule of the policy that this string breaks.
 #[cold]
 pub(crate) fn refused_by_policy(text: &str, rules: &Rules) -> Option<Violation> {
@@ -478,7 +472,7 @@ impl Sink for Measure<'_> {
 
     #[inline]
     fn string(&mut self, text: &str) -> Result<(), Violation> {
-        if has_nul(text.as_bytes()) {
+        if !is_plain(text.as_bytes(), Wildcards::Allowed) && text.contains('\0') {
             return Err(Violation::StringHasNul);
         }
         if self.rules.policy.checks_strings() {
@@ -489,6 +483,7 @@ impl Sink for Measure<'_> {
         self.binary(text.as_bytes())
     }
 
+    #[inline]
     fn properties(&mut self, properties: &Properties<'_>, scope: Scope) -> Result<(), Violation> {
         let len = properties.measure(scope, self.rules, self.omitted)?;
         self.len += variable_len(len) as u64 + u64::from(len);
@@ -519,6 +514,21 @@ impl<'b> Writer<'b> {
     ) -> Self {
         Self { rest: room, rules, omitted, properties }
     }
+
+    /// The next `len` bytes, to be filled.
+    #[inline]
+    fn room(&mut self, len: usize) -> &'b mut [u8] {
+        match core::mem::take(&mut self.rest).split_at_mut_checked(len) {
+            Some((room, rest)) => {
+                self.rest = rest;
+                room
+            }
+            None => {
+                debug_assert!(false, "a packet was measured shorter than it is");
+                &mut []
+            }
+        }
+    }
 }
 
 impl Sink for Writer<'_> {
@@ -544,13 +554,9 @@ impl Sink for Writer<'_> {
 
     #[inline]
     fn bytes(&mut self, bytes: &[u8]) {
-        let rest = core::mem::take(&mut self.rest);
-        match rest.split_at_mut_checked(bytes.len()) {
-            Some((room, rest)) => {
-                room.copy_from_slice(bytes);
-                self.rest = rest;
-            }
-            None => debug_assert!(false, "a packet was measured shorter than it is"),
+        let room = self.room(bytes.len());
+        if room.len() == bytes.len() {
+            room.copy_from_slice(bytes);
         }
     }
 
@@ -564,11 +570,15 @@ impl Sink for Writer<'_> {
         self.binary(text.as_bytes())
     }
 
+    #[inline]
     fn properties(&mut self, properties: &Properties<'_>, scope: Scope) -> Result<(), Violation> {
-        self.variable(match scope {
+        let len = match scope {
             Scope::Will => self.properties.will,
             _ => self.properties.packet,
-        });
-        properties.write(self)
+        };
+        self.variable(len);
+        // Another writer for them, so that what this one knows can stay in registers.
+        let room = self.room(len as usize);
+        properties.write(&mut Writer::new(room, self.rules, self.omitted, self.properties))
     }
 }

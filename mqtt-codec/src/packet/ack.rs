@@ -35,15 +35,21 @@ impl<'a> Ack<'a> {
         Ok(ack)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn emit(&self, kind: PacketType, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.u16(self.packet_id.get());
-        if !sink.version().has_properties() {
+        // Either side may answer in any of the four that all is well, and needs no bytes for it.
+        let is_success = self.reason == ReasonCode::Success && self.properties.is_empty();
+        if is_success || !sink.version().has_properties() {
             return Ok(());
         }
+        self.emit_reason(kind, sink)
+    }
+
+    fn emit_reason(&self, kind: PacketType, sink: &mut impl Sink) -> Result<(), Violation> {
         let bare = self.properties.is_empty_without(sink.omitted());
         if bare && self.reason == ReasonCode::Success {
-            return Ok(()); // which either side may answer in each of them
+            return Ok(());
         }
         check_reason(self.reason, kind, sink.sender())?;
         sink.u8(self.reason.value());

@@ -2,7 +2,7 @@
 
 use crate::property::OMITTABLE;
 use crate::rules::PROTOCOL_MAX;
-use crate::wire::{Measure, PropertyLengths, Reader, Sink, Writer, variable_len};
+use crate::wire::{MAX_VARIABLE, Measure, PropertyLengths, Reader, Sink, Writer, variable_len};
 use crate::{DecodeError, EncodeError, ReasonCode, Rules, Sender, Version, Violation};
 
 mod ack;
@@ -59,13 +59,114 @@ pub enum Packet<'a> {
 /// Sizes of a packet that was checked and measured.
 #[derive(Clone, Copy)]
 pub(crate) struct Size {
-    /// All of it, in bytes.
-    pub(crate) packet: usize,
     /// Remaining Length.
     remaining: u32,
+    properties: PropertyLengths,
     /// Properties that are left out, as bits.
     omitted: u64,
-    properties: PropertyLengths,
+}
+
+impl Size {
+    #[inline]
+    fn of(
+        body: &impl Body,
+        rules: &Rules,
+        version: Version,
+        omitted: u64,
+    ) -> Result<Self, EncodeError> {
+        let mut measure = Measure::new(rules, version, omitted);
+        body.emit(&mut measure)?;
+        let properties = measure.properties;
+        match u32::try_from(measure.len) {
+            Ok(remaining) if remaining <= MAX_VARIABLE => {
+                Ok(Self { remaining, properties, omitted })
+            }
+            _ => Err(EncodeError::TooLarge { size: measure.len + 5, limit: PROTOCOL_MAX }),
+        }
+    }
+
+    /// All of the packet, in bytes.
+    #[inline]
+    pub(crate) const fn packet(&self) -> usize {
+        1 + variable_len(self.remaining) + self.remaining as usize
+    }
+
+    #[inline]
+    fn fits(&self, rules: &Rules) -> bool {
+        self.packet() as u64 <= u64::from(rules.max_packet_size.min(PROTOCOL_MAX))
+    }
+
+    /// Writes the packet that was measured.
+    #[inline]
+    fn write(self, body: &impl Body, rules: Rules, room: &mut [u8]) {
+        let mut writer = Writer::new(room, rules, self.omitted, self.properties);
+        writer.u8(body.first_byte());
+        writer.variable(self.remaining);
+        let written = body.emit(&mut writer);
+        debug_assert!(written.is_ok(), "a packet that was checked is refused");
+    }
+}
+
+/// What is measured and written: [`Packet`], or what is in it where that is known.
+trait Body {
+    /// Type and flags.
+    fn first_byte(&self) -> u8;
+    /// Puts all behind the fixed header.
+    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation>;
+}
+
+impl Body for Publish<'_> {
+    #[inline]
+    fn first_byte(&self) -> u8 {
+        (PacketType::Publish as u8) << 4 | self.flags()
+    }
+
+    #[inline]
+    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+        self.emit(sink)
+    }
+}
+
+struct PubAck<'p>(&'p Ack<'p>);
+
+impl Body for PubAck<'_> {
+    #[inline]
+    fn first_byte(&self) -> u8 {
+        (PacketType::PubAck as u8) << 4
+    }
+
+    #[inline]
+    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+        self.0.emit(PacketType::PubAck, sink)
+    }
+}
+
+impl Body for Packet<'_> {
+    fn first_byte(&self) -> u8 {
+        match self {
+            Self::Publish(packet) => packet.first_byte(),
+            _ => (self.packet_type() as u8) << 4 | self.packet_type().flags(),
+        }
+    }
+
+    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+        match self {
+            Self::Connect(packet) => packet.emit(sink),
+            Self::ConnAck(packet) => packet.emit(sink),
+            Self::Publish(packet) => packet.emit(sink),
+            Self::PubAck(packet)
+            | Self::PubRec(packet)
+            | Self::PubRel(packet)
+            | Self::PubComp(packet) => packet.emit(self.packet_type(), sink),
+            Self::Subscribe(packet) => packet.emit(sink),
+            Self::SubAck(packet) => packet.emit(sink),
+            Self::Unsubscribe(packet) => packet.emit(sink),
+            Self::UnsubAck(packet) => packet.emit(sink),
+            Self::PingReq | Self::PingResp => Ok(()),
+            Self::Disconnect(packet) => packet.emit(sink),
+            Self::Auth(packet) => packet.emit(sink),
+        }
+    }
 }
 
 impl Size {
@@ -152,36 +253,6 @@ impl<'a> Packet<'a> {
         Ok(Some(packet))
     }
 
-    /// Puts all behind the fixed header.
-    #[inline]
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        match self {
-            Self::Publish(packet) => packet.emit(sink),
-            Self::PubAck(packet) => packet.emit(PacketType::PubAck, sink),
-            _ => self.emit_rare(sink),
-        }
-    }
-
-    #[inline(never)]
-    fn emit_rare(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        match self {
-            Self::Connect(packet) => packet.emit(sink),
-            Self::ConnAck(packet) => packet.emit(sink),
-            Self::Publish(packet) => packet.emit(sink),
-            Self::PubAck(packet)
-            | Self::PubRec(packet)
-            | Self::PubRel(packet)
-            | Self::PubComp(packet) => packet.emit(self.packet_type(), sink),
-            Self::Subscribe(packet) => packet.emit(sink),
-            Self::SubAck(packet) => packet.emit(sink),
-            Self::Unsubscribe(packet) => packet.emit(sink),
-            Self::UnsubAck(packet) => packet.emit(sink),
-            Self::PingReq | Self::PingResp => Ok(()),
-            Self::Disconnect(packet) => packet.emit(sink),
-            Self::Auth(packet) => packet.emit(sink),
-        }
-    }
-
     /// The version it is written in: CONNECT names its own.
     #[inline]
     fn version(&self, rules: &Rules) -> Version {
@@ -191,19 +262,58 @@ impl<'a> Packet<'a> {
         }
     }
 
+    /// Writes it to the front of `buffer`; returns its length.
+    #[inline]
+    pub(crate) fn encode(&self, rules: &Rules, buffer: &mut [u8]) -> Result<usize, EncodeError> {
+        // These two are nearly all of the traffic. Both sides send them in every version.
+        match self {
+            Self::Publish(packet) => self.encode_body(packet, rules, buffer),
+            Self::PubAck(packet) => self.encode_body(&PubAck(packet), rules, buffer),
+            _ => self.encode_rare(rules, buffer),
+        }
+    }
+
+    #[inline]
+    fn encode_body(
+        &self,
+        body: &impl Body,
+        rules: &Rules,
+        buffer: &mut [u8],
+    ) -> Result<usize, EncodeError> {
+        let size = Size::of(body, rules, rules.version, 0)?;
+        let len = size.packet();
+        if !size.fits(rules) {
+            return self.encode_rare(rules, buffer);
+        }
+        let room = buffer.get_mut(..len).ok_or(EncodeError::NoRoom { needed: len })?;
+        size.write(body, *rules, room);
+        Ok(len)
+    }
+
+    #[inline(never)]
+    fn encode_rare(&self, rules: &Rules, buffer: &mut [u8]) -> Result<usize, EncodeError> {
+        let size = self.measure(rules)?;
+        let len = size.packet();
+        let room = buffer.get_mut(..len).ok_or(EncodeError::NoRoom { needed: len })?;
+        self.write(size, rules, room);
+        Ok(len)
+    }
+
     /// Checks it and finds its size.
     #[inline]
     pub(crate) fn measure(&self, rules: &Rules) -> Result<Size, EncodeError> {
-        // These two are sent by both sides in every version.
-        if !matches!(self, Self::Publish(_) | Self::PubAck(_)) {
-            self.check_type(rules)?;
-        }
-        let size = self.measure_without(0, rules)?;
-        if size.packet as u64 <= u64::from(rules.max_packet_size.min(PROTOCOL_MAX)) {
-            Ok(size)
-        } else {
-            self.measure_again(size, rules)
-        }
+        let size = match self {
+            Self::Publish(packet) => Size::of(packet, rules, rules.version, 0)?,
+            Self::PubAck(packet) => Size::of(&PubAck(packet), rules, rules.version, 0)?,
+            _ => self.measure_rare(rules)?,
+        };
+        if size.fits(rules) { Ok(size) } else { self.measure_again(size, rules) }
+    }
+
+    #[inline(never)]
+    fn measure_rare(&self, rules: &Rules) -> Result<Size, EncodeError> {
+        self.check_type(rules)?;
+        Size::of(self, rules, self.version(rules), 0)
     }
 
     /// Refuses a packet that this side does not send, or for which the version has no words.
@@ -230,29 +340,14 @@ impl<'a> Packet<'a> {
     /// What it comes to without what may be left out, as it is too large with it.
     #[cold]
     fn measure_again(&self, mut size: Size, rules: &Rules) -> Result<Size, EncodeError> {
-        let limit = rules.max_packet_size.min(PROTOCOL_MAX);
         for omitted in if self.may_omit() { &OMITTABLE[..] } else { &[] } {
-            size = self.measure_without(*omitted, rules)?;
-            if size.packet as u64 <= u64::from(limit) {
+            size = Size::of(self, rules, self.version(rules), *omitted)?;
+            if size.fits(rules) {
                 return Ok(size);
             }
         }
-        Err(EncodeError::TooLarge { size: size.packet as u64, limit })
-    }
-
-    #[inline]
-    fn measure_without(&self, omitted: u64, rules: &Rules) -> Result<Size, EncodeError> {
-        let mut measure = Measure::new(rules, self.version(rules), omitted);
-        self.emit(&mut measure)?;
-        match u32::try_from(measure.len) {
-            Ok(remaining) if remaining <= crate::wire::MAX_VARIABLE => Ok(Size {
-                packet: 1 + variable_len(remaining) + remaining as usize,
-                remaining,
-                omitted,
-                properties: measure.properties,
-            }),
-            _ => Err(EncodeError::TooLarge { size: measure.len + 5, limit: PROTOCOL_MAX }),
-        }
+        let limit = rules.max_packet_size.min(PROTOCOL_MAX);
+        Err(EncodeError::TooLarge { size: size.packet() as u64, limit })
     }
 
     /// Whether Reason String and User Properties are left out when there is no room for them. Where
@@ -267,16 +362,17 @@ impl<'a> Packet<'a> {
     /// Writes it. `room` is as long as `size` says, which comes from the same packet and rules.
     #[inline]
     pub(crate) fn write(&self, size: Size, rules: &Rules, room: &mut [u8]) {
+        match self {
+            Self::Publish(packet) => size.write(packet, *rules, room),
+            Self::PubAck(packet) => size.write(&PubAck(packet), *rules, room),
+            _ => self.write_rare(size, rules, room),
+        }
+    }
+
+    #[inline(never)]
+    fn write_rare(&self, size: Size, rules: &Rules, room: &mut [u8]) {
         let rules = Rules { version: self.version(rules), ..*rules };
-        let mut writer = Writer::new(room, rules, size.omitted, size.properties);
-        let flags = match self {
-            Self::Publish(publish) => publish.flags(),
-            _ => self.packet_type().flags(),
-        };
-        writer.u8((self.packet_type() as u8) << 4 | flags);
-        writer.variable(size.remaining);
-        let written = self.emit(&mut writer);
-        debug_assert!(written.is_ok(), "a packet that was checked is refused");
+        size.write(self, rules, room);
     }
 }
 
