@@ -20,7 +20,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments: Arguments = motewire_examples::arguments();
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

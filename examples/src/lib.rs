@@ -2,4 +2,7 @@
 
 extern crate alloc;
 
+mod arguments;
 pub mod broker;
+
+pub use arguments::arguments;

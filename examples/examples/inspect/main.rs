@@ -80,16 +80,7 @@ fn sender(text: &str) -> Result<Sender, String> {
 }
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
-        Ok(args) => args,
-        Err(error) => {
-            // Not every kind of mistake is answered with the usage by itself.
-            if error.use_stderr() && !error.to_string().contains("Usage") {
-                eprintln!("{}\n", Args::command().render_usage());
-            }
-            error.exit()
-        }
-    };
+    let args: Args = motewire_examples::arguments();
     match run(&args) {
         // The reader of our output has seen enough.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
