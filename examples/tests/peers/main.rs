@@ -3,5 +3,6 @@
 #![expect(clippy::std_instead_of_alloc, reason = "where there are processes, there is std")]
 
 mod broker;
+mod programs;
 mod self_test;
 mod support;

@@ -111,3 +111,18 @@ scenarios! {
             a_session_ends_with_its_expiry_interval;
     }
 }
+
+// What the specifications ask for, and mosquitto 2.0 does not do.
+scenarios! {
+    {
+        motewire_alone: Server::motewire();
+    }
+    {
+        sessions:
+            a_v5_client_is_told_that_its_session_was_taken_over;
+        refusals:
+            what_other_brokers_let_pass_is_refused
+            v5_clients_are_told_in_every_case
+            a_second_v5_connect_is_called_a_protocol_error;
+    }
+}

@@ -117,3 +117,14 @@ pub(crate) fn a_second_client_of_the_same_name_takes_over(address: SocketAddr) -
     }
     Some(())
 }
+
+/// 5.0 [MQTT-3.1.4-3]: DISCONNECT 0x8E.
+pub(crate) fn a_v5_client_is_told_that_its_session_was_taken_over(
+    address: SocketAddr,
+) -> Option<()> {
+    let mut first = Raw::connected(address, Version::V5, "twin");
+    let _second = Raw::connected(address, Version::V5, "twin");
+    let told = first.until_closed().expect("a DISCONNECT");
+    assert_eq!((told[0], told[2]), (0xe0, 0x8e), "{told:02x?}");
+    Some(())
+}

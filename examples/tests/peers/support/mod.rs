@@ -3,6 +3,7 @@
 //! [`peer`] finds one, [`Server`] is a broker under test, and the other modules are clients:
 //! Debian's `mosquitto_pub` and `mosquitto_sub`, Python's paho-mqtt, and rumqttc.
 
+pub(crate) mod example;
 pub(crate) mod find;
 pub(crate) mod mosquitto_cli;
 pub(crate) mod paho;
@@ -15,6 +16,7 @@ use core::time::Duration;
 
 use serde_json::Value;
 
+pub(crate) use example::example;
 pub(crate) use find::peer;
 pub(crate) use server::Server;
 

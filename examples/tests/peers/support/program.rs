@@ -2,9 +2,51 @@
 
 use core::time::Duration;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
+
+use super::PATIENCE;
+
+/// Runs `command` with `input` until it ends, and returns what it printed.
+///
+/// # Panics
+///
+/// When it does not end in time; it is killed then.
+pub(crate) fn complete(mut command: Command, input: &str) -> Output {
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let mut pipe = child.stdin.take().expect("stdin is piped");
+    let input = input.to_owned();
+    // In a thread, because two full pipes would wait for each other; and one that does not read
+    // its input closes it, which is no error.
+    thread::spawn(move || pipe.write_all(input.as_bytes()));
+    let id = child.id();
+    let (sender, ended) = channel();
+    let waiting = thread::spawn(move || {
+        let output = child.wait_with_output();
+        let _ = sender.send(());
+        output
+    });
+    if ended.recv_timeout(PATIENCE).is_err() {
+        let _ = Command::new("kill").args(["-KILL", &id.to_string()]).status();
+        panic!("{command:?} does not end");
+    }
+    waiting.join().expect("waiting does not panic").expect("its output can be read")
+}
+
+/// Asks `condition` again and again until it holds; whether it did in time.
+pub(crate) fn until(mut condition: impl FnMut() -> bool) -> bool {
+    const PAUSE: Duration = Duration::from_millis(10);
+    let tries = PATIENCE.as_millis() / PAUSE.as_millis();
+    (0..tries).any(|_| {
+        let holds = condition();
+        if !holds {
+            thread::sleep(PAUSE);
+        }
+        holds
+    })
+}
 
 /// A running program; killed when dropped.
 #[derive(Debug)]
@@ -56,6 +98,22 @@ impl Program {
     /// Whether it still runs.
     pub(crate) fn runs(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it ends; its exit status, or `None` when a signal ended it.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end in time.
+    pub(crate) fn status(mut self) -> Option<i32> {
+        drop(self.input.take());
+        assert!(until(|| !self.runs()), "process {} does not end", self.id());
+        self.child.wait().expect("it was started here").code()
     }
 
     /// SIGKILL: its sockets close without a word. What dropping it does, by a name.

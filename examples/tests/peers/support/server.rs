@@ -1,18 +1,16 @@
 //! A broker under test.
 
 use core::net::{Ipv4Addr, SocketAddr};
-use core::time::Duration;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
-use std::thread;
 
 use motewire_examples::broker::{BrokerServer, Running};
 use mqtt_session::broker::Config;
 use tempfile::TempDir;
 
-use super::program::Program;
-use super::{PATIENCE, peer};
+use super::peer;
+use super::program::{Program, until};
 
 /// A broker on a loopback port of its own; stopped when dropped.
 #[derive(Debug)]
@@ -80,17 +78,4 @@ fn free_address() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
         .expect("a free port on loopback")
-}
-
-/// Asks `condition` again and again until it holds; whether it did in time.
-fn until(mut condition: impl FnMut() -> bool) -> bool {
-    const PAUSE: Duration = Duration::from_millis(10);
-    let tries = PATIENCE.as_millis() / PAUSE.as_millis();
-    (0..tries).any(|_| {
-        let holds = condition();
-        if !holds {
-            thread::sleep(PAUSE);
-        }
-        holds
-    })
 }
