@@ -219,7 +219,7 @@ impl Rules {
         }
         let packet = Packet::Publish(*publish);
         let size = packet.measure(self)?.with_payload(payload_len, self)?;
-        let needed = size.packet - payload_len;
+        let needed = size.packet() - payload_len;
         let room = buffer.get_mut(..needed).ok_or(EncodeError::NoRoom { needed })?;
         packet.write(size, self, room);
         Ok((needed, Pieces::new(publish, payload_len as u32, self)))

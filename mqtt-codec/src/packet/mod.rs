@@ -76,13 +76,15 @@ impl Size {
     ) -> Result<Self, EncodeError> {
         let mut measure = Measure::new(rules, version, omitted);
         body.emit(&mut measure)?;
-        let properties = measure.properties;
-        match u32::try_from(measure.len) {
-            Ok(remaining) if remaining <= MAX_VARIABLE => {
-                Ok(Self { remaining, properties, omitted })
-            }
-            _ => Err(EncodeError::TooLarge { size: measure.len + 5, limit: PROTOCOL_MAX }),
-        }
+        let remaining = remaining_length(measure.len)?;
+        Ok(Self { remaining, properties: measure.properties, omitted })
+    }
+
+    /// The size of a PUBLISH without payload, once it gets one of this length.
+    pub(crate) fn with_payload(self, len: usize, rules: &Rules) -> Result<Self, EncodeError> {
+        let remaining = remaining_length(u64::from(self.remaining) + len as u64)?;
+        let size = Self { remaining, ..self };
+        if size.fits(rules) { Ok(size) } else { Err(size.too_large(rules)) }
     }
 
     /// All of the packet, in bytes.
@@ -96,6 +98,12 @@ impl Size {
         self.packet() as u64 <= u64::from(rules.max_packet_size.min(PROTOCOL_MAX))
     }
 
+    #[cold]
+    fn too_large(&self, rules: &Rules) -> EncodeError {
+        let limit = rules.max_packet_size.min(PROTOCOL_MAX);
+        EncodeError::TooLarge { size: self.packet() as u64, limit }
+    }
+
     /// Writes the packet that was measured.
     #[inline]
     fn write(self, body: &impl Body, rules: Rules, room: &mut [u8]) {
@@ -104,6 +112,15 @@ impl Size {
         writer.variable(self.remaining);
         let written = body.emit(&mut writer);
         debug_assert!(written.is_ok(), "a packet that was checked is refused");
+    }
+}
+
+/// Remaining Length, if the protocol has room for so many bytes.
+#[inline]
+fn remaining_length(len: u64) -> Result<u32, EncodeError> {
+    match u32::try_from(len) {
+        Ok(remaining) if remaining <= MAX_VARIABLE => Ok(remaining),
+        _ => Err(EncodeError::TooLarge { size: len + 5, limit: PROTOCOL_MAX }),
     }
 }
 
@@ -165,24 +182,6 @@ impl Body for Packet<'_> {
             Self::PingReq | Self::PingResp => Ok(()),
             Self::Disconnect(packet) => packet.emit(sink),
             Self::Auth(packet) => packet.emit(sink),
-        }
-    }
-}
-
-impl Size {
-    /// The size of a PUBLISH without payload, once it gets one of this length.
-    pub(crate) fn with_payload(self, len: usize, rules: &Rules) -> Result<Self, EncodeError> {
-        let limit = rules.max_packet_size.min(PROTOCOL_MAX);
-        let remaining = u64::from(self.remaining) + len as u64;
-        match u32::try_from(remaining) {
-            Ok(remaining) if remaining <= crate::wire::MAX_VARIABLE => {
-                let packet = 1 + variable_len(remaining) + remaining as usize;
-                if packet as u64 > u64::from(limit) {
-                    return Err(EncodeError::TooLarge { size: packet as u64, limit });
-                }
-                Ok(Self { packet, remaining, ..self })
-            }
-            _ => Err(EncodeError::TooLarge { size: remaining + 5, limit }),
         }
     }
 }
@@ -346,8 +345,7 @@ impl<'a> Packet<'a> {
                 return Ok(size);
             }
         }
-        let limit = rules.max_packet_size.min(PROTOCOL_MAX);
-        Err(EncodeError::TooLarge { size: size.packet() as u64, limit })
+        Err(size.too_large(rules))
     }
 
     /// Whether Reason String and User Properties are left out when there is no room for them. Where
