@@ -12,8 +12,8 @@ use crate::inbound::Inbound;
 use crate::link::Link;
 use crate::outbound::Outbound;
 use crate::{
-    AckToken, Delta, Error, Event, Fault, Instant, Limits, Misuse, Outbox, Pending, Ring, Slot,
-    Stage, TopicAliases, Transmit,
+    AckToken, Delta, Error, Event, Fault, Instant, Limits, Misuse, Outbox, Pending, Received, Ring,
+    Slot, Stage, TopicAliases, Transmit,
 };
 
 /// How a client session behaves, apart from what CONNECT says.
@@ -50,7 +50,7 @@ pub struct Slots<'s> {
     pub outbound: Ring<'s, Slot>,
     /// Messages of QoS 2 received and not completed: as many as the Receive Maximum that is
     /// announced, which is 65,535 where nothing is, as in 3.1.1.
-    pub received: Ring<'s, u16>,
+    pub received: Ring<'s, Received>,
     /// Messages received that the application has yet to acknowledge, where that is manual: as many
     /// as the Receive Maximum.
     pub pending: Ring<'s, Pending>,

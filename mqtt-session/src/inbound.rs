@@ -20,28 +20,36 @@ impl Pending {
     }
 }
 
+/// Storage for one message of QoS 2 that was received and whose PUBREL has not come: 4 bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Received {
+    id: u16,
+    /// Whether the message came on this connection, to which the Receive Maximum applies.
+    current: bool,
+}
+
 /// What has been received and is not done with.
 #[derive(Debug)]
 pub(crate) struct Inbound<'s> {
     /// Messages of QoS 2 whose PUBREL has not come, ascending. They outlive the connection.
-    received: Ring<'s, u16>,
+    received: Ring<'s, Received>,
     /// Messages that the application has not answered, in the order they came.
     pending: Ring<'s, Pending>,
-    /// How many of those are of QoS 1.
-    at_least_once: u16,
+    /// How many messages came on this connection and are in flight: of QoS 2 until PUBREL, of QoS 1
+    /// until they are answered.
+    in_flight: u32,
     /// Tells the tokens of this connection from those of earlier ones.
     connection: u16,
 }
 
 impl<'s> Inbound<'s> {
-    pub(crate) const fn new(received: Ring<'s, u16>, pending: Ring<'s, Pending>) -> Self {
-        Self { received, pending, at_least_once: 0, connection: 0 }
+    pub(crate) const fn new(received: Ring<'s, Received>, pending: Ring<'s, Pending>) -> Self {
+        Self { received, pending, in_flight: 0, connection: 0 }
     }
 
-    /// How many messages are in flight from the peer: those of QoS 2 until PUBREL, those of QoS 1 until
-    /// they are answered.
-    pub(crate) const fn in_flight(&self) -> usize {
-        self.received.len() + self.at_least_once as usize
+    /// How many messages of this connection are in flight from the peer.
+    pub(crate) const fn in_flight(&self) -> u32 {
+        self.in_flight
     }
 
     /// Whether another message can be kept track of.
@@ -52,7 +60,11 @@ impl<'s> Inbound<'s> {
 
     /// Whether this message of QoS 2 came before [MQTT-4.3.3-10].
     pub(crate) fn has_received(&self, id: PacketId) -> bool {
-        self.received.get(self.place(id)) == Some(id.get())
+        self.get(id).is_some()
+    }
+
+    fn get(&self, id: PacketId) -> Option<Received> {
+        self.received.get(self.place(id)).filter(|received| received.id == id.get())
     }
 
     /// Whether the application has yet to answer this message of QoS 2.
@@ -60,16 +72,28 @@ impl<'s> Inbound<'s> {
         self.pending.iter().any(|pending| pending.exactly_once && pending.id == id.get())
     }
 
-    /// A message of QoS 2 came: until PUBREL its like are duplicates.
-    pub(crate) fn receive(&mut self, id: PacketId) -> bool {
-        self.has_received(id) || self.received.insert(self.place(id), id.get())
+    /// A message of QoS 2 came, for the first time or again: until PUBREL its like are duplicates.
+    pub(crate) fn receive(&mut self, id: PacketId) {
+        let place = self.place(id);
+        let current = self.get(id).is_some_and(|received| received.current);
+        self.in_flight += u32::from(!current && self.restore(id));
+        if let Some(received) = self.received.get_mut(place).filter(|r| r.id == id.get()) {
+            received.current = true;
+        }
+    }
+
+    /// A message of QoS 2 came on an earlier connection. `false` if there is no room.
+    pub(crate) fn restore(&mut self, id: PacketId) -> bool {
+        let received = Received { id: id.get(), current: false };
+        self.has_received(id) || self.received.insert(self.place(id), received)
     }
 
     /// PUBREL came, or the message was refused: the identifier is free again [MQTT-4.3.3-9],
     /// [MQTT-4.3.3-12].
     pub(crate) fn forget(&mut self, id: PacketId) {
-        if self.has_received(id) {
+        if let Some(received) = self.get(id) {
             self.received.remove(self.place(id));
+            self.in_flight -= u32::from(received.current);
         }
     }
 
@@ -77,7 +101,7 @@ impl<'s> Inbound<'s> {
     pub(crate) fn wait(&mut self, id: PacketId, qos: QoS) -> AckToken {
         let exactly_once = qos == QoS::ExactlyOnce;
         if self.pending.push(Pending { id: id.get(), exactly_once, answer: None }) {
-            self.at_least_once += u16::from(!exactly_once);
+            self.in_flight += u32::from(!exactly_once);
         }
         AckToken { id, qos, connection: self.connection }
     }
@@ -108,7 +132,7 @@ impl<'s> Inbound<'s> {
     /// The first message has been answered.
     pub(crate) fn answered(&mut self) -> Option<Pending> {
         let first = self.pending.remove(0)?;
-        self.at_least_once -= u16::from(!first.exactly_once);
+        self.in_flight -= u32::from(!first.exactly_once);
         Some(first)
     }
 
@@ -123,22 +147,27 @@ impl<'s> Inbound<'s> {
                 self.forget(id);
             }
         }
+        self.received.retain(|received| {
+            received.current = false;
+            true
+        });
+        self.in_flight = 0;
         self.connection = self.connection.wrapping_add(1);
     }
 
     /// Identifiers of QoS 2 whose PUBREL has not come, ascending.
     pub(crate) fn received(&self) -> impl Iterator<Item = PacketId> + use<'_, 's> {
-        self.received.iter().filter_map(PacketId::new)
+        self.received.iter().filter_map(|received| PacketId::new(received.id))
     }
 
     /// Forgets all.
     pub(crate) const fn clear(&mut self) {
         self.received.clear();
         self.pending.clear();
-        self.at_least_once = 0;
+        self.in_flight = 0;
     }
 
     fn place(&self, id: PacketId) -> usize {
-        self.received.partition_point(|received| received < id.get())
+        self.received.partition_point(|received| received.id < id.get())
     }
 }

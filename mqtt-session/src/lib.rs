@@ -31,7 +31,7 @@ pub use alias::TopicAliases;
 pub use auth::{AuthStep, Mechanism};
 pub use error::{Error, Fault, Limit, Misuse};
 pub use event::{AckToken, Delta, Event, Message};
-pub use inbound::Pending;
+pub use inbound::{Pending, Received};
 pub use limits::Limits;
 pub use outbound::{Slot, Stage};
 pub use outbox::Outbox;

@@ -295,14 +295,15 @@ impl<'s> Link<'s> {
         };
         let exactly_once = publish.qos == QoS::ExactlyOnce;
         if exactly_once && self.inbound.has_received(id) {
+            self.on_alias(&publish)?;
             // A duplicate [MQTT-4.3.3-10]. One that waits for the application is answered by that.
             if !self.manual || !self.inbound.is_pending(id) {
                 self.reply(&Packet::PubRec(Ack::new(id)), tx)?;
             }
-            self.on_alias(&publish)?;
+            self.inbound.receive(id);
             return Ok(None);
         }
-        if self.inbound.in_flight() >= usize::from(self.own.receive_maximum)
+        if self.inbound.in_flight() >= u32::from(self.own.receive_maximum)
             || !self.inbound.has_room(publish.qos, self.manual)
         {
             return Err(Fault::ReceiveMaximum.into());
@@ -466,7 +467,7 @@ impl<'s> Link<'s> {
         match delta {
             Delta::Outbound(id, stage) => return self.outbound.restore(id, stage),
             Delta::OutboundDone(id) => self.outbound.remove(id),
-            Delta::Inbound(id) => return self.inbound.receive(id),
+            Delta::Inbound(id) => return self.inbound.restore(id),
             Delta::InboundDone(id) => self.inbound.forget(id),
             Delta::InboundReset => self.inbound.clear(),
         }

@@ -120,10 +120,30 @@ impl<'s> Outbound<'s> {
             return Some(self.next_id);
         };
         self.lapped |= first.id == self.next_id.get();
-        while self.lapped && self.find(self.next_id).is_some() {
-            self.next_id = self.next_id.next();
+        if self.lapped && self.find(self.next_id).is_some() {
+            self.next_id = self.free_id();
         }
         Some(self.next_id)
+    }
+
+    /// An unused identifier near the next one. Of as many as there are slots in use, and one more, one
+    /// is unused: it is found by halving them, so that no pattern of identifiers takes long.
+    fn free_id(&self) -> PacketId {
+        const ALL: u32 = 65_535;
+        let next = u32::from(self.next_id.get());
+        let distance = |id: u32| (id + ALL - next) % ALL;
+        let (mut low, mut high) = (0, self.slots.len() as u32);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let lower = low..=middle;
+            let ids = self.slots.iter().map(|slot| distance(u32::from(slot.id)));
+            if ids.filter(|id| lower.contains(id)).count() as u32 <= middle - low {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        PacketId::new(((next + low - 1) % ALL + 1) as u16).unwrap_or(self.next_id)
     }
 
     /// Takes the identifier that [`Outbound::next_id`] gave, for a packet that was just sent.
@@ -316,5 +336,91 @@ impl<'s> Outbound<'s> {
 
     fn find(&self, id: PacketId) -> Option<usize> {
         self.slots.iter().position(|slot| slot.id == id.get())
+    }
+}
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests {
+    use alloc::vec::Vec;
+
+    use mqtt_codec::PacketId;
+
+    use super::{Outbound, Stage};
+    use crate::Ring;
+
+    fn random(state: &mut u32) -> usize {
+        *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (*state >> 16) as usize
+    }
+
+    #[test]
+    fn an_identifier_in_use_is_never_given_again_mqtt_2_2_1_3() {
+        let mut outbound = Outbound::new(Ring::heap(20));
+        let mut used: Vec<PacketId> = Vec::new();
+        let mut state = 1;
+        // Four times round, with messages that stay behind for long.
+        for _ in 0..4 * 65_535 {
+            while let (false, Some(id)) = (random(&mut state) % 8 == 0, outbound.next_id()) {
+                assert!(!used.contains(&id), "{id} is in use");
+                outbound.insert(id, Stage::PubAck);
+                used.push(id);
+            }
+            let stays = |id: &PacketId| id.get() % 30_000 == 7 && used.len() < 20;
+            let index = random(&mut state) % used.len().max(1);
+            if used.get(index).is_some_and(|id| !stays(id)) {
+                outbound.remove(used.remove(index));
+            }
+            assert!(outbound.iter().map(|(id, _)| id).eq(used.iter().copied()));
+            assert_eq!(usize::from(outbound.in_flight()), used.len());
+        }
+    }
+
+    #[test]
+    fn with_65_535_in_use_there_is_none_left_and_one_freed_is_found() {
+        let mut outbound = Outbound::new(Ring::heap(u16::MAX));
+        for _ in 0..u16::MAX - 1 {
+            let id = outbound.next_id().unwrap();
+            outbound.insert(id, Stage::SubAck);
+        }
+        assert_eq!(outbound.next_id(), PacketId::new(65_535));
+        outbound.insert(PacketId::MAX, Stage::SubAck);
+        assert_eq!(outbound.next_id(), None);
+        outbound.remove(PacketId::new(40_000).unwrap());
+        assert_eq!(outbound.next_id(), PacketId::new(40_000));
+    }
+
+    #[test]
+    fn what_is_restored_is_what_was_stored_in_any_order_of_identifiers() {
+        let mut state = 3;
+        for _ in 0..200 {
+            let mut outbound = Outbound::new(Ring::heap(8));
+            let mut model: Vec<(PacketId, Stage)> = Vec::new();
+            for _ in 0..60 {
+                let id = PacketId::new([1, 2, 3, 40_000, 65_534, 65_535][random(&mut state) % 6]);
+                let id = id.unwrap();
+                let stage = [Stage::PubAck, Stage::PubRec, Stage::PubComp][random(&mut state) % 3];
+                if random(&mut state) % 3 == 0 {
+                    outbound.remove(id);
+                    model.retain(|(known, _)| *known != id);
+                } else {
+                    assert!(outbound.restore(id, stage));
+                    match model.iter_mut().find(|(known, _)| *known == id) {
+                        Some(known) => known.1 = stage,
+                        None => model.push((id, stage)),
+                    }
+                }
+                assert!(outbound.iter().eq(model.iter().copied()));
+                assert_eq!(outbound.is_resuming(), !model.is_empty());
+                let next = outbound.next_id().unwrap();
+                assert!(model.iter().all(|(known, _)| *known != next));
+            }
+            // All of it is sent again, in order.
+            let mut again = Vec::new();
+            while let Some((index, id, stage)) = outbound.next_resend(true) {
+                outbound.resent(index);
+                again.push((id, stage));
+            }
+            assert_eq!(again, model);
+        }
     }
 }
