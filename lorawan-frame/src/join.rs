@@ -481,8 +481,8 @@ impl<'a> EncryptedJoinAccept<'a> {
     /// Decrypts and checks the answer that a 1.0 network gives (OptNeg = 0).
     ///
     /// # Errors
-    /// [`ErrorKind::Mic`]: the frame is not for this device, or altered; OptNeg set (then use
-    /// [`EncryptedJoinAccept::decrypt`] and [`DecryptedJoinAccept::verify_v1_1`]).
+    /// [`ErrorKind::Mic`]: the frame is not for this device, or altered. OptNeg set, on a 1.1 device
+    /// (then use [`EncryptedJoinAccept::decrypt`] and [`DecryptedJoinAccept::verify_v1_1`]).
     pub fn open<K: JoinKey>(&self, key: &K) -> Result<JoinAccept, Error> {
         self.decrypt(key)?.verify(key)
     }
@@ -533,10 +533,11 @@ impl DecryptedJoinAccept {
     /// Checks the MIC of a 1.0 join-accept (OptNeg = 0) with the root key.
     ///
     /// # Errors
-    /// [`ErrorKind::Mic`], and what the key handle reports. OptNeg set is not 1.0:
-    /// [`ErrorKind::OutOfRange`].
+    /// [`ErrorKind::Mic`], and what the key handle reports. OptNeg set is [`ErrorKind::OutOfRange`]
+    /// on a 1.1 device (NwkKey), whose MIC must then be that of 1.1.
     pub fn verify<K: JoinKey>(&self, key: &K) -> Result<JoinAccept, Error> {
-        self.verify_with(false, &Signing::Plain(key.handle()))
+        let opt_neg = self.opt_neg() && !K::KNOWS_OPT_NEG;
+        self.verify_with(opt_neg, &Signing::Plain(key.handle()))
     }
 
     /// Checks the MIC of a 1.1 join-accept (OptNeg = 1) with the JSIntKey and the request.

@@ -512,6 +512,8 @@ key_names! {
 
 /// A root key that signs join-requests: [`AppKey`] on a 1.0 device, [`NwkKey`] on a 1.1 device.
 pub trait JoinKey {
+    /// The device knows OptNeg. To a 1.0 device the bit is reserved, and ignored.
+    const KNOWS_OPT_NEG: bool;
     /// The form in which the key is held.
     type Handle: KeyHandle;
     /// The key itself.
@@ -519,6 +521,7 @@ pub trait JoinKey {
 }
 
 impl<K: KeyHandle> JoinKey for AppKey<K> {
+    const KNOWS_OPT_NEG: bool = false;
     type Handle = K;
     fn handle(&self) -> &K {
         &self.0
@@ -526,6 +529,7 @@ impl<K: KeyHandle> JoinKey for AppKey<K> {
 }
 
 impl<K: KeyHandle> JoinKey for NwkKey<K> {
+    const KNOWS_OPT_NEG: bool = true;
     type Handle = K;
     fn handle(&self) -> &K {
         &self.0

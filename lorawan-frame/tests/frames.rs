@@ -5,8 +5,9 @@ mod common;
 use common::{Vector, hex, vectors};
 use lorawan_frame::{
     AppKey, AppSKey, CfList, CfListKind, Context, Data, DataFrame, Error, ErrorKind, FCtrl,
-    FNwkSIntKey, FOptsCipher, FType, Frequency, JoinAccept, Key, NetworkKeys, NwkKey, NwkSEncKey,
-    NwkSKey, PhyPayload, Rejoin, SNwkSIntKey, SessionKeys, open_in_place,
+    FNwkSIntKey, FOptsCipher, FType, Frequency, JoinAccept, Key, KeyHandle, NetworkKeys, NwkKey,
+    NwkSEncKey, NwkSKey, PhyPayload, Rejoin, SNwkSIntKey, ServerKeyHandle, SessionKeys,
+    open_in_place,
 };
 use serde_json::{Value, json};
 
@@ -198,6 +199,28 @@ fn join_accepts_decrypt_verify_and_build_again_to_the_same_bytes_section_6_2_3()
     for v in vectors(FILE, "join_accept_payload") {
         check_join_accept(&v, &JoinAccept::parse_body(&v.bytes()).unwrap());
     }
+}
+
+#[test]
+fn opt_neg_is_a_reserved_bit_to_a_1_0_device_and_decides_the_mic_on_a_1_1_device_section_6_2_3() {
+    let key = AppKey::new([3; 16]);
+    let accept = JoinAccept::parse_body(&[0; 12]).unwrap();
+    let mut buf = [0; 17];
+    accept.build_into(&key, &mut buf).unwrap();
+    // The same frame with bit 7 of DLSettings set and a MIC to match, encrypted again.
+    let Ok(PhyPayload::JoinAccept(plain)) = PhyPayload::parse(&buf) else { panic!() };
+    let mut clear = plain.decrypt(&key).unwrap().bytes().to_vec();
+    clear[11] |= 0x80;
+    let mic = key.0.cmac(None, &clear[..13]).unwrap();
+    clear[13..].copy_from_slice(&mic[..4]);
+    let mut block: [u8; 16] = clear[1..].try_into().unwrap();
+    key.0.decrypt(core::slice::from_mut(&mut block)).unwrap();
+    buf[1..].copy_from_slice(&block);
+
+    let Ok(PhyPayload::JoinAccept(reserved)) = PhyPayload::parse(&buf) else { panic!() };
+    assert!(reserved.open(&key).unwrap().dl_settings.opt_neg);
+    let refused = reserved.open(&NwkKey(key.0)).unwrap_err();
+    assert_eq!((refused.kind(), refused.field()), (ErrorKind::OutOfRange { max: 0 }, "DLSettings"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::{Map, Value};
 
 use crate::verdict::Verdict;
-use crate::{Args, Protocol, input, mqtt, mqtt_sn, sender, version};
+use crate::{Args, Protocol, input, lorawan, mqtt, mqtt_sn, sender, version};
 
 /// Prints a line for each line, in order. Lines that are not of the form are told of on the line
 /// itself, and the first of them is returned.
@@ -13,6 +13,14 @@ pub(crate) fn run(text: &str, args: &Args, out: &mut impl Write) -> io::Result<O
     let mut bad = None;
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let parsed: Value = serde_json::from_str(line).unwrap_or_default();
+        if matches!(args.protocol, Protocol::Lorawan | Protocol::Gwmp) {
+            let (answer, why) = lorawan::answer(&parsed);
+            if let Some(why) = why {
+                bad.get_or_insert(format!("line {}: {why}", number + 1));
+            }
+            writeln!(out, "{answer}")?;
+            continue;
+        }
         let mut object = Map::new();
         object.insert("id".into(), parsed["id"].clone());
         match verdict(&parsed, args) {
