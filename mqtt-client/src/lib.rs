@@ -2,8 +2,40 @@
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-#[cfg(feature = "alloc")]
 extern crate alloc;
-#[cfg(feature = "std")]
 extern crate std;
+
+mod backoff;
+mod client;
+mod delivery;
+mod driver;
+mod error;
+mod event;
+mod message;
+mod options;
+mod outbox;
+mod queue;
+mod routes;
+mod runtime;
+mod server;
+mod shared;
+mod subscription;
+#[cfg(feature = "tokio")]
+pub mod tokio;
+
+pub use bytes::Bytes;
+pub use mqtt_codec::{QoS, ReasonCode, RetainHandling, Version};
+pub use mqtt_session::Instant;
+
+pub use client::{Client, Disconnect};
+pub use delivery::{Delivered, Delivery};
+pub use driver::Driver;
+pub use error::{Error, PublishError, UrlError};
+pub use event::{ConnectionEvent, ConnectionEvents};
+pub use message::{Message, MessageProperties, Receipt};
+pub use options::{Lag, Options, Overflow, Reconnect, Will};
+pub use runtime::{Clock, Runtime, Stream, Transport};
+pub use server::{Scheme, Server};
+pub use subscription::{Filter, Subscription};

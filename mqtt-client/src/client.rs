@@ -1,0 +1,190 @@
+//! What an application holds.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+use futures::channel::oneshot;
+use mqtt_codec::{QoS, ReasonCode};
+
+use crate::delivery::Enqueue;
+use crate::outbox::Outgoing;
+use crate::shared::{Closing, Shared};
+use crate::{
+    ConnectionEvents, Delivered, Delivery, Driver, Error, Filter, Message, Options, PublishError,
+    Runtime, Subscription,
+};
+
+/// How long a client that is closed may take to send what waits, unless told otherwise.
+const FLUSH: Duration = Duration::from_secs(10);
+
+/// A client of an MQTT server. Clones are the same client; when the last of them and all
+/// [`Subscription`]s are dropped, it is closed as by [`Client::disconnect`].
+///
+/// All methods can be called at any time, with or without a connection: what can wait for one waits.
+/// The connection is kept by a [`Driver`], which runs on its own, so that nothing an application does
+/// or does not do can keep messages and acknowledgements from moving.
+#[derive(Clone, Debug)]
+pub struct Client {
+    handle: Arc<Handle>,
+}
+
+/// As long as there is one, the client is open.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    pub(crate) shared: Arc<Shared>,
+    /// Whether the server is asked to keep the session.
+    pub(crate) persistent: bool,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let deadline = self.shared.now() + FLUSH;
+        let reason = Some(ReasonCode::NORMAL_DISCONNECTION);
+        self.shared.close(Closing { deadline, reason, done: None });
+    }
+}
+
+/// How to say goodbye. Start from the default, and assign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Disconnect {
+    /// How long to go on delivering what waits, reconnecting if need be. Default: 10 s.
+    pub flush: Duration,
+    /// Whether the server is to publish the will all the same (version 5 only). Default: false.
+    pub publish_will: bool,
+}
+
+impl Default for Disconnect {
+    fn default() -> Self {
+        Self { flush: FLUSH, publish_will: false }
+    }
+}
+
+impl Client {
+    /// Makes a client and its driver, a future that does nothing before it is polled: for those who
+    /// want to own the loop. What runs it otherwise is a runtime, such as [`tokio`](crate::tokio).
+    ///
+    /// # Errors
+    /// [`Error::Options`] if CONNECT cannot be made of the options.
+    pub fn with_runtime(options: Options, runtime: impl Runtime) -> Result<(Self, Driver), Error> {
+        let shared = Arc::new(Shared::new(&options, runtime.clock()));
+        let persistent = options.is_persistent();
+        let driver = Driver::new(Arc::clone(&shared), options, Box::new(runtime))?;
+        Ok((Self { handle: Arc::new(Handle { shared, persistent }) }, driver))
+    }
+
+    /// Publishes a message and waits for the outcome: that QoS 0 was handed to the transport, that
+    /// QoS 1 was acknowledged, that QoS 2 was completed.
+    ///
+    /// Cancel safe: dropped while there is no room in the outbox, nothing is published; dropped later,
+    /// the message is delivered all the same.
+    ///
+    /// # Errors
+    /// Each says what is known of the message.
+    pub async fn publish(
+        &self,
+        topic: impl Into<Arc<str>>,
+        payload: impl Into<Bytes>,
+        qos: QoS,
+    ) -> Result<Delivered, PublishError> {
+        self.send(Message::new(topic, payload, qos)).await
+    }
+
+    /// As [`Client::publish`], for a message that is retained or has properties.
+    ///
+    /// # Errors
+    /// As [`Client::publish`].
+    pub async fn send(&self, message: Message) -> Result<Delivered, PublishError> {
+        self.enqueue(message).await?.await
+    }
+
+    /// Waits until there is room in the outbox, and puts the message there. What becomes of it is
+    /// told by the [`Delivery`], so that many messages can be on their way at once.
+    ///
+    /// Cancel safe: dropped before it is done, nothing is published.
+    ///
+    /// # Errors
+    /// [`PublishError::Invalid`], [`PublishError::Closed`], and with
+    /// [`Overflow::Reject`](crate::Overflow::Reject) [`PublishError::Full`].
+    pub async fn enqueue(&self, message: Message) -> Result<Delivery, PublishError> {
+        let shared = &self.handle.shared;
+        let (outgoing, outcome) = Outgoing::new(message, shared.now())?;
+        Enqueue::new(shared, outgoing).await?;
+        Ok(Delivery::new(outcome))
+    }
+
+    /// Puts the message into the outbox if there is room; never waits.
+    ///
+    /// # Errors
+    /// As [`Client::enqueue`], and [`PublishError::Full`] where that would wait.
+    pub fn try_publish(&self, message: Message) -> Result<Delivery, PublishError> {
+        self.handle.shared.try_enqueue(message)
+    }
+
+    /// Subscribes, and waits until the server has agreed. The subscription outlives connections: when
+    /// the server has lost it with the session, it is asked for again.
+    ///
+    /// Cancel safe: dropped before it is done, there is no subscription.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it is no filter, [`Error::Rejected`], [`Error::Closed`],
+    /// [`Error::Full`].
+    pub async fn subscribe(&self, filter: &str, qos: QoS) -> Result<Subscription, Error> {
+        self.subscribe_with(Filter::new(filter, qos)).await
+    }
+
+    /// As [`Client::subscribe`], with options.
+    ///
+    /// # Errors
+    /// As [`Client::subscribe`].
+    pub async fn subscribe_with(&self, filter: Filter) -> Result<Subscription, Error> {
+        Subscription::ask(Arc::clone(&self.handle), filter).await
+    }
+
+    /// What happens to the connection from now on.
+    #[must_use]
+    pub fn connection_events(&self) -> ConnectionEvents {
+        ConnectionEvents(self.handle.shared.listen())
+    }
+
+    /// How many messages are neither delivered nor given up.
+    #[must_use]
+    pub fn undelivered(&self) -> usize {
+        self.handle.shared.lock().outbox.len()
+    }
+
+    /// Delivers what waits, says goodbye to the server, and ends the driver. From now on nothing can
+    /// be published. Returns the messages that could not be delivered within 10 seconds.
+    ///
+    /// Cancel safe: once polled, the client ends in any case.
+    pub async fn disconnect(&self) -> Vec<Message> {
+        self.disconnect_with(Disconnect::default()).await
+    }
+
+    /// As [`Client::disconnect`], with options.
+    pub async fn disconnect_with(&self, disconnect: Disconnect) -> Vec<Message> {
+        let reason = if disconnect.publish_will {
+            ReasonCode::DisconnectWithWill
+        } else {
+            ReasonCode::NORMAL_DISCONNECTION
+        };
+        self.close(disconnect.flush, Some(reason)).await
+    }
+
+    /// Ends the driver and closes the connection at once, without goodbye: the server publishes the
+    /// will. Returns the messages that were not delivered.
+    pub async fn abort(&self) -> Vec<Message> {
+        self.close(Duration::ZERO, None).await
+    }
+
+    async fn close(&self, flush: Duration, reason: Option<ReasonCode>) -> Vec<Message> {
+        let shared = &self.handle.shared;
+        let (done, undelivered) = oneshot::channel();
+        let deadline = shared.now() + flush;
+        shared.close(Closing { deadline, reason, done: Some(done) });
+        undelivered.await.unwrap_or_default()
+    }
+}

@@ -1,0 +1,481 @@
+//! What keeps the connection: one loop, for every runtime and transport.
+
+mod buffer;
+mod online;
+mod timer;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::io;
+
+use futures::AsyncWrite;
+use futures::channel::oneshot;
+use futures::future::BoxFuture;
+use mqtt_codec::{Disconnect, ReasonCode};
+use mqtt_session::client::{Config, Session, Slots};
+use mqtt_session::{Instant, Ring, Stage};
+
+use crate::backoff::Backoff;
+use crate::outbox::{Freed, InFlight, Outcome, Outgoing};
+use crate::routes::Routes;
+use crate::shared::{Request, Shared};
+use crate::{ConnectionEvent, Delivered, Error, Options, PublishError, Runtime, Server, Transport};
+use buffer::{ReadBuffer, WriteBuffer};
+use timer::Timer;
+
+/// How often the loop goes round before others get their turn.
+const ROUNDS: usize = 32;
+
+/// How long the end of a connection may take that was said goodbye to.
+const LEAVE: Duration = Duration::from_secs(2);
+
+/// How many packets but messages can be in flight.
+const REQUESTS_IN_FLIGHT: u16 = 64;
+
+/// Keeps a client's connection: a future that ends when the client is closed, with the reason. It has
+/// to be polled for anything to happen, which a runtime's `spawn` sees to.
+#[must_use = "nothing happens unless it is polled"]
+pub struct Driver {
+    shared: Arc<Shared>,
+    options: Options,
+    runtime: Box<dyn Runtime>,
+    session: Session<'static>,
+    phase: Phase,
+    timer: Timer,
+    tx: WriteBuffer,
+    rx: ReadBuffer,
+    in_flight: InFlight,
+    routes: Routes,
+    /// Messages on their way from the outbox to the session.
+    batch: VecDeque<Outgoing>,
+    /// Messages of QoS 0 that are written but not sent.
+    written: Vec<oneshot::Sender<Outcome>>,
+    /// Messages that the server has lost, in order, and that are to be published anew.
+    repeat: VecDeque<Outgoing>,
+    freed: Freed,
+    backoff: Backoff,
+    /// Which of the servers is next.
+    server: usize,
+    /// Counts connections, so that no acknowledgement is sent on another one than it is meant for.
+    epoch: u64,
+    /// The Client Identifier, perhaps assigned by the server.
+    client_id: String,
+    /// Since when the server has accepted this connection.
+    accepted: Option<Instant>,
+    /// Whether any connection ever was accepted, and who waits for the first one.
+    ever_accepted: bool,
+    first: Option<oneshot::Sender<Result<(), Error>>>,
+    topic: Arc<str>,
+}
+
+enum Phase {
+    /// The next attempt is due then.
+    Waiting(Instant),
+    Connecting {
+        transport: BoxFuture<'static, io::Result<Transport>>,
+        until: Instant,
+    },
+    Online(Transport),
+    /// Goodbye was said.
+    Leaving {
+        transport: Transport,
+        until: Instant,
+        closed: bool,
+    },
+    Done,
+}
+
+enum Step {
+    /// Something was done, perhaps there is more to do.
+    Again,
+    /// There is nothing to do before something happens, or it is this late.
+    Wait(Option<Instant>),
+}
+
+impl Driver {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        options: Options,
+        runtime: Box<dyn Runtime>,
+    ) -> Result<Self, Error> {
+        let mut config = Config::default();
+        config.manual_acknowledge = true; // once there is room for the message
+        config.response_timeout = options.response_timeout;
+        config.max_packet_size = options.max_packet_size;
+        let session = || {
+            Session::new(
+                config,
+                Slots {
+                    outbound: Ring::heap(
+                        options.in_flight_limit().saturating_add(REQUESTS_IN_FLIGHT),
+                    ),
+                    received: Ring::heap(u16::MAX),
+                    pending: Ring::heap(u16::MAX),
+                },
+            )
+        };
+        // What cannot be said is found out now.
+        options
+            .with_connect(&options.client_id, options.clean_start, |connect| {
+                session().connect(Instant::default(), connect, &mut Vec::new())
+            })
+            .map_err(Error::Options)?;
+        Ok(Self {
+            session: session(),
+            phase: Phase::Waiting(Instant::default()),
+            timer: Timer::default(),
+            tx: WriteBuffer::default(),
+            rx: ReadBuffer::default(),
+            in_flight: InFlight::default(),
+            routes: Routes::new(options.unrouted_messages),
+            batch: VecDeque::new(),
+            written: Vec::new(),
+            repeat: VecDeque::new(),
+            freed: Freed::default(),
+            backoff: Backoff::new(),
+            server: 0,
+            epoch: 0,
+            client_id: options.client_id.clone(),
+            accepted: None,
+            ever_accepted: false,
+            first: None,
+            topic: Arc::from(""),
+            shared,
+            options,
+            runtime,
+        })
+    }
+
+    /// Tells when the first connection is accepted, or that none will be.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn first_connection(&mut self) -> oneshot::Receiver<Result<(), Error>> {
+        let (sender, receiver) = oneshot::channel();
+        self.first = Some(sender);
+        receiver
+    }
+
+    fn target(&self) -> Option<&Server> {
+        let servers = &self.options.servers;
+        servers.get(self.server.checked_rem(servers.len()).unwrap_or(0))
+    }
+
+    fn io_error(&self, source: io::Error) -> Error {
+        match self.target() {
+            Some(server) => {
+                Error::Io { server: Box::new(server.clone()), source: Arc::new(source) }
+            }
+            None => Error::Url(crate::UrlError::Host),
+        }
+    }
+
+    /// Takes what the handles want, and tells them what room there is.
+    fn take_requests(&mut self, cx: &Context<'_>, now: Instant) {
+        let mut state = self.shared.lock();
+        state.set_driver(cx.waker());
+        state.outbox.release(core::mem::take(&mut self.freed));
+        state.outbox.put_back(&mut self.repeat);
+        state.outbox.expire(now);
+        let room = state.outbox.next_waiting();
+        let requests = core::mem::take(&mut state.requests);
+        let mut answers = core::mem::take(&mut state.answers);
+        drop(state);
+        if let Some(room) = room {
+            room.wake();
+        }
+        for request in requests {
+            match request {
+                Request::Subscribe { key, filter, queue, done } => {
+                    self.routes.add(key, filter, queue, done);
+                }
+                Request::Unsubscribe { key, tell, done } => self.routes.remove(key, tell, done),
+            }
+        }
+        for answer in answers.drain(..).filter(|answer| answer.epoch == self.epoch) {
+            // It fails only for a message that is acknowledged already.
+            let _ = self.session.acknowledge(now, answer.token, answer.reason, self.tx.packets());
+        }
+    }
+
+    fn step(&mut self, cx: &mut Context<'_>, now: Instant) -> Step {
+        match core::mem::replace(&mut self.phase, Phase::Done) {
+            Phase::Done => Step::Wait(None),
+            Phase::Waiting(until) => self.waiting(now, until),
+            Phase::Connecting { mut transport, until } => match transport.as_mut().poll(cx) {
+                Poll::Ready(Ok(transport)) => self.begin(now, transport),
+                Poll::Ready(Err(error)) => {
+                    let error = self.io_error(error);
+                    self.lost(now, error)
+                }
+                Poll::Pending if now >= until => {
+                    let error = self.io_error(io::ErrorKind::TimedOut.into());
+                    self.lost(now, error)
+                }
+                Poll::Pending if self.closing_ends(now) => self.finish(&Error::Closed),
+                Poll::Pending => {
+                    self.phase = Phase::Connecting { transport, until };
+                    Step::Wait(Some(until))
+                }
+            },
+            Phase::Online(transport) => self.online(cx, now, transport),
+            Phase::Leaving { transport, until, closed } => {
+                self.leave(cx, now, transport, until, closed)
+            }
+        }
+    }
+
+    fn waiting(&mut self, now: Instant, until: Instant) -> Step {
+        if self.closing_ends(now) {
+            return self.finish(&Error::Closed);
+        }
+        if now < until {
+            self.phase = Phase::Waiting(until);
+            return Step::Wait(Some(until));
+        }
+        let Some(server) = self.target().cloned() else {
+            return self.finish(&Error::Url(crate::UrlError::Host));
+        };
+        let transport = self.runtime.connect(&server);
+        let until = now + self.options.response_timeout;
+        self.phase = Phase::Connecting { transport, until };
+        Step::Again
+    }
+
+    /// Sends CONNECT.
+    fn begin(&mut self, now: Instant, transport: Transport) -> Step {
+        let Self { options, session, tx, client_id, .. } = self;
+        // A session that was kept is gone on with, but not one of an earlier run.
+        let clean_start =
+            options.clean_start && (!self.ever_accepted || !options.version.has_properties());
+        let sent = options.with_connect(client_id, clean_start, |connect| {
+            session.connect(now, connect, tx.packets())
+        });
+        match sent {
+            Ok(()) => {
+                self.phase = Phase::Online(transport);
+                Step::Again
+            }
+            Err(error) => self.finish(&Error::Options(error)),
+        }
+    }
+
+    /// Whether the client is being closed, and nothing is left to do or no time to do it.
+    fn closing_ends(&self, now: Instant) -> bool {
+        let state = self.shared.lock();
+        state.closing.as_ref().is_some_and(|closing| {
+            let idle = state.outbox.len() == 0 && state.requests.is_empty();
+            closing.reason.is_none()
+                || now >= closing.deadline
+                || idle && self.routes.is_settled() && self.written.is_empty()
+        })
+    }
+
+    /// The connection is gone, or there was none.
+    fn lost(&mut self, now: Instant, error: Error) -> Step {
+        self.session.closed();
+        self.tx.clear();
+        self.rx.clear();
+        self.epoch += 1;
+        for done in self.written.drain(..) {
+            // Nobody may want to know.
+            let _ = done.send(Err(PublishError::InDoubt));
+        }
+        let policy = &self.options.reconnect;
+        match self.accepted.take() {
+            Some(since) if now.since(since) >= policy.stable_after => self.backoff.reset(),
+            Some(_) => {}
+            None => self.server = self.server.wrapping_add(1),
+        }
+        let again = policy.enabled && (policy.first || self.ever_accepted) && !is_final(&error);
+        let wait =
+            if again && !self.closing_ends(now) { self.backoff.failed(policy) } else { None };
+        let Some(wait) = wait else { return self.finish(&error) };
+        self.shared.tell(&ConnectionEvent::Disconnected { error, retry_after: Some(wait) });
+        self.phase = Phase::Waiting(now + wait);
+        Step::Again
+    }
+
+    /// Says goodbye.
+    fn say_goodbye(&mut self, now: Instant, transport: Transport, reason: ReasonCode) -> Step {
+        let disconnect = Disconnect::new(reason);
+        if self.session.disconnect(&disconnect, self.tx.packets()).is_err() {
+            return self.finish(&Error::Closed);
+        }
+        self.phase = Phase::Leaving { transport, until: now + LEAVE, closed: false };
+        Step::Again
+    }
+
+    /// Sends what there is, and waits until the server has closed too: closing before that could
+    /// destroy what it has not read yet.
+    fn leave(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        mut transport: Transport,
+        until: Instant,
+        mut closed: bool,
+    ) -> Step {
+        let ended = loop {
+            if !closed {
+                match self.tx.poll_flush(cx, &mut transport) {
+                    Poll::Ready(Ok(_)) => {}
+                    Poll::Ready(Err(_)) => break true,
+                    Poll::Pending => break false,
+                }
+                self.sent();
+                match Pin::new(&mut transport).poll_close(cx) {
+                    Poll::Ready(Ok(())) => closed = true,
+                    Poll::Ready(Err(_)) => break true,
+                    Poll::Pending => break false,
+                }
+            }
+            self.rx.clear();
+            match self.rx.poll_fill(cx, &mut transport) {
+                Poll::Ready(Ok(read)) if read > 0 => {}
+                Poll::Ready(_) => break true,
+                Poll::Pending => break false,
+            }
+        };
+        if ended || now >= until {
+            return self.finish(&Error::Closed);
+        }
+        self.phase = Phase::Leaving { transport, until, closed };
+        Step::Wait(Some(until))
+    }
+
+    /// Tells everyone that it is over.
+    fn finish(&mut self, error: &Error) -> Step {
+        self.phase = Phase::Done;
+        self.session.closed();
+        let session = &self.session;
+        let stage = |id| session.in_flight().find(|(own, _)| *own == id).map(|(_, stage)| stage);
+        let mut undelivered = Vec::new();
+        for (stage, outgoing) in self.in_flight.drain(stage) {
+            if stage == Some(Stage::PubComp) {
+                outgoing.finish(Ok(Delivered::new(ReasonCode::Success)));
+            } else {
+                undelivered.push(outgoing.message.clone());
+                outgoing.finish(Err(PublishError::InDoubt));
+            }
+        }
+        for done in self.written.drain(..) {
+            // Nobody may want to know.
+            let _ = done.send(Err(PublishError::InDoubt));
+        }
+        let mut state = self.shared.lock();
+        state.outbox.put_back(&mut self.repeat);
+        let (unsent, waiting) = state.outbox.close();
+        undelivered.extend(unsent);
+        let first_end = state.closed.is_none();
+        state.closed = Some(error.clone());
+        state.answers.clear();
+        let requests = core::mem::take(&mut state.requests);
+        let listeners = core::mem::take(&mut state.listeners);
+        let done = state.closing.take().and_then(|closing| closing.done);
+        drop(state);
+        waiting.into_iter().for_each(core::task::Waker::wake);
+        for request in requests {
+            if let Request::Subscribe { done, .. } = request {
+                let _ = done.send(Err(error.clone()));
+            }
+        }
+        self.routes.close(error);
+        if let Some(first) = self.first.take() {
+            let _ = first.send(Err(error.clone()));
+        }
+        for listener in listeners.iter().filter_map(alloc::sync::Weak::upgrade) {
+            if first_end {
+                let error = error.clone();
+                listener.push(ConnectionEvent::Disconnected { error, retry_after: None });
+            }
+            listener.close();
+        }
+        if let Some(done) = done {
+            let _ = done.send(undelivered);
+        }
+        Step::Wait(None)
+    }
+
+    /// When something is due besides what the phase waits for.
+    fn due(&self) -> Option<Instant> {
+        let state = self.shared.lock();
+        let closing = state.closing.as_ref().map(|closing| closing.deadline);
+        earliest(closing, state.outbox.next_expiry())
+    }
+}
+
+fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// Whether there is no use in trying again.
+fn is_final(error: &Error) -> bool {
+    use ReasonCode as R;
+    match error {
+        Error::Io { source, .. } => source.kind() == io::ErrorKind::Unsupported,
+        Error::Refused { reason, .. } | Error::Disconnected { reason, .. } => matches!(
+            reason,
+            R::UnsupportedProtocolVersion
+                | R::ClientIdentifierNotValid
+                | R::BadUserNameOrPassword
+                | R::NotAuthorized
+                | R::Banned
+                | R::BadAuthenticationMethod
+                | R::SessionTakenOver
+                | R::TopicNameInvalid
+                | R::PayloadFormatInvalid
+                | R::RetainNotSupported
+                | R::QoSNotSupported
+        ),
+        _ => false,
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        for _ in 0..ROUNDS {
+            if matches!(this.phase, Phase::Done) {
+                return Poll::Ready(());
+            }
+            let now = this.shared.now();
+            this.take_requests(cx, now);
+            let Step::Wait(until) = this.step(cx, now) else { continue };
+            if matches!(this.phase, Phase::Done) {
+                return Poll::Ready(());
+            }
+            let until = earliest(until, this.due());
+            if this.timer.poll(cx, now, until, &mut *this.runtime).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if !matches!(self.phase, Phase::Done) {
+            self.finish(&Error::Closed);
+        }
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("session", &self.session).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,230 @@
+//! Messages that own what they are made of.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+use mqtt_codec::{Properties, Property, Publish, QoS, TopicName, Violation};
+
+use crate::queue::Hold;
+use crate::{Error, ReasonCode};
+
+/// A message: one to be published, a will, or one that was received.
+///
+/// ```
+/// use core::time::Duration;
+/// use mqtt_client::{Message, QoS};
+/// let message = Message {
+///     retain: true,
+///     ..Message::new("residence/kitchen/temperature", "21.5", QoS::AtLeastOnce)
+/// };
+/// let message = message.expires_after(Duration::from_secs(60));
+/// assert_eq!(message.payload, "21.5");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Topic Name.
+    pub topic: Arc<str>,
+    /// Application Message, which may be empty.
+    pub payload: Bytes,
+    /// Quality of service: to publish with, or that it was received with.
+    pub qos: QoS,
+    /// To publish: whether the server keeps it as the topic's last value. Received: whether it was
+    /// kept.
+    pub retain: bool,
+    /// Received: whether the server may have sent it before. Not used in publishing.
+    pub dup: bool,
+    /// What version 5 can say besides. In 3.1.1 none of it is sent.
+    pub properties: MessageProperties,
+    /// Received, where acknowledgement is manual: what acknowledges it. Not used in publishing.
+    pub receipt: Option<Receipt>,
+}
+
+/// The right and the duty to acknowledge a message: see [`Message::acknowledge`].
+#[derive(Clone, Debug)]
+pub struct Receipt(pub(crate) Arc<Hold>);
+
+/// Properties of a message (section 3.3.2.3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MessageProperties {
+    /// Payload Format Indicator: whether the payload says of itself that it is UTF-8.
+    pub is_text: bool,
+    /// Message Expiry Interval. To publish: for how long the message is of use, in this client's
+    /// outbox (to the millisecond, in either version) as well as in the server (in whole seconds,
+    /// rounded up). Received: what is left of that.
+    pub expiry: Option<Duration>,
+    /// Content Type.
+    pub content_type: Option<String>,
+    /// Response Topic: where an answer is to be published.
+    pub response_topic: Option<String>,
+    /// Correlation Data: what the answer repeats.
+    pub correlation_data: Option<Bytes>,
+    /// User Properties, in order.
+    pub user: Vec<(String, String)>,
+    /// Received: the Subscription Identifiers of this client that matched. Not used in publishing.
+    pub subscription_ids: Vec<u32>,
+}
+
+impl Message {
+    /// A message that is not retained and has no properties.
+    pub fn new(topic: impl Into<Arc<str>>, payload: impl Into<Bytes>, qos: QoS) -> Self {
+        Self {
+            topic: topic.into(),
+            payload: payload.into(),
+            qos,
+            retain: false,
+            dup: false,
+            properties: MessageProperties::default(),
+            receipt: None,
+        }
+    }
+
+    /// The same message, of no use after this time: see [`MessageProperties::expiry`].
+    #[must_use]
+    pub fn expires_after(mut self, time: Duration) -> Self {
+        self.properties.expiry = Some(time);
+        self
+    }
+
+    /// The payload as text, if it is UTF-8.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        core::str::from_utf8(&self.payload).ok()
+    }
+
+    /// Acknowledges a received message, where [`Options::manual_acknowledge`] asks for that. Answers
+    /// go out in the order in which the messages came \[MQTT-4.6.0-2]. Without effect where there is
+    /// nothing to acknowledge, the second time, and after the connection is gone on which the message
+    /// came: then the server sends it again.
+    ///
+    /// [`Options::manual_acknowledge`]: crate::Options::manual_acknowledge
+    pub fn acknowledge(&self) {
+        self.answer(ReasonCode::Success);
+    }
+
+    /// Refuses a received message, where acknowledgement is manual: in version 5 the server is told
+    /// the reason and will not send it again. In 3.1.1 there is no way to refuse, and this is
+    /// [`Message::acknowledge`].
+    ///
+    /// # Errors
+    /// [`Error::ReasonCode`] if PUBACK and PUBREC do not know this reason.
+    pub fn reject(&self, reason: ReasonCode) -> Result<(), Error> {
+        use mqtt_codec::{PacketType, Sender};
+        if !reason.is_allowed(PacketType::PubAck, Sender::Client) {
+            return Err(Error::ReasonCode(reason));
+        }
+        self.answer(reason);
+        Ok(())
+    }
+
+    fn answer(&self, reason: ReasonCode) {
+        if let Some(Receipt(hold)) = &self.receipt {
+            hold.answer(reason);
+        }
+    }
+
+    /// A message that was received, under its full topic.
+    pub(crate) fn received(topic: Arc<str>, publish: &Publish<'_>) -> Self {
+        Self {
+            topic,
+            payload: Bytes::copy_from_slice(publish.payload),
+            qos: publish.qos,
+            retain: publish.retain,
+            dup: publish.dup,
+            properties: MessageProperties::received(&publish.properties),
+            receipt: None,
+        }
+    }
+
+    /// The PUBLISH of this message, with these properties.
+    pub(crate) fn publish<'a>(
+        &'a self,
+        properties: Properties<'a>,
+    ) -> Result<Publish<'a>, Violation> {
+        let topic = TopicName::new(&self.topic)?;
+        let (qos, retain) = (self.qos, self.retain);
+        Ok(Publish { qos, retain, properties, ..Publish::new(topic, &self.payload) })
+    }
+}
+
+impl PartialEq for Message {
+    /// Whether they say the same, however they came here.
+    fn eq(&self, other: &Self) -> bool {
+        self.topic == other.topic
+            && self.payload == other.payload
+            && self.qos == other.qos
+            && self.retain == other.retain
+            && self.properties == other.properties
+    }
+}
+
+impl MessageProperties {
+    fn received(properties: &Properties<'_>) -> Self {
+        let mut own = Self::default();
+        for property in properties.iter() {
+            match property {
+                Property::PayloadFormatIndicator(is_text) => own.is_text = is_text,
+                Property::MessageExpiryInterval(seconds) => {
+                    own.expiry = Some(Duration::from_secs(seconds.into()));
+                }
+                Property::ContentType(text) => own.content_type = Some(text.into()),
+                Property::ResponseTopic(topic) => own.response_topic = Some(topic.as_str().into()),
+                Property::CorrelationData(data) => {
+                    own.correlation_data = Some(Bytes::copy_from_slice(data));
+                }
+                Property::UserProperty((name, value)) => own.user.push((name.into(), value.into())),
+                Property::SubscriptionIdentifier(id) => own.subscription_ids.push(id.get()),
+                _ => {}
+            }
+        }
+        own
+    }
+
+    /// What the codec writes them from.
+    pub(crate) fn list(&self) -> Result<Vec<Property<'_>>, Violation> {
+        let mut list = Vec::new();
+        if self.is_text {
+            list.push(Property::PayloadFormatIndicator(true));
+        }
+        if let Some(expiry) = self.expiry {
+            list.push(Property::MessageExpiryInterval(whole_seconds(expiry)));
+        }
+        if let Some(content_type) = &self.content_type {
+            list.push(Property::ContentType(content_type));
+        }
+        if let Some(topic) = &self.response_topic {
+            list.push(Property::ResponseTopic(TopicName::new(topic)?));
+        }
+        if let Some(data) = &self.correlation_data {
+            list.push(Property::CorrelationData(data));
+        }
+        list.extend(user_properties(&self.user));
+        Ok(list)
+    }
+
+    /// Whether there is something to send.
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self { is_text, expiry, content_type, response_topic, correlation_data, user, .. } =
+            self;
+        !is_text
+            && expiry.is_none()
+            && content_type.is_none()
+            && response_topic.is_none()
+            && correlation_data.is_none()
+            && user.is_empty()
+    }
+}
+
+/// These User Properties as the codec takes them.
+pub(crate) fn user_properties(user: &[(String, String)]) -> impl Iterator<Item = Property<'_>> {
+    user.iter().map(|(name, value)| Property::UserProperty((name, value)))
+}
+
+/// Whole seconds, rounded up: what is of use for half a second is not of use for none.
+pub(crate) fn whole_seconds(time: Duration) -> u32 {
+    let seconds = time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0));
+    u32::try_from(seconds).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,292 @@
+//! How a client behaves.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+use mqtt_codec::{Connect, Properties, Property, Version};
+
+use crate::message::{user_properties, whole_seconds};
+use crate::server::Url;
+use crate::{Error, Message, Server, UrlError};
+
+/// How a client connects and behaves. Start from [`Options::new`] or from a URL, and assign.
+///
+/// ```
+/// use core::time::Duration;
+/// use mqtt_client::{Options, Version};
+/// let mut options = Options::from_url("mqtt://user:secret@localhost?version=3.1.1")?;
+/// options.client_id = "sensor-7".into();
+/// options.keep_alive = Duration::from_secs(20);
+/// assert_eq!(options.version, Version::V311);
+/// assert_eq!(options.user_name.as_deref(), Some("user"));
+/// # Ok::<(), mqtt_client::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// Where to connect: each attempt takes the next one, and the first again after the last.
+    pub servers: Vec<Server>,
+    /// Version of the protocol. Default: 5.
+    pub version: Version,
+    /// Client Identifier. Default: empty, the server chooses one.
+    pub client_id: String,
+    /// Clean Start: whether to begin without what the server has kept of an earlier run. Default:
+    /// true. In version 5 it is asked for in the first connection only, so that with a
+    /// [`session_expiry`](Self::session_expiry) reconnecting goes on where it was; in 3.1.1 (Clean
+    /// Session) also the end of each connection ends the session.
+    pub clean_start: bool,
+    /// Session Expiry Interval (version 5): for how long the server keeps the session when the
+    /// connection is gone, in whole seconds; [`Duration::MAX`] for ever. Default: zero.
+    pub session_expiry: Duration,
+    /// Keep Alive, in whole seconds; zero turns it off. Default: 60 s.
+    pub keep_alive: Duration,
+    /// User Name. Default: none.
+    pub user_name: Option<String>,
+    /// Password. Default: none.
+    pub password: Option<Bytes>,
+    /// What the server publishes should this client vanish. Default: nothing.
+    pub will: Option<Will>,
+    /// User Properties of CONNECT (version 5), in order.
+    pub user_properties: Vec<(String, String)>,
+    /// Receive Maximum (version 5): how many QoS 1 and 2 messages the server may send that are not
+    /// acknowledged, at least 1. Default: 256.
+    pub receive_maximum: u16,
+    /// Maximum Packet Size: the largest packet to receive, in bytes. Default: 1,048,576.
+    pub max_packet_size: u32,
+    /// How many QoS 1 and 2 messages may be sent and not acknowledged, at least 1; a server of version
+    /// 5 may set less. Default: 256, and before version 5, where a server cannot say how many it
+    /// takes, 20: with more of QoS 2 mosquitto closes the connection.
+    pub max_in_flight: Option<u16>,
+    /// How long a connection attempt may take, until the server has accepted it, and how long
+    /// PINGRESP may. Default: 10 s.
+    pub response_timeout: Duration,
+    /// When and how to connect again.
+    pub reconnect: Reconnect,
+    /// How many messages may wait to be sent or acknowledged, at least 1. Default: 4,096.
+    pub outbox_messages: usize,
+    /// How many bytes these may take. One message is taken always. Default: 16 MiB.
+    pub outbox_bytes: usize,
+    /// What to do with a message that finds the outbox full. Default: wait.
+    pub overflow: Overflow,
+    /// Whether a QoS 2 message is published anew when the server has lost the session in which it was
+    /// sent, at the risk that it arrives twice. Default: false, its outcome is
+    /// [`PublishError::InDoubt`](crate::PublishError::InDoubt). Messages of QoS 1 are published anew
+    /// always.
+    pub repeat_exactly_once: bool,
+    /// Whether the application acknowledges each message itself by
+    /// [`Message::acknowledge`]. Default: false, a message is acknowledged once it has its place in
+    /// the stream of its subscription.
+    pub manual_acknowledge: bool,
+    /// How many messages that belong to no subscription are kept until there is one: with a session
+    /// that the server has kept, messages may come before the program has subscribed. Default: 256.
+    pub unrouted_messages: usize,
+}
+
+/// The Will Message (section 3.1.2.5).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Will {
+    /// What is published.
+    pub message: Message,
+    /// Will Delay Interval (version 5): how long the server waits for the client to come back, in
+    /// whole seconds. Default: zero.
+    pub delay: Duration,
+}
+
+impl From<Message> for Will {
+    fn from(message: Message) -> Self {
+        Self { message, delay: Duration::ZERO }
+    }
+}
+
+/// When and how to connect again: exponential back-off with full jitter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reconnect {
+    /// Whether to connect again at all. Default: true.
+    pub enabled: bool,
+    /// Whether the first connection of all is tried again too. Default: true.
+    pub first: bool,
+    /// The ceiling of the first wait; each failure doubles it. Default: 250 ms.
+    pub min: Duration,
+    /// The ceiling of all waits. Default: 30 s.
+    pub max: Duration,
+    /// A connection that has held for this long starts the waits anew. Default: 10 s.
+    pub stable_after: Duration,
+    /// How many attempts in a row may fail. Default: any number.
+    pub max_attempts: Option<u32>,
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            first: true,
+            min: Duration::from_millis(250),
+            max: Duration::from_secs(30),
+            stable_after: Duration::from_secs(10),
+            max_attempts: None,
+        }
+    }
+}
+
+/// What to do with a message that finds the outbox full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// Wait until there is room; `try_publish` fails.
+    #[default]
+    Wait,
+    /// Fail with [`PublishError::Full`](crate::PublishError::Full).
+    Reject,
+    /// Drop the oldest messages that were not sent yet. Where there is none, as [`Overflow::Wait`].
+    DropOldest,
+}
+
+/// What to do with a QoS 0 message that finds the stream of its subscription full. Messages of QoS 1
+/// and 2 are never dropped: they are not acknowledged, until the server sends no more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lag {
+    /// Drop it.
+    #[default]
+    DropNewest,
+    /// Drop the oldest QoS 0 message that waits, in its favour.
+    DropOldest,
+}
+
+impl Options {
+    /// The defaults, for this server.
+    #[must_use]
+    pub fn new(server: Server) -> Self {
+        Self {
+            servers: alloc::vec![server],
+            version: Version::V5,
+            client_id: String::new(),
+            clean_start: true,
+            session_expiry: Duration::ZERO,
+            keep_alive: Duration::from_secs(60),
+            user_name: None,
+            password: None,
+            will: None,
+            user_properties: Vec::new(),
+            receive_maximum: 256,
+            max_packet_size: 1_048_576,
+            max_in_flight: None,
+            response_timeout: Duration::from_secs(10),
+            reconnect: Reconnect::default(),
+            outbox_messages: 4_096,
+            outbox_bytes: 16 * 1_048_576,
+            overflow: Overflow::Wait,
+            repeat_exactly_once: false,
+            manual_acknowledge: false,
+            unrouted_messages: 256,
+        }
+    }
+
+    /// The defaults and what a URL says: `SCHEME://[USER[:PASSWORD]@]HOST[:PORT][?PARAMETERS]`. Its
+    /// parameters are `version` (`3.1`, `3.1.1` or `5`), `client_id`, `clean_start` (`true` or
+    /// `false`), `keep_alive` and `session_expiry` (seconds), joined by `&`.
+    ///
+    /// # Errors
+    /// [`Error::Url`] if it is none or has other parameters.
+    pub fn from_url(url: &str) -> Result<Self, Error> {
+        let url = Url::parse(url)?;
+        let mut options = Self::new(url.server);
+        options.user_name = url.user_name;
+        options.password = url.password.map(Bytes::from);
+        for (name, value) in url.query {
+            options.set(&name, &value).ok_or(UrlError::Parameter)?;
+        }
+        Ok(options)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Option<()> {
+        let seconds = || value.parse::<u32>().ok().map(|s| Duration::from_secs(s.into()));
+        match name {
+            "version" => {
+                self.version = match value {
+                    "3.1" | "31" => Version::V31,
+                    "3.1.1" | "311" | "4" => Version::V311,
+                    "5" | "5.0" => Version::V5,
+                    _ => return None,
+                };
+            }
+            "client_id" => self.client_id = value.to_string(),
+            "clean_start" => self.clean_start = value.parse().ok()?,
+            "keep_alive" => self.keep_alive = seconds()?,
+            "session_expiry" => self.session_expiry = seconds()?,
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Whether the server is asked to keep the session when the connection is gone.
+    pub(crate) const fn is_persistent(&self) -> bool {
+        if self.version.has_properties() {
+            !self.session_expiry.is_zero()
+        } else {
+            !self.clean_start
+        }
+    }
+
+    /// How many messages may be in flight.
+    pub(crate) fn in_flight_limit(&self) -> u16 {
+        let default = if self.version.has_properties() { 256 } else { 20 };
+        self.max_in_flight.unwrap_or(default).max(1)
+    }
+
+    /// Makes CONNECT of it, and lends that out.
+    pub(crate) fn with_connect<R>(
+        &self,
+        client_id: &str,
+        clean_start: bool,
+        then: impl FnOnce(&Connect<'_>) -> Result<R, mqtt_session::Error>,
+    ) -> Result<R, mqtt_session::Error> {
+        let invalid =
+            |violation| mqtt_session::Error::Encode(mqtt_codec::EncodeError::from(violation));
+        let mut list = Vec::new();
+        if !self.session_expiry.is_zero() {
+            list.push(Property::SessionExpiryInterval(whole_seconds(self.session_expiry)));
+        }
+        if let Some(max) = core::num::NonZeroU16::new(self.receive_maximum.max(1)) {
+            list.push(Property::ReceiveMaximum(max));
+        }
+        if let Some(max) = core::num::NonZeroU32::new(self.max_packet_size.max(1)) {
+            list.push(Property::MaximumPacketSize(max));
+        }
+        list.extend(user_properties(&self.user_properties));
+
+        let mut will_list = Vec::new();
+        let will = match &self.will {
+            None => None,
+            Some(Will { message, delay }) => {
+                will_list = message.properties.list().map_err(invalid)?;
+                if !delay.is_zero() {
+                    will_list.push(Property::WillDelayInterval(whole_seconds(*delay)));
+                }
+                let topic = mqtt_codec::TopicName::new(&message.topic).map_err(invalid)?;
+                let (qos, retain) = (message.qos, message.retain);
+                Some(mqtt_codec::Will {
+                    qos,
+                    retain,
+                    ..mqtt_codec::Will::new(topic, &message.payload)
+                })
+            }
+        };
+        let keep_alive = u16::try_from(whole_seconds(self.keep_alive)).unwrap_or(u16::MAX);
+        then(&Connect {
+            clean_start,
+            keep_alive,
+            properties: Properties::from(&list[..]),
+            will: will.map(|will| mqtt_codec::Will {
+                properties: Properties::from(&will_list[..]),
+                ..will
+            }),
+            user_name: self.user_name.as_deref(),
+            password: self.password.as_deref(),
+            ..Connect::new(self.version, client_id)
+        })
+    }
+}

@@ -1,0 +1,252 @@
+//! What the client's handles and its driver share.
+
+use alloc::collections::VecDeque;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::fmt;
+use core::task::{Context, Poll, Waker};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use futures::channel::oneshot;
+use mqtt_codec::ReasonCode;
+use mqtt_session::{AckToken, Instant};
+
+use crate::event::EventQueue;
+use crate::outbox::{Outbox, Outgoing, Push};
+use crate::queue::Queue;
+use crate::{Clock, ConnectionEvent, Delivery, Error, Filter, Message, Options, PublishError};
+
+/// How many requests wait for the driver at most.
+const MAX_REQUESTS: usize = 1024;
+
+pub(crate) struct Shared {
+    clock: Clock,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) outbox: Outbox,
+    pub(crate) requests: VecDeque<Request>,
+    pub(crate) answers: Vec<Answer>,
+    pub(crate) closing: Option<Closing>,
+    /// Why there is no driver any more.
+    pub(crate) closed: Option<Error>,
+    pub(crate) listeners: Vec<Weak<EventQueue>>,
+    next_key: u32,
+    /// Set while the driver waits.
+    driver: Option<Waker>,
+}
+
+/// What the driver is asked to do.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Subscribe {
+        key: u32,
+        filter: Filter,
+        queue: Arc<Queue>,
+        done: oneshot::Sender<Result<ReasonCode, Error>>,
+    },
+    /// The stream is gone; whether the server is to be told.
+    Unsubscribe { key: u32, tell: bool, done: Option<oneshot::Sender<Result<(), Error>>> },
+}
+
+/// The application has dealt with a message.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) token: AckToken,
+    pub(crate) epoch: u64,
+    pub(crate) reason: ReasonCode,
+}
+
+/// The client is being closed.
+#[derive(Debug)]
+pub(crate) struct Closing {
+    /// Until when what waits is sent.
+    pub(crate) deadline: Instant,
+    /// What DISCONNECT says; `None`: there is none.
+    pub(crate) reason: Option<ReasonCode>,
+    pub(crate) done: Option<oneshot::Sender<Vec<Message>>>,
+}
+
+impl Shared {
+    pub(crate) fn new(options: &Options, clock: Clock) -> Self {
+        Self {
+            clock,
+            state: Mutex::new(State {
+                outbox: Outbox::new(options),
+                requests: VecDeque::new(),
+                answers: Vec::new(),
+                closing: None,
+                closed: None,
+                listeners: Vec::new(),
+                next_key: 0,
+                driver: None,
+            }),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        (self.clock)()
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets go, and wakes the driver if it waits.
+    fn notify(mut state: MutexGuard<'_, State>) {
+        let driver = state.driver.take();
+        drop(state);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    /// Puts a message into the outbox, or waits for room under the ticket.
+    pub(crate) fn poll_enqueue(
+        &self,
+        cx: &Context<'_>,
+        ticket: &mut Option<u64>,
+        outgoing: &mut Option<Outgoing>,
+    ) -> Poll<Result<(), PublishError>> {
+        let mut state = self.lock();
+        if state.is_closed() {
+            return Poll::Ready(Err(PublishError::Closed));
+        }
+        match state.outbox.push(outgoing, *ticket) {
+            Push::Taken => {
+                if let Some(ticket) = ticket.take() {
+                    state.outbox.leave(ticket);
+                }
+                let next = state.outbox.next_waiting();
+                Self::notify(state);
+                if let Some(next) = next {
+                    next.wake();
+                }
+                Poll::Ready(Ok(()))
+            }
+            Push::Full => Poll::Ready(Err(PublishError::Full)),
+            Push::Wait => {
+                *ticket = Some(state.outbox.wait(*ticket, cx.waker()));
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Gives up waiting for room.
+    pub(crate) fn leave(&self, ticket: u64) {
+        let mut state = self.lock();
+        state.outbox.leave(ticket);
+        // It may have been woken for room that it now leaves to the next one.
+        let next = state.outbox.next_waiting();
+        drop(state);
+        if let Some(next) = next {
+            next.wake();
+        }
+    }
+
+    /// Puts a message into the outbox if there is room.
+    pub(crate) fn try_enqueue(&self, message: Message) -> Result<Delivery, PublishError> {
+        let (outgoing, outcome) = Outgoing::new(message, self.now())?;
+        let mut state = self.lock();
+        if state.is_closed() {
+            return Err(PublishError::Closed);
+        }
+        if state.outbox.push(&mut Some(outgoing), None) != Push::Taken {
+            return Err(PublishError::Full);
+        }
+        Self::notify(state);
+        Ok(Delivery::new(outcome))
+    }
+
+    /// A number for a subscription, which is its Subscription Identifier too.
+    pub(crate) fn next_key(&self) -> u32 {
+        let mut state = self.lock();
+        state.next_key += 1;
+        state.next_key
+    }
+
+    pub(crate) fn request(&self, request: Request) -> Result<(), Error> {
+        let mut state = self.lock();
+        if let Some(error) = &state.closed {
+            return Err(error.clone());
+        }
+        let subscribes = matches!(request, Request::Subscribe { .. });
+        if subscribes && state.requests.len() >= MAX_REQUESTS {
+            return Err(Error::Full);
+        }
+        state.requests.push_back(request);
+        Self::notify(state);
+        Ok(())
+    }
+
+    pub(crate) fn answer(&self, token: AckToken, epoch: u64, reason: ReasonCode) {
+        let mut state = self.lock();
+        if state.closed.is_none() {
+            state.answers.push(Answer { token, epoch, reason });
+            Self::notify(state);
+        }
+    }
+
+    /// Ends the client. A second call can only shorten the time that the first one gave.
+    pub(crate) fn close(&self, closing: Closing) {
+        let mut state = self.lock();
+        if state.closed.is_some() {
+            return;
+        }
+        match &mut state.closing {
+            None => state.closing = Some(closing),
+            Some(earlier) => {
+                earlier.deadline = earlier.deadline.min(closing.deadline);
+                if closing.reason.is_none() {
+                    earlier.reason = None;
+                }
+                if earlier.done.is_none() {
+                    earlier.done = closing.done;
+                }
+            }
+        }
+        Self::notify(state);
+    }
+
+    pub(crate) fn tell(&self, event: &ConnectionEvent) {
+        self.lock().listeners.retain(|listener| {
+            listener.upgrade().is_some_and(|listener| {
+                listener.push(event.clone());
+                true
+            })
+        });
+    }
+
+    pub(crate) fn listen(&self) -> Arc<EventQueue> {
+        let queue = Arc::new(EventQueue::default());
+        let mut state = self.lock();
+        if state.closed.is_some() {
+            queue.close();
+        } else {
+            state.listeners.retain(|listener| listener.strong_count() > 0);
+            state.listeners.push(Arc::downgrade(&queue));
+        }
+        queue
+    }
+}
+
+impl State {
+    fn is_closed(&self) -> bool {
+        self.closed.is_some() || self.closing.is_some()
+    }
+
+    /// From now on the driver is to be woken.
+    pub(crate) fn set_driver(&mut self, waker: &Waker) {
+        if !self.driver.as_ref().is_some_and(|driver| driver.will_wake(waker)) {
+            self.driver = Some(waker.clone());
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("state", &self.state).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,152 @@
+//! Subscriptions, as streams of messages.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use futures::channel::oneshot;
+use mqtt_codec::{QoS, ReasonCode, RetainHandling, TopicFilter};
+
+use crate::client::Handle;
+use crate::queue::Queue;
+use crate::shared::Request;
+use crate::{Error, Lag, Message};
+
+/// What to subscribe to, and how. Start from [`Filter::new`], and assign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Filter {
+    /// Topic Filter, in version 5 perhaps behind `$share/NAME/`.
+    pub filter: String,
+    /// Maximum QoS at which messages are delivered.
+    pub qos: QoS,
+    /// No Local (version 5): not what this client publishes itself. Default: false.
+    pub no_local: bool,
+    /// Retain As Published (version 5): messages keep the RETAIN they were published with. Default:
+    /// false.
+    pub retain_as_published: bool,
+    /// Which retained messages come first (version 5). Default: all that match.
+    pub retain_handling: RetainHandling,
+    /// How many messages wait in the stream before it is full, at least 1. Default: 256.
+    pub capacity: usize,
+    /// What to do with a QoS 0 message that finds the stream full.
+    pub lag: Lag,
+    /// Whether to unsubscribe when the stream is dropped. Default: `None`, unless the server keeps
+    /// the session.
+    pub unsubscribe_on_drop: Option<bool>,
+}
+
+impl Filter {
+    /// The defaults, for this filter and Maximum QoS.
+    pub fn new(filter: impl Into<String>, qos: QoS) -> Self {
+        Self {
+            filter: filter.into(),
+            qos,
+            no_local: false,
+            retain_as_published: false,
+            retain_handling: RetainHandling::Send,
+            capacity: 256,
+            lag: Lag::DropNewest,
+            unsubscribe_on_drop: None,
+        }
+    }
+
+    /// What the codec writes it from.
+    pub(crate) fn subscription(
+        &self,
+    ) -> Result<mqtt_codec::Subscription<'_>, mqtt_codec::Violation> {
+        Ok(mqtt_codec::Subscription {
+            no_local: self.no_local,
+            retain_as_published: self.retain_as_published,
+            retain_handling: self.retain_handling,
+            ..mqtt_codec::Subscription::new(TopicFilter::new(&self.filter)?, self.qos)
+        })
+    }
+}
+
+/// The messages of a subscription, in the order they came. Ends when the client is closed and all
+/// messages are taken.
+///
+/// A full stream never keeps anything else from going on: messages of QoS 0 are dropped as
+/// [`Filter::lag`] says; those of QoS 1 and 2 wait without being acknowledged, so that the server's
+/// quota ([`Options::receive_maximum`](crate::Options::receive_maximum)) runs out and it sends no more
+/// of them.
+#[derive(Debug)]
+pub struct Subscription {
+    handle: Arc<Handle>,
+    queue: Arc<Queue>,
+    key: u32,
+    granted: QoS,
+    /// Whether the server is told when this is dropped.
+    tell: bool,
+}
+
+impl Subscription {
+    /// Asks for a subscription and waits for the answer.
+    pub(crate) async fn ask(handle: Arc<Handle>, filter: Filter) -> Result<Self, Error> {
+        filter.subscription()?;
+        let key = handle.shared.next_key();
+        let (done, answer) = oneshot::channel();
+        let queue = Arc::new(Queue::new(filter.capacity, filter.lag));
+        let tell = filter.unsubscribe_on_drop.unwrap_or(!handle.persistent);
+        let granted = filter.qos;
+        // Should this future be dropped while it waits, so is the subscription.
+        let mut subscription = Self { handle, queue: Arc::clone(&queue), key, granted, tell };
+        let request = Request::Subscribe { key, filter, queue, done };
+        subscription.handle.shared.request(request)?;
+        let reason = answer.await.unwrap_or(Err(Error::Closed))?;
+        subscription.granted = match reason {
+            ReasonCode::GrantedQoS2 => QoS::ExactlyOnce,
+            ReasonCode::GrantedQoS1 => QoS::AtLeastOnce,
+            _ => QoS::AtMostOnce,
+        };
+        Ok(subscription)
+    }
+
+    /// The next message; `None` when the client is closed. Cancel safe: no message is lost.
+    pub async fn next(&mut self) -> Option<Message> {
+        core::future::poll_fn(|cx| self.queue.poll(cx)).await
+    }
+
+    /// The Maximum QoS that the server has granted.
+    #[must_use]
+    pub const fn granted(&self) -> QoS {
+        self.granted
+    }
+
+    /// How many messages of QoS 0 were dropped because the stream was full.
+    #[must_use]
+    pub fn lagged(&self) -> u64 {
+        self.queue.lagged()
+    }
+
+    /// Ends the subscription and waits for the answer. What waits in the stream is given up. Cancel
+    /// safe: once polled, the subscription ends in any case.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`], [`Error::Closed`].
+    pub async fn unsubscribe(mut self) -> Result<(), Error> {
+        let (done, answer) = oneshot::channel();
+        let request = Request::Unsubscribe { key: self.key, tell: true, done: Some(done) };
+        self.handle.shared.request(request)?;
+        self.tell = false;
+        answer.await.unwrap_or(Err(Error::Closed))
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let request = Request::Unsubscribe { key: self.key, tell: self.tell, done: None };
+        // Without a driver there is nothing left to end.
+        let _ = self.handle.shared.request(request);
+    }
+}
+
+impl futures::Stream for Subscription {
+    type Item = Message;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.queue.poll(cx)
+    }
+}
