@@ -4,7 +4,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output};
 
 use crate::support::program::{Program, complete};
-use crate::support::{PATIENCE, example};
+use crate::support::{PATIENCE, Server, example};
 
 fn run(name: &str, arguments: &[&str], input: &str) -> Output {
     let mut command = example(name);
@@ -18,10 +18,16 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn wrong_arguments_give_a_usage_line_and_status_2() {
-    let wrong: [(&str, &[&str]); 3] = [
+    let wrong: [(&str, &[&str]); 9] = [
         ("broker", &["--no-such-option"]),
         ("broker", &["--listen"]),
         ("broker", &["--listen", "not an address"]),
+        ("mqtt", &[]),
+        ("mqtt", &["pub"]),
+        ("mqtt", &["pub", "-t", "a"]),
+        ("mqtt", &["pub", "-t", "a", "-m", "x", "-q", "3"]),
+        ("mqtt", &["sub", "-t", "a", "-V", "6"]),
+        ("mqtt", &["sub", "-t", "a", "-c"]),
     ];
     for (name, arguments) in wrong {
         let output = run(name, arguments, "");
@@ -55,4 +61,56 @@ fn a_broker_stops_cleanly_when_it_is_told_to() {
         assert!(kill.expect("kill is everywhere").success());
         assert_eq!(broker.status(), Some(0), "{signal}");
     }
+}
+
+#[test]
+fn mqtt_pub_and_sub_work_as_those_of_mosquitto() {
+    let Some(server) = Server::mosquitto() else { return };
+    let port = server.address().port().to_string();
+    for (version, qos) in [("311", "0"), ("311", "2"), ("5", "1"), ("5", "2")] {
+        // What is retained tells the subscriber that it has subscribed.
+        let connection = ["-h", "127.0.0.1", "-p", &port, "-V", version, "-q", qos];
+        let publish = |arguments: &[&str], input: &str| {
+            let all = [&["pub"], &connection[..], &["-t", "a/b"], arguments].concat();
+            let output = run("mqtt", &all, input);
+            assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        };
+        publish(&["-m", "ready", "-r"], "");
+        let mut command = example("mqtt");
+        command.arg("sub").args(connection).args(["-t", "a/#", "-v", "-C", "4"]);
+        let subscriber = Program::start(command);
+        assert_eq!(subscriber.line(PATIENCE).as_deref(), Some("a/b ready"));
+        publish(&["-l"], "one\ntwo\n");
+        publish(&["-n"], "");
+        for line in ["a/b one", "a/b two", "a/b "] {
+            assert_eq!(subscriber.line(PATIENCE).as_deref(), Some(line));
+        }
+        assert_eq!(subscriber.status(), Some(0));
+    }
+}
+
+#[test]
+fn mqtt_says_that_nobody_listens() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = free.local_addr().expect("it is bound").port().to_string();
+    drop(free);
+    let output = run("mqtt", &["pub", "-h", "127.0.0.1", "-p", &port, "-t", "a", "-m", "x"], "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).to_lowercase().contains("refused"));
+}
+
+#[test]
+fn mqtt_sub_ends_cleanly_when_it_is_interrupted() {
+    let Some(server) = Server::mosquitto() else { return };
+    let port = server.address().port().to_string();
+    let arguments = ["-h", "127.0.0.1", "-p", &port, "-t", "a"];
+    let output = run("mqtt", &[&["pub"], &arguments[..], &["-m", "ready", "-r"]].concat(), "");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let mut command = example("mqtt");
+    command.arg("sub").args(arguments);
+    let subscriber = Program::start(command);
+    assert_eq!(subscriber.line(PATIENCE).as_deref(), Some("ready"));
+    let kill = Command::new("kill").args(["-INT", &subscriber.id().to_string()]).status();
+    assert!(kill.expect("kill is everywhere").success());
+    assert_eq!(subscriber.status(), Some(0));
 }

@@ -1,0 +1,126 @@
+//! What all subcommands are told about the connection.
+
+use core::time::Duration;
+
+use clap::{ArgAction, Args};
+use mqtt_client::{Client, Disconnect, Message, Options, QoS, Server, Version, Will};
+
+use crate::Result;
+
+#[derive(Args, Debug)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Connection {
+    /// Host to connect to
+    #[arg(short = 'h', long = "host", default_value = "localhost", help_heading = HEADING)]
+    host: String,
+    /// Port to connect to
+    #[arg(short, long, default_value_t = 1883, help_heading = HEADING)]
+    port: u16,
+    /// Server as a URL, in place of host and port: mqtt://[USER[:PASSWORD]@]HOST[:PORT]
+    #[arg(short = 'L', long, conflicts_with_all = ["host", "port"], help_heading = HEADING)]
+    url: Option<String>,
+    /// Version of the protocol: 31, 311 or 5
+    #[arg(short = 'V', long, default_value = "311", value_parser = version, help_heading = HEADING)]
+    protocol_version: Version,
+    /// Client Identifier; otherwise the name of the program and its process id
+    #[arg(short, long, help_heading = HEADING)]
+    id: Option<String>,
+    /// User Name
+    #[arg(short, long, help_heading = HEADING)]
+    username: Option<String>,
+    /// Password
+    #[arg(short = 'P', long = "pw", help_heading = HEADING)]
+    password: Option<String>,
+    /// Keep Alive in seconds, 0 for none
+    #[arg(short, long, default_value_t = 60, help_heading = HEADING)]
+    keepalive: u16,
+    /// Keep the session on the server (no clean start); needs --id
+    #[arg(short = 'c', long = "disable-clean-session", requires = "id", help_heading = HEADING)]
+    keep_session: bool,
+    /// Seconds for which the server keeps the session (version 5); for ever with -c alone
+    #[arg(short = 'x', long, help_heading = HEADING)]
+    session_expiry_interval: Option<u32>,
+    /// Topic of the will
+    #[arg(long, help_heading = HEADING)]
+    will_topic: Option<String>,
+    /// Payload of the will; otherwise empty
+    #[arg(long, requires = "will_topic", help_heading = HEADING)]
+    will_payload: Option<String>,
+    /// QoS of the will
+    #[arg(long, default_value = "0", value_parser = qos, requires = "will_topic", help_heading = HEADING)]
+    will_qos: QoS,
+    /// Whether the will is retained
+    #[arg(long, requires = "will_topic", help_heading = HEADING)]
+    will_retain: bool,
+    /// Print this help
+    #[arg(long, action = ArgAction::Help, help_heading = HEADING)]
+    help: Option<bool>,
+}
+
+const HEADING: &str = "Connection";
+
+pub(crate) fn qos(text: &str) -> core::result::Result<QoS, String> {
+    let bits = text.parse().map_err(|_| "it is 0, 1 or 2".to_owned())?;
+    QoS::from_bits(bits).ok_or_else(|| "it is 0, 1 or 2".to_owned())
+}
+
+fn version(text: &str) -> core::result::Result<Version, String> {
+    match text.strip_prefix("mqttv").unwrap_or(text) {
+        "31" | "3.1" | "3" => Ok(Version::V31),
+        "311" | "3.1.1" | "4" => Ok(Version::V311),
+        "5" | "5.0" => Ok(Version::V5),
+        _ => Err("it is 31, 311 or 5".to_owned()),
+    }
+}
+
+impl Connection {
+    /// Whether the server keeps the session.
+    pub(crate) fn keeps_session(&self) -> bool {
+        self.keep_session
+    }
+
+    /// Connects; the first attempt has to succeed.
+    pub(crate) async fn connect(&self, name: &str) -> Result<Client> {
+        let mut options = match &self.url {
+            Some(url) => Options::from_url(url)?,
+            None => Options::new(Server::tcp(&self.host, self.port)),
+        };
+        options.version = self.protocol_version;
+        if options.client_id.is_empty() {
+            options.client_id = format!("mqtt_{name}_{}", std::process::id());
+        }
+        if let Some(id) = &self.id {
+            options.client_id.clone_from(id);
+        }
+        if self.username.is_some() {
+            options.user_name.clone_from(&self.username);
+        }
+        if let Some(password) = &self.password {
+            options.password = Some(password.clone().into());
+        }
+        options.keep_alive = Duration::from_secs(self.keepalive.into());
+        options.clean_start = !self.keep_session;
+        options.session_expiry = match self.session_expiry_interval {
+            Some(seconds) => Duration::from_secs(seconds.into()),
+            None if self.keep_session => Duration::MAX,
+            None => Duration::ZERO,
+        };
+        options.will = self.will_topic.as_deref().map(|topic| {
+            let payload = self.will_payload.clone().unwrap_or_default();
+            let message = Message::new(topic, payload, self.will_qos);
+            Will::from(Message { retain: self.will_retain, ..message })
+        });
+        options.reconnect.first = false;
+        Ok(mqtt_client::tokio::connect(options).await?)
+    }
+}
+
+/// Says goodbye; what could not be delivered is an error.
+pub(crate) async fn disconnect(client: &Client) -> Result {
+    let mut disconnect = Disconnect::default();
+    disconnect.flush = Duration::from_secs(5);
+    match client.disconnect_with(disconnect).await.len() {
+        0 => Ok(()),
+        count => Err(format!("{count} messages were not delivered").into()),
+    }
+}
