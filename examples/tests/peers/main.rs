@@ -3,6 +3,7 @@
 #![expect(clippy::std_instead_of_alloc, reason = "where there are processes, there is std")]
 
 mod broker;
+mod client;
 mod programs;
 mod self_test;
 mod support;
