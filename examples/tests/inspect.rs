@@ -1,5 +1,8 @@
 //! The example `inspect`, as the program that it is.
 
+#[path = "inspect/lorawan.rs"]
+mod lorawan;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -13,7 +16,8 @@ fn program() -> PathBuf {
     let program = test.parent().and_then(|deps| deps.parent()).unwrap().join("examples/inspect");
     let modified = |file: &Path| file.metadata().and_then(|file| file.modified()).ok();
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/inspect");
-    for source in std::fs::read_dir(sources).unwrap() {
+    let below = std::fs::read_dir(sources.join("lorawan")).unwrap();
+    for source in std::fs::read_dir(&sources).unwrap().chain(below) {
         assert!(
             modified(&program) >= modified(&source.unwrap().path()),
             "{} is missing or old: cargo build -p motewire-examples --example inspect",
@@ -131,6 +135,8 @@ fn arguments_that_make_no_sense_are_answered_with_the_usage_and_status_2() {
         &["--jsonl", "no-such-file"],
         &["--json", "--jsonl", "-"],
         &["--jsonl", "-"],
+        &["--protocol", "lorawan", "--key", "0102", "00"],
+        &["--protocol", "lorawan", "--keys", "no-such-file", "00"],
     ] {
         let output = inspect(args, "{}\n");
         assert_eq!(output.status.code(), Some(2), "{args:?}");
