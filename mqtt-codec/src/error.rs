@@ -6,6 +6,7 @@ use crate::{ReasonCode, Version};
 
 /// What kind of mistake a [`Violation`] is (section 4.13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ErrorClass {
     /// The bytes cannot be parsed.
     Malformed,
@@ -38,6 +39,7 @@ macro_rules! violations {
         /// A rule of the protocol that a packet breaks. The same ones are checked on both ways,
         /// decoding and encoding.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[non_exhaustive]
         #[repr(u8)]
         pub enum Violation {
@@ -187,6 +189,7 @@ impl core::error::Error for Violation {}
 /// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DecodeError {
     /// The rule that is broken.
     pub violation: Violation,
@@ -226,6 +229,7 @@ impl core::error::Error for DecodeError {}
 
 /// Why a packet is not written. Nothing has been written when it is returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum EncodeError {
     /// The packet breaks a rule that a receiver would refuse it for.

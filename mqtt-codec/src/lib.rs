@@ -12,6 +12,10 @@ extern crate std;
 mod error;
 #[cfg(feature = "serde")]
 mod fields;
+#[cfg(feature = "bytes")]
+mod frame;
+#[cfg(feature = "tokio-util")]
+mod framed;
 mod list;
 mod packet;
 mod property;
@@ -27,6 +31,10 @@ mod wire;
 pub use error::{DecodeError, EncodeError, ErrorClass, Violation};
 #[cfg(feature = "serde")]
 pub use fields::Fields;
+#[cfg(feature = "bytes")]
+pub use frame::Frame;
+#[cfg(feature = "tokio-util")]
+pub use framed::{Codec, CodecError};
 pub use list::{Element, List, ListIter};
 pub use packet::{
     Ack, Auth, ConnAck, Connect, Disconnect, FixedHeader, Packet, PacketType, Publish,

@@ -37,6 +37,7 @@ macro_rules! properties {
     ($($(#[$doc:meta])* $id:literal $name:ident $getter:ident $type:ty [$($scope:ident)*])*) => {
         /// The identifier of a property (section 2.2.2.2).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[repr(u8)]
         pub enum PropertyId {
             $($(#[$doc])* $name = $id,)*

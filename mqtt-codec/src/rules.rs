@@ -154,7 +154,8 @@ impl Rules {
         packet.encode(self, buffer)
     }
 
-    /// Appends the packet to `buffer` and returns its length in bytes.
+    /// Appends the packet to `buffer` and returns its length in bytes. A payload is copied once, into
+    /// room that was not filled before.
     ///
     /// # Errors
     /// As [`Rules::encode`]; `buffer` is as it was.
@@ -164,13 +165,16 @@ impl Rules {
         packet: &Packet<'_>,
         buffer: &mut alloc::vec::Vec<u8>,
     ) -> Result<usize, EncodeError> {
-        let size = packet.measure(self)?;
+        let prepared = self.prepare(packet)?;
+        let (len, payload) = (prepared.len(), prepared.payload());
         let start = buffer.len();
-        buffer.resize(start + size.packet(), 0);
+        buffer.reserve(len);
+        buffer.resize(start + len - payload.len(), 0);
         if let Some(room) = buffer.get_mut(start..) {
-            packet.write(size, self, room);
+            prepared.write_head(room);
         }
-        Ok(size.packet())
+        buffer.extend_from_slice(payload);
+        Ok(len)
     }
 }
 

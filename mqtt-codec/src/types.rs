@@ -5,6 +5,7 @@ use core::num::NonZeroU16;
 
 /// A version of the protocol, by the name and level that CONNECT carries (section 3.1.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Version {
     /// MQTT 3.1: name `MQIsdp`, level 3. Read and written as 3.1.1 but for those two fields.
     V31,
@@ -60,6 +61,7 @@ impl fmt::Display for Version {
 
 /// Who sends a packet. Some packets, properties and reason codes belong to one side only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Sender {
     /// From client to server.
     Client = 0b01,

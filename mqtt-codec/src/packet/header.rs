@@ -5,6 +5,7 @@ use crate::{DecodeError, QoS, Rules, Sender, Version, Violation};
 
 /// The type of a packet (section 2.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 #[expect(missing_docs, reason = "the packets are described at `Packet`")]
 pub enum PacketType {

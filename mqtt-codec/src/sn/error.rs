@@ -9,6 +9,7 @@ macro_rules! violations {
     ($($name:ident $class:ident $section:literal $text:literal)*) => {
         /// A rule of MQTT-SN 1.2 that a message breaks, checked both ways: decoding and encoding.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[non_exhaustive]
         #[repr(u8)]
         pub enum Violation {
@@ -95,6 +96,7 @@ impl core::error::Error for Violation {}
 /// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DecodeError {
     /// The rule that is broken.
     pub violation: Violation,
@@ -112,6 +114,7 @@ impl core::error::Error for DecodeError {}
 
 /// Why a message is not written. Nothing has been written when it is returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum EncodeError {
     /// The message breaks a rule that a receiver would refuse it for.

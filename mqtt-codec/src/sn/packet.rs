@@ -4,6 +4,7 @@ use crate::{QoS, TopicFilter, TopicName};
 
 /// The type of a message (section 5.2.2). Mind the order of the acknowledgements: it is not MQTT's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 #[expect(missing_docs, reason = "the messages are described at `Packet`")]
 pub enum MsgType {
@@ -111,6 +112,7 @@ impl MsgType {
 
 /// A Return Code (section 5.3.10). Those above 0x03 are reserved and count as rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ReturnCode(
     /// The octet on the wire.
     pub u8,
@@ -135,6 +137,7 @@ impl ReturnCode {
 
 /// How surely a PUBLISH is delivered (section 5.3.4). The order is that of the guarantee.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum PublishQoS {
     /// QoS -1: as QoS 0, but from a client that has no connection (section 6.8).
     MinusOne,
