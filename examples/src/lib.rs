@@ -6,3 +6,8 @@ mod arguments;
 pub mod broker;
 
 pub use arguments::arguments;
+
+/// The examples of the README at the top, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
