@@ -4,7 +4,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output};
 
 use crate::support::program::{Program, complete};
-use crate::support::{PATIENCE, Server, example};
+use crate::support::{PATIENCE, Server, Version, example, mosquitto_cli};
 
 fn run(name: &str, arguments: &[&str], input: &str) -> Output {
     let mut command = example(name);
@@ -113,4 +113,46 @@ fn mqtt_sub_ends_cleanly_when_it_is_interrupted() {
     let kill = Command::new("kill").args(["-INT", &subscriber.id().to_string()]).status();
     assert!(kill.expect("kill is everywhere").success());
     assert_eq!(subscriber.status(), Some(0));
+}
+
+/// What one of the two prints, the other printed: against both brokers, in both versions.
+#[test]
+fn mqtt_pub_and_sub_are_understood_by_mosquittos_and_understand_them() {
+    for server in [Server::motewire(), Server::mosquitto()].into_iter().flatten() {
+        let address = server.address();
+        let port = address.port().to_string();
+        for (version, number) in [(Version::V311, "311"), (Version::V5, "5")] {
+            for qos in 0..=2 {
+                let to = ["-h", "127.0.0.1", "-p", &port, "-V", number, "-q", &qos.to_string()];
+
+                let topic = format!("theirs/{number}/{qos}");
+                let sent =
+                    mosquitto_cli::publish(address, version, &topic, "from them", qos, &["-r"]);
+                if sent.is_none() {
+                    return;
+                }
+                let output = run(
+                    "mqtt",
+                    &[&["sub"], &to[..], &["-t", &topic, "-C", "1", "-v"]].concat(),
+                    "",
+                );
+                assert!(output.status.success(), "{}", text(&output.stderr));
+                assert_eq!(text(&output.stdout), format!("{topic} from them\n"));
+
+                let sub = mosquitto_cli::Subscriber::start(address, version, "ours/#", qos, &[]);
+                let Some(sub) = sub else { return };
+                let message = ["-t", "ours/one", "-m", "from us"];
+                let output = run("mqtt", &[&["pub"], &to[..], &message].concat(), "");
+                assert!(output.status.success(), "{}", text(&output.stderr));
+                assert_eq!(sub.message().told(), ("ours/one", "from us", qos, false));
+
+                let lines = ["-t", "ours/lines", "-l"];
+                let output = run("mqtt", &[&["pub"], &to[..], &lines].concat(), "a\nb b\n\nc\n");
+                assert!(output.status.success(), "{}", text(&output.stderr));
+                for line in ["a", "b b", "", "c"] {
+                    assert_eq!(sub.message().told(), ("ours/lines", line, qos, false));
+                }
+            }
+        }
+    }
 }
