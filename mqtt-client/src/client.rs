@@ -10,7 +10,6 @@ use futures::channel::oneshot;
 use mqtt_codec::{QoS, ReasonCode};
 
 use crate::delivery::Enqueue;
-use crate::outbox::Outgoing;
 use crate::shared::{Closing, Shared};
 use crate::{
     ConnectionEvents, Delivered, Delivery, Driver, Error, Filter, Message, Options, PublishError,
@@ -107,20 +106,17 @@ impl Client {
     /// Cancel safe: dropped before it is done, nothing is published.
     ///
     /// # Errors
-    /// [`PublishError::Invalid`], [`PublishError::Closed`], and with
-    /// [`Overflow::Reject`](crate::Overflow::Reject) [`PublishError::Full`].
+    /// [`PublishError::Invalid`], [`PublishError::Closed`], and [`PublishError::Full`] with
+    /// [`Overflow::Reject`](crate::Overflow::Reject), or if the message is larger than the outbox.
     pub async fn enqueue(&self, message: Message) -> Result<Delivery, PublishError> {
-        let shared = &self.handle.shared;
-        let (outgoing, outcome) = Outgoing::new(message, shared.now())?;
-        Enqueue::new(shared, outgoing).await?;
-        Ok(Delivery::new(outcome))
+        Enqueue::new(&self.handle.shared, message).await
     }
 
     /// Puts the message into the outbox if there is room; never waits.
     ///
     /// # Errors
     /// As [`Client::enqueue`], and [`PublishError::Full`] where that would wait.
-    pub fn try_publish(&self, message: Message) -> Result<Delivery, PublishError> {
+    pub fn try_publish(&self, message: &Message) -> Result<Delivery, PublishError> {
         self.handle.shared.try_enqueue(message)
     }
 

@@ -8,9 +8,9 @@ use futures::FutureExt;
 use futures::channel::oneshot;
 use mqtt_codec::ReasonCode;
 
-use crate::PublishError;
-use crate::outbox::{Outcome, Outgoing};
+use crate::outbox::Told;
 use crate::shared::Shared;
+use crate::{Message, PublishError};
 
 /// A message was delivered: QoS 0 was handed to the transport, QoS 1 was acknowledged, QoS 2 was
 /// completed.
@@ -32,10 +32,10 @@ impl Delivered {
 /// nothing about the message.
 #[derive(Debug)]
 #[must_use = "what becomes of the message is not known before this is awaited"]
-pub struct Delivery(oneshot::Receiver<Outcome>);
+pub struct Delivery(oneshot::Receiver<Told>);
 
 impl Delivery {
-    pub(crate) const fn new(outcome: oneshot::Receiver<Outcome>) -> Self {
+    pub(crate) const fn new(outcome: oneshot::Receiver<Told>) -> Self {
         Self(outcome)
     }
 }
@@ -53,29 +53,29 @@ impl Future for Delivery {
 #[derive(Debug)]
 pub(crate) struct Enqueue<'c> {
     shared: &'c Shared,
-    ticket: Option<u64>,
-    outgoing: Option<Outgoing>,
+    message: Message,
+    place: Option<u64>,
 }
 
 impl<'c> Enqueue<'c> {
-    pub(crate) const fn new(shared: &'c Shared, outgoing: Outgoing) -> Self {
-        Self { shared, ticket: None, outgoing: Some(outgoing) }
+    pub(crate) const fn new(shared: &'c Shared, message: Message) -> Self {
+        Self { shared, message, place: None }
     }
 }
 
 impl Future for Enqueue<'_> {
-    type Output = Result<(), PublishError>;
+    type Output = Result<Delivery, PublishError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { shared, ticket, outgoing } = &mut *self;
-        shared.poll_enqueue(cx, ticket, outgoing)
+        let Self { shared, message, place } = &mut *self;
+        shared.poll_enqueue(cx, message, place)
     }
 }
 
 impl Drop for Enqueue<'_> {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            self.shared.leave(ticket);
+        if let Some(place) = self.place {
+            self.shared.leave(place);
         }
     }
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
-use mqtt_codec::{Properties, Property, Publish, QoS, TopicName, Violation};
+use mqtt_codec::{EncodeError, Properties, Property, Publish, QoS, TopicName, Violation};
 
 use crate::queue::Hold;
 use crate::{Error, ReasonCode};
@@ -52,9 +52,9 @@ pub struct Receipt(pub(crate) Arc<Hold>);
 pub struct MessageProperties {
     /// Payload Format Indicator: whether the payload says of itself that it is UTF-8.
     pub is_text: bool,
-    /// Message Expiry Interval. To publish: for how long the message is of use, in this client's
-    /// outbox (to the millisecond, in either version) as well as in the server (in whole seconds,
-    /// rounded up). Received: what is left of that.
+    /// Message Expiry Interval, in whole seconds, rounded up. To publish: for how long the message is of
+    /// use, in this client's outbox (in either version) as well as in the server. Received: what is
+    /// left of that.
     pub expiry: Option<Duration>,
     /// Content Type.
     pub content_type: Option<String>,
@@ -139,14 +139,19 @@ impl Message {
         }
     }
 
-    /// The PUBLISH of this message, with these properties.
-    pub(crate) fn publish<'a>(
-        &'a self,
-        properties: Properties<'a>,
-    ) -> Result<Publish<'a>, Violation> {
-        let topic = TopicName::new(&self.topic)?;
-        let (qos, retain) = (self.qos, self.retain);
-        Ok(Publish { qos, retain, properties, ..Publish::new(topic, &self.payload) })
+    /// Lends out the PUBLISH of this message.
+    pub(crate) fn with_publish<R>(
+        &self,
+        then: impl FnOnce(&Publish<'_>) -> Result<R, mqtt_session::Error>,
+    ) -> Result<R, mqtt_session::Error> {
+        let invalid = |violation| mqtt_session::Error::Encode(EncodeError::Refused(violation));
+        let list = self.properties.list().map_err(invalid)?;
+        then(&Publish {
+            qos: self.qos,
+            retain: self.retain,
+            properties: Properties::from(&list[..]),
+            ..Publish::new(TopicName::new(&self.topic).map_err(invalid)?, &self.payload)
+        })
     }
 }
 
@@ -203,18 +208,6 @@ impl MessageProperties {
         }
         list.extend(user_properties(&self.user));
         Ok(list)
-    }
-
-    /// Whether there is something to send.
-    pub(crate) fn is_empty(&self) -> bool {
-        let Self { is_text, expiry, content_type, response_topic, correlation_data, user, .. } =
-            self;
-        !is_text
-            && expiry.is_none()
-            && content_type.is_none()
-            && response_topic.is_none()
-            && correlation_data.is_none()
-            && user.is_empty()
     }
 }
 

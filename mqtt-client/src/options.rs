@@ -65,16 +65,12 @@ pub struct Options {
     /// When and how to connect again.
     pub reconnect: Reconnect,
     /// How many messages may wait to be sent or acknowledged, at least 1. Default: 4,096.
-    pub outbox_messages: usize,
-    /// How many bytes these may take. One message is taken always. Default: 16 MiB.
-    pub outbox_bytes: usize,
+    pub outbox_messages: u16,
+    /// How many bytes topics, payloads and properties of these may take, and so how large a message
+    /// can be. Twice as much memory may be taken. Default: 16 MiB.
+    pub outbox_bytes: u32,
     /// What to do with a message that finds the outbox full. Default: wait.
     pub overflow: Overflow,
-    /// Whether a QoS 2 message is published anew when the server has lost the session in which it was
-    /// sent, at the risk that it arrives twice. Default: false, its outcome is
-    /// [`PublishError::InDoubt`](crate::PublishError::InDoubt). Messages of QoS 1 are published anew
-    /// always.
-    pub repeat_exactly_once: bool,
     /// Whether the application acknowledges each message itself by
     /// [`Message::acknowledge`]. Default: false, a message is acknowledged once it has its place in
     /// the stream of its subscription.
@@ -179,7 +175,6 @@ impl Options {
             outbox_messages: 4_096,
             outbox_bytes: 16 * 1_048_576,
             overflow: Overflow::Wait,
-            repeat_exactly_once: false,
             manual_acknowledge: false,
             unrouted_messages: 256,
         }

@@ -12,7 +12,7 @@ use mqtt_codec::ReasonCode;
 use mqtt_session::{AckToken, Instant};
 
 use crate::event::EventQueue;
-use crate::outbox::{Outbox, Outgoing, Push};
+use crate::outbox::{Outbox, Submitted};
 use crate::queue::Queue;
 use crate::{Clock, ConnectionEvent, Delivery, Error, Filter, Message, Options, PublishError};
 
@@ -103,61 +103,57 @@ impl Shared {
         }
     }
 
-    /// Puts a message into the outbox, or waits for room under the ticket.
+    /// Puts a message into the outbox, or waits at its place for room.
     pub(crate) fn poll_enqueue(
         &self,
         cx: &Context<'_>,
-        ticket: &mut Option<u64>,
-        outgoing: &mut Option<Outgoing>,
-    ) -> Poll<Result<(), PublishError>> {
+        message: &Message,
+        place: &mut Option<u64>,
+    ) -> Poll<Result<Delivery, PublishError>> {
+        let now = self.now();
         let mut state = self.lock();
-        if state.is_closed() {
-            return Poll::Ready(Err(PublishError::Closed));
+        let submitted = state.submit(now, message, *place)?;
+        if let Submitted::Wait = submitted {
+            *place = Some(state.outbox.wait(*place, cx.waker()));
+            return Poll::Pending;
         }
-        match state.outbox.push(outgoing, *ticket) {
-            Push::Taken => {
-                if let Some(ticket) = ticket.take() {
-                    state.outbox.leave(ticket);
-                }
-                let next = state.outbox.next_waiting();
-                Self::notify(state);
-                if let Some(next) = next {
-                    next.wake();
-                }
-                Poll::Ready(Ok(()))
-            }
-            Push::Full => Poll::Ready(Err(PublishError::Full)),
-            Push::Wait => {
-                *ticket = Some(state.outbox.wait(*ticket, cx.waker()));
-                Poll::Pending
-            }
+        if let Some(place) = place.take() {
+            state.outbox.leave(place);
         }
+        Self::submitted(state, submitted).into()
+    }
+
+    /// Puts a message into the outbox if there is room.
+    pub(crate) fn try_enqueue(&self, message: &Message) -> Result<Delivery, PublishError> {
+        let now = self.now();
+        let mut state = self.lock();
+        let submitted = state.submit(now, message, None)?;
+        Self::submitted(state, submitted)
+    }
+
+    fn submitted(
+        state: MutexGuard<'_, State>,
+        submitted: Submitted,
+    ) -> Result<Delivery, PublishError> {
+        let Submitted::Taken(told) = submitted else { return Err(PublishError::Full) };
+        let next = state.outbox.next_waiting();
+        Self::notify(state);
+        if let Some(next) = next {
+            next.wake();
+        }
+        Ok(Delivery::new(told))
     }
 
     /// Gives up waiting for room.
-    pub(crate) fn leave(&self, ticket: u64) {
+    pub(crate) fn leave(&self, place: u64) {
         let mut state = self.lock();
-        state.outbox.leave(ticket);
+        state.outbox.leave(place);
         // It may have been woken for room that it now leaves to the next one.
         let next = state.outbox.next_waiting();
         drop(state);
         if let Some(next) = next {
             next.wake();
         }
-    }
-
-    /// Puts a message into the outbox if there is room.
-    pub(crate) fn try_enqueue(&self, message: Message) -> Result<Delivery, PublishError> {
-        let (outgoing, outcome) = Outgoing::new(message, self.now())?;
-        let mut state = self.lock();
-        if state.is_closed() {
-            return Err(PublishError::Closed);
-        }
-        if state.outbox.push(&mut Some(outgoing), None) != Push::Taken {
-            return Err(PublishError::Full);
-        }
-        Self::notify(state);
-        Ok(Delivery::new(outcome))
     }
 
     /// A number for a subscription, which is its Subscription Identifier too.
@@ -233,6 +229,18 @@ impl Shared {
 }
 
 impl State {
+    fn submit(
+        &mut self,
+        now: Instant,
+        message: &Message,
+        place: Option<u64>,
+    ) -> Result<Submitted, PublishError> {
+        if self.is_closed() {
+            return Err(PublishError::Closed);
+        }
+        self.outbox.submit(now, message, place)
+    }
+
     fn is_closed(&self) -> bool {
         self.closed.is_some() || self.closing.is_some()
     }

@@ -5,7 +5,6 @@ mod online;
 mod timer;
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -21,13 +20,13 @@ use futures::channel::oneshot;
 use futures::future::BoxFuture;
 use mqtt_codec::{Disconnect, ReasonCode};
 use mqtt_session::client::{Config, Session, Slots};
-use mqtt_session::{Instant, Ring, Stage};
+use mqtt_session::{Event, Instant, Ring};
 
 use crate::backoff::Backoff;
-use crate::outbox::{Freed, InFlight, Outcome, Outgoing};
+use crate::outbox::{Listener, Told, tell, tell_written};
 use crate::routes::Routes;
 use crate::shared::{Request, Shared};
-use crate::{ConnectionEvent, Delivered, Error, Options, PublishError, Runtime, Server, Transport};
+use crate::{ConnectionEvent, Error, Options, Runtime, Server, Transport};
 use buffer::{ReadBuffer, WriteBuffer};
 use timer::Timer;
 
@@ -36,9 +35,6 @@ const ROUNDS: usize = 32;
 
 /// How long the end of a connection may take that was said goodbye to.
 const LEAVE: Duration = Duration::from_secs(2);
-
-/// How many packets but messages can be in flight.
-const REQUESTS_IN_FLIGHT: u16 = 64;
 
 /// Keeps a client's connection: a future that ends when the client is closed, with the reason. It has
 /// to be polled for anything to happen, which a runtime's `spawn` sees to.
@@ -52,15 +48,12 @@ pub struct Driver {
     timer: Timer,
     tx: WriteBuffer,
     rx: ReadBuffer,
-    in_flight: InFlight,
     routes: Routes,
-    /// Messages on their way from the outbox to the session.
-    batch: VecDeque<Outgoing>,
-    /// Messages of QoS 0 that are written but not sent.
-    written: Vec<oneshot::Sender<Outcome>>,
-    /// Messages that the server has lost, in order, and that are to be published anew.
-    repeat: VecDeque<Outgoing>,
-    freed: Freed,
+    /// What the session told that the outbox is to know.
+    events: Vec<Event<'static>>,
+    /// What is to be told of messages: now, and of QoS 0 once all that was written is sent.
+    finished: Vec<(Listener, Told)>,
+    written: Vec<Listener>,
     backoff: Backoff,
     /// Which of the servers is next.
     server: usize,
@@ -114,9 +107,7 @@ impl Driver {
             Session::new(
                 config,
                 Slots {
-                    outbound: Ring::heap(
-                        options.in_flight_limit().saturating_add(REQUESTS_IN_FLIGHT),
-                    ),
+                    outbound: Ring::heap(options.in_flight_limit()),
                     received: Ring::heap(u16::MAX),
                     pending: Ring::heap(u16::MAX),
                 },
@@ -134,12 +125,10 @@ impl Driver {
             timer: Timer::default(),
             tx: WriteBuffer::default(),
             rx: ReadBuffer::default(),
-            in_flight: InFlight::default(),
             routes: Routes::new(options.unrouted_messages),
-            batch: VecDeque::new(),
+            events: Vec::new(),
+            finished: Vec::new(),
             written: Vec::new(),
-            repeat: VecDeque::new(),
-            freed: Freed::default(),
             backoff: Backoff::new(),
             server: 0,
             epoch: 0,
@@ -180,9 +169,9 @@ impl Driver {
     fn take_requests(&mut self, cx: &Context<'_>, now: Instant) {
         let mut state = self.shared.lock();
         state.set_driver(cx.waker());
-        state.outbox.release(core::mem::take(&mut self.freed));
-        state.outbox.put_back(&mut self.repeat);
+        state.outbox.on_events(&mut self.events);
         state.outbox.expire(now);
+        state.outbox.take_outcomes(&mut self.finished, &mut self.written);
         let room = state.outbox.next_waiting();
         let requests = core::mem::take(&mut state.requests);
         let mut answers = core::mem::take(&mut state.answers);
@@ -190,6 +179,7 @@ impl Driver {
         if let Some(room) = room {
             room.wake();
         }
+        tell(&mut self.finished);
         for request in requests {
             match request {
                 Request::Subscribe { key, filter, queue, done } => {
@@ -283,10 +273,7 @@ impl Driver {
         self.tx.clear();
         self.rx.clear();
         self.epoch += 1;
-        for done in self.written.drain(..) {
-            // Nobody may want to know.
-            let _ = done.send(Err(PublishError::InDoubt));
-        }
+        tell_written(&mut self.written, false);
         let policy = &self.options.reconnect;
         match self.accepted.take() {
             Some(since) if now.since(since) >= policy.stable_after => self.backoff.reset(),
@@ -329,7 +316,7 @@ impl Driver {
                     Poll::Ready(Err(_)) => break true,
                     Poll::Pending => break false,
                 }
-                self.sent();
+                tell_written(&mut self.written, true);
                 match Pin::new(&mut transport).poll_close(cx) {
                     Poll::Ready(Ok(())) => closed = true,
                     Poll::Ready(Err(_)) => break true,
@@ -354,25 +341,11 @@ impl Driver {
     fn finish(&mut self, error: &Error) -> Step {
         self.phase = Phase::Done;
         self.session.closed();
-        let session = &self.session;
-        let stage = |id| session.in_flight().find(|(own, _)| *own == id).map(|(_, stage)| stage);
-        let mut undelivered = Vec::new();
-        for (stage, outgoing) in self.in_flight.drain(stage) {
-            if stage == Some(Stage::PubComp) {
-                outgoing.finish(Ok(Delivered::new(ReasonCode::Success)));
-            } else {
-                undelivered.push(outgoing.message.clone());
-                outgoing.finish(Err(PublishError::InDoubt));
-            }
-        }
-        for done in self.written.drain(..) {
-            // Nobody may want to know.
-            let _ = done.send(Err(PublishError::InDoubt));
-        }
+        tell_written(&mut self.written, false);
         let mut state = self.shared.lock();
-        state.outbox.put_back(&mut self.repeat);
-        let (unsent, waiting) = state.outbox.close();
-        undelivered.extend(unsent);
+        state.outbox.on_events(&mut self.events);
+        let (undelivered, waiting) = state.outbox.close();
+        state.outbox.take_outcomes(&mut self.finished, &mut self.written);
         let first_end = state.closed.is_none();
         state.closed = Some(error.clone());
         state.answers.clear();
@@ -380,7 +353,8 @@ impl Driver {
         let listeners = core::mem::take(&mut state.listeners);
         let done = state.closing.take().and_then(|closing| closing.done);
         drop(state);
-        waiting.into_iter().for_each(core::task::Waker::wake);
+        tell(&mut self.finished);
+        waiting.into_values().for_each(core::task::Waker::wake);
         for request in requests {
             if let Request::Subscribe { done, .. } = request {
                 let _ = done.send(Err(error.clone()));
@@ -407,7 +381,7 @@ impl Driver {
     fn due(&self) -> Option<Instant> {
         let state = self.shared.lock();
         let closing = state.closing.as_ref().map(|closing| closing.deadline);
-        earliest(closing, state.outbox.next_expiry())
+        earliest(closing, state.outbox.next_timeout())
     }
 }
 

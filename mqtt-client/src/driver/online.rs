@@ -5,12 +5,12 @@ use core::task::{Context, Poll};
 use std::io;
 
 use mqtt_codec::{ConnAck, Disconnect, ReasonCode};
-use mqtt_session::{Event, Instant, Stage};
+use mqtt_session::{Event, Instant};
 
 use super::{Driver, Phase, Step, earliest};
-use crate::outbox::Outgoing;
+use crate::outbox::{tell, tell_written};
 use crate::queue::Hold;
-use crate::{ConnectionEvent, Delivered, Error, Message, PublishError, Receipt, Transport};
+use crate::{ConnectionEvent, Error, Message, Receipt, Transport};
 
 /// With this many bytes to send no messages are added, and with that many nothing is read, which
 /// might have to be answered.
@@ -74,19 +74,11 @@ impl Driver {
         }
         match self.tx.poll_flush(cx, transport) {
             Poll::Ready(Ok(any)) => {
-                self.sent();
+                tell_written(&mut self.written, true);
                 Ok(progress || any)
             }
             Poll::Ready(Err(error)) => Err(self.io_error(error)),
             Poll::Pending => Ok(progress),
-        }
-    }
-
-    /// All that was written is sent.
-    pub(super) fn sent(&mut self) {
-        for done in self.written.drain(..) {
-            // Nobody may want to know.
-            let _ = done.send(Ok(Delivered::new(ReasonCode::Success)));
         }
     }
 
@@ -114,21 +106,10 @@ impl Driver {
         match event {
             Event::Message(message) => self.on_message(now, message),
             Event::Acknowledged { id, reason } => {
-                if let Some(outgoing) = self.in_flight.remove(*id) {
-                    let rejected = reason.is_failure();
-                    let outcome = if rejected {
-                        Err(PublishError::Rejected(*reason))
-                    } else {
-                        Ok(Delivered::new(*reason))
-                    };
-                    self.finished(outgoing, outcome);
-                }
+                self.events.push(Event::Acknowledged { id: *id, reason: *reason });
             }
-            Event::Lost { id, stage } => {
-                if let Some(outgoing) = self.in_flight.remove(*id) {
-                    self.on_lost(outgoing, *stage);
-                }
-            }
+            Event::Received { id } => self.events.push(Event::Received { id: *id }),
+            Event::Lost { id, stage } => self.events.push(Event::Lost { id: *id, stage: *stage }),
             Event::Connected(connack) => self.on_connected(now, connack),
             Event::Refused(connack) => {
                 let text = connack.properties.reason_string().map(Into::into);
@@ -187,58 +168,16 @@ impl Driver {
         }
     }
 
-    /// The server has lost the session in which this message was sent.
-    fn on_lost(&mut self, outgoing: Outgoing, stage: Stage) {
-        match stage {
-            Stage::PubComp => self.finished(outgoing, Ok(Delivered::new(ReasonCode::Success))),
-            Stage::PubRec if !self.options.repeat_exactly_once => {
-                self.finished(outgoing, Err(PublishError::InDoubt));
-            }
-            _ => self.repeat.push_back(outgoing),
-        }
-    }
-
-    fn finished(&mut self, outgoing: Outgoing, outcome: Result<Delivered, PublishError>) {
-        self.freed.add(&outgoing);
-        outgoing.finish(outcome);
-    }
-
     /// Hands to the session what it can take.
     fn send(&mut self, now: Instant) -> Result<(), Error> {
-        if self.session.is_resuming() {
-            let tx = self.tx.packets();
-            self.session.resume(now, &self.in_flight, tx).map_err(Error::Protocol)?;
-        }
         self.routes.ask(now, &mut self.session, self.tx.packets()).map_err(Error::Protocol)?;
-        // What the server has lost goes first; it is put in front before the next round.
-        if !self.repeat.is_empty() {
-            return Ok(());
-        }
-        let room = ENOUGH_TO_SEND.saturating_sub(self.tx.len());
-        let max = usize::from(self.options.in_flight_limit());
-        let quota = if self.session.is_resuming() {
-            0
-        } else {
-            self.session.quota().min(max.saturating_sub(self.in_flight.len()))
-        };
-        self.shared.lock().outbox.take(now, quota, room, &mut self.batch);
-        while let Some(outgoing) = self.batch.pop_front() {
-            let (session, tx) = (&mut self.session, self.tx.packets());
-            let sent = outgoing.with_publish(now, |publish| session.publish(now, publish, tx));
-            match sent {
-                Some(Ok(Some(id))) => self.in_flight.push(id, outgoing),
-                Some(Ok(None)) => {
-                    self.freed.add(&outgoing);
-                    self.written.push(outgoing.into_done());
-                }
-                Some(Err(mqtt_session::Error::QuotaExceeded)) => {
-                    self.batch.push_front(outgoing);
-                    self.shared.lock().outbox.put_back(&mut self.batch);
-                }
-                Some(Err(error)) => self.finished(outgoing, Err(PublishError::Invalid(error))),
-                None => self.finished(outgoing, Err(PublishError::Closed)),
-            }
-        }
-        Ok(())
+        let mut state = self.shared.lock();
+        state.outbox.on_events(&mut self.events);
+        let (session, tx) = (&mut self.session, self.tx.packets());
+        let sent = state.outbox.send(now, session, tx, ENOUGH_TO_SEND);
+        state.outbox.take_outcomes(&mut self.finished, &mut self.written);
+        drop(state);
+        tell(&mut self.finished);
+        sent.map_err(Error::Protocol)
     }
 }
