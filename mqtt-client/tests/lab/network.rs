@@ -1,0 +1,289 @@
+//! A server for one client, and connections to it that can be cut.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use core::time::Duration;
+use futures::future::BoxFuture;
+use mqtt_client::tokio::{Compat, TokioRuntime};
+use mqtt_client::{Clock, QoS, ReasonCode, Runtime, Server, Transport};
+use mqtt_codec::{
+    ConnAck, Disconnect, List, Properties, Property, Publish, SubAck, TopicName, UnsubAck,
+};
+use mqtt_session::client::Slots;
+use mqtt_session::server::{Config, Session};
+use mqtt_session::{Event, Instant, Queue, QueueConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::sync::Notify;
+
+/// How many bytes pass in each direction before the connection is cut; `None`: all.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cut {
+    pub(crate) up: Option<usize>,
+    pub(crate) down: Option<usize>,
+}
+
+/// How the server answers CONNECT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Accept,
+    Refuse(ReasonCode),
+    /// Not at all.
+    Silence,
+}
+
+/// What happened at the server, in words.
+pub(crate) type Log = Vec<String>;
+
+#[derive(Clone)]
+pub(crate) struct Network(Arc<(Mutex<State>, Notify)>);
+
+pub(crate) struct State {
+    /// Whether the server can be reached.
+    pub(crate) up: bool,
+    /// What becomes of the next connections; the later ones hold.
+    pub(crate) cuts: VecDeque<Cut>,
+    pub(crate) answer: Answer,
+    /// Whether the session of an earlier connection is still there.
+    pub(crate) keeps_session: bool,
+    /// Receive Maximum in CONNACK.
+    pub(crate) receive_maximum: Option<u16>,
+    pub(crate) log: Log,
+    /// The text of each message that came.
+    pub(crate) messages: Vec<String>,
+    /// When each attempt to connect was made.
+    pub(crate) attempts: Vec<tokio::time::Instant>,
+    /// Bytes that passed on the last connection, from the client and to it.
+    pub(crate) passed: (usize, usize),
+    /// Ends the connection that there is, with a reason in version 5.
+    hang_up: Option<Option<ReasonCode>>,
+    session: Option<Session<'static>>,
+    queue: Queue<'static>,
+}
+
+impl Network {
+    pub(crate) fn new() -> Self {
+        let state = State {
+            up: true,
+            cuts: VecDeque::new(),
+            answer: Answer::Accept,
+            keeps_session: true,
+            receive_maximum: None,
+            log: Vec::new(),
+            messages: Vec::new(),
+            attempts: Vec::new(),
+            passed: (0, 0),
+            hang_up: None,
+            session: None,
+            queue: Queue::heap(QueueConfig::default()),
+        };
+        Self(Arc::new((Mutex::new(state), Notify::new())))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.0.lock().expect("no test has panicked with it")
+    }
+
+    /// Ends the connection that there is.
+    pub(crate) fn hang_up(&self, reason: Option<ReasonCode>) {
+        self.lock().hang_up = Some(reason);
+        self.0.1.notify_waiters();
+    }
+
+    /// The server publishes to the client.
+    pub(crate) fn publish(&self, topic: &str, text: &str, qos: QoS) {
+        let topic = TopicName::new(topic).expect("a topic");
+        let publish = Publish { qos, ..Publish::new(topic, text.as_bytes()) };
+        let mut state = self.lock();
+        state.queue.submit(Instant::default(), &publish, &mut |_, _| {}).expect("there is room");
+        drop(state);
+        self.0.1.notify_waiters();
+    }
+
+    /// How many messages of the server are not acknowledged.
+    pub(crate) fn undelivered(&self) -> usize {
+        self.lock().queue.len()
+    }
+
+    /// Lets time pass until this holds.
+    pub(crate) async fn until(&self, holds: impl Fn(&State) -> bool) {
+        crate::in_time(async {
+            while !holds(&self.lock()) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+    }
+
+    async fn serve(self, mut stream: DuplexStream, cut: Cut) {
+        let now = Instant::default();
+        let mut session = Session::new(now, Config::default(), Slots::heap(64));
+        let (mut rx, mut tx) = (Vec::new(), Vec::new());
+        let (mut passed_up, mut passed_down) = (0, 0);
+        let mut buffer = [0; 4096];
+        let mut accepted = false;
+        loop {
+            let ended = self.lock().act(now, &mut session, &mut rx, &mut tx);
+            accepted |= session.is_connected();
+            let left = cut.down.map_or(usize::MAX, |down| down - passed_down);
+            let sent = tx.len().min(left);
+            let whole = stream.write_all(&tx[..sent]).await.is_ok() && tx.len() < left;
+            passed_down += sent;
+            tx.clear();
+            self.lock().passed = (passed_up, passed_down);
+            if ended || !whole {
+                break;
+            }
+            let left = cut.up.map_or(usize::MAX, |up| up - passed_up);
+            if left == 0 {
+                break;
+            }
+            let room = buffer.len().min(left);
+            tokio::select! {
+                biased;
+                read = stream.read(&mut buffer[..room]) => match read {
+                    Ok(read) if read > 0 => {
+                        passed_up += read;
+                        rx.extend_from_slice(&buffer[..read]);
+                    }
+                    _ => break,
+                },
+                () = self.0.1.notified() => {}
+            }
+        }
+        session.closed();
+        if accepted {
+            self.lock().session = Some(session);
+        }
+    }
+}
+
+impl State {
+    /// Does what is to do; whether the connection is to end.
+    fn act(
+        &mut self,
+        now: Instant,
+        session: &mut Session<'static>,
+        rx: &mut Vec<u8>,
+        tx: &mut Vec<u8>,
+    ) -> bool {
+        let mut bytes = &rx[..];
+        let mut ended = false;
+        loop {
+            let event = match session.receive(now, &mut bytes, tx) {
+                Ok(Some(event)) => event,
+                Ok(None) => break,
+                Err(error) => {
+                    self.log.push(format!("error: {error}"));
+                    ended = true;
+                    break;
+                }
+            };
+            self.queue.on_event(&event, &mut |_, _| {});
+            match event {
+                Event::Connect(connect) => match self.answer {
+                    Answer::Silence => {}
+                    Answer::Refuse(reason) => {
+                        session.reject(&ConnAck::new(reason), tx).expect("a refusal");
+                        ended = true;
+                    }
+                    Answer::Accept => {
+                        let earlier = self
+                            .session
+                            .take()
+                            .filter(|_| self.keeps_session && !connect.clean_start);
+                        let present = earlier.is_some();
+                        let word = if present { "session kept" } else { "session new" };
+                        self.log.push(word.into());
+                        if let Some(mut earlier) = earlier {
+                            session.take_over(&mut earlier);
+                        }
+                        let max = self.receive_maximum.and_then(core::num::NonZeroU16::new);
+                        let list = max.map(Property::ReceiveMaximum);
+                        let connack = ConnAck {
+                            session_present: present,
+                            properties: Properties::from(list.as_slice()),
+                            ..ConnAck::new(ReasonCode::Success)
+                        };
+                        session.accept(now, &connack, tx).expect("an acceptance");
+                    }
+                },
+                Event::Message(message) => {
+                    let text = String::from_utf8_lossy(message.publish.payload).into_owned();
+                    self.messages.push(text);
+                }
+                Event::Subscribe(subscribe) => {
+                    let mut reasons = Vec::new();
+                    for subscription in subscribe.subscriptions.iter() {
+                        self.log.push(format!("subscribe {}", subscription.filter));
+                        reasons.push(
+                            ReasonCode::from_value(subscription.qos.bits()).expect("granted"),
+                        );
+                    }
+                    let suback = SubAck {
+                        packet_id: subscribe.packet_id,
+                        properties: Properties::EMPTY,
+                        reasons: List::from(&reasons[..]),
+                    };
+                    session.suback(&suback, tx).expect("an answer");
+                }
+                Event::Unsubscribe(unsubscribe) => {
+                    for filter in unsubscribe.filters.iter() {
+                        self.log.push(format!("unsubscribe {filter}"));
+                    }
+                    let reasons = vec![ReasonCode::Success; unsubscribe.filters.len()];
+                    let unsuback = UnsubAck {
+                        packet_id: unsubscribe.packet_id,
+                        properties: Properties::EMPTY,
+                        reasons: List::from(&reasons[..]),
+                    };
+                    session.unsuback(&unsuback, tx).expect("an answer");
+                }
+                Event::Disconnected(disconnect) => {
+                    self.log.push(format!("goodbye {}", disconnect.reason));
+                    ended = true;
+                }
+                _ => {}
+            }
+        }
+        let rest = bytes.len();
+        rx.drain(..rx.len() - rest);
+        if session.is_connected() {
+            self.queue.send(now, session, tx, &mut |_, _| {}).expect("a Vec has room");
+            if let Some(reason) = self.hang_up.take() {
+                if let Some(reason) = reason {
+                    session.disconnect(&Disconnect::new(reason), tx).expect("a goodbye");
+                }
+                ended = true;
+            }
+        }
+        ended
+    }
+}
+
+impl Runtime for Network {
+    fn connect(&mut self, _: &Server) -> BoxFuture<'static, io::Result<Transport>> {
+        let network = self.clone();
+        Box::pin(async move {
+            let mut state = network.lock();
+            state.attempts.push(tokio::time::Instant::now());
+            if !state.up {
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            }
+            let cut = state.cuts.pop_front().unwrap_or_default();
+            let (near, far) = tokio::io::duplex(1 << 20);
+            drop(state);
+            tokio::spawn(network.clone().serve(far, cut));
+            Ok(Box::new(Compat(near)) as Transport)
+        })
+    }
+
+    fn sleep(&mut self, duration: Duration) -> BoxFuture<'static, ()> {
+        TokioRuntime.sleep(duration)
+    }
+
+    fn clock(&self) -> Clock {
+        TokioRuntime.clock()
+    }
+}

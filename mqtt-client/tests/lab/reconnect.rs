@@ -1,0 +1,169 @@
+//! The server is away, forgets, refuses, or says goodbye.
+
+use core::time::Duration;
+
+use mqtt_client::{ConnectionEvent, Error, QoS, ReasonCode, Version};
+
+use crate::network::{Answer, Network};
+use crate::{BOTH, in_time, options, persistent, start};
+
+#[tokio::test(start_paused = true)]
+async fn a_program_that_starts_ten_seconds_before_the_server_loses_nothing() {
+    for version in BOTH {
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            let network = Network::new();
+            network.lock().up = false;
+            let client = start(options(version), &network);
+            let late = network.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                late.lock().up = true;
+            });
+            for n in 0..100 {
+                in_time(client.publish("a", n.to_string(), qos)).await.expect("delivered");
+            }
+            in_time(client.disconnect()).await;
+            let expected: Vec<_> = (0..100).map(|n| n.to_string()).collect();
+            network.until(|state| state.messages == expected).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn subscriptions_are_asked_for_again_only_if_the_session_is_lost_mqtt_3_2_2_5() {
+    for version in BOTH {
+        for keeps_session in [true, false] {
+            let network = Network::new();
+            network.lock().keeps_session = keeps_session;
+            let client = start(persistent(version), &network);
+            let mut events = client.connection_events();
+            let mut subscription =
+                in_time(client.subscribe("a/#", QoS::AtLeastOnce)).await.expect("granted");
+            assert!(matches!(
+                in_time(events.next()).await,
+                Some(ConnectionEvent::Connected { .. })
+            ));
+            network.hang_up(None);
+            assert!(matches!(
+                in_time(events.next()).await,
+                Some(ConnectionEvent::Disconnected { retry_after: Some(_), .. })
+            ));
+            let Some(ConnectionEvent::Connected { session_present, .. }) =
+                in_time(events.next()).await
+            else {
+                panic!("it connects again");
+            };
+            assert_eq!(session_present, keeps_session);
+            network.publish("a/b", "x", QoS::AtLeastOnce);
+            assert_eq!(in_time(subscription.next()).await.expect("it goes on").payload, "x");
+            let subscribed =
+                network.lock().log.iter().filter(|line| *line == "subscribe a/#").count();
+            assert_eq!(subscribed, if keeps_session { 1 } else { 2 });
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_will_not_change_ends_the_client_and_others_do_not() {
+    for (reason, ends) in [
+        (ReasonCode::BadUserNameOrPassword, true),
+        (ReasonCode::NotAuthorized, true),
+        (ReasonCode::ServerUnavailable, false),
+    ] {
+        for version in BOTH {
+            let network = Network::new();
+            network.lock().answer = Answer::Refuse(reason);
+            let client = start(options(version), &network);
+            let mut events = client.connection_events();
+            let Some(ConnectionEvent::Disconnected { error, retry_after }) =
+                in_time(events.next()).await
+            else {
+                panic!("it is refused");
+            };
+            assert!(matches!(error, Error::Refused { reason: told, .. } if told == reason));
+            assert_eq!(retry_after.is_none(), ends);
+            if ends {
+                assert!(events.next().await.is_none());
+                assert!(client.publish("a", "x", QoS::AtMostOnce).await.is_err());
+            } else {
+                network.lock().answer = Answer::Accept;
+                in_time(client.publish("a", "x", QoS::AtLeastOnce)).await.expect("delivered");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_taken_over_stays_away_and_who_is_sent_off_for_a_while_comes_back() {
+    for (reason, ends) in
+        [(ReasonCode::SessionTakenOver, true), (ReasonCode::ServerShuttingDown, false)]
+    {
+        let network = Network::new();
+        let client = start(options(Version::V5), &network);
+        in_time(client.publish("a", "x", QoS::AtLeastOnce)).await.expect("delivered");
+        let mut events = client.connection_events();
+        network.hang_up(Some(reason));
+        let Some(ConnectionEvent::Disconnected { error, retry_after }) =
+            in_time(events.next()).await
+        else {
+            panic!("it ends");
+        };
+        assert!(matches!(error, Error::Disconnected { reason: told, .. } if told == reason));
+        assert_eq!(retry_after.is_none(), ends);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_grow_while_the_server_is_away_and_are_never_a_tight_loop() {
+    let network = Network::new();
+    network.lock().up = false;
+    let _client = start(options(Version::V5), &network);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let attempts = network.lock().attempts.len();
+    // With waits of up to 30 s, and of 15 s in the mean.
+    assert!((20..100).contains(&attempts), "{attempts} attempts in ten minutes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_accepts_and_hangs_up_is_not_asked_in_a_tight_loop() {
+    let network = Network::new();
+    let client = start(options(Version::V5), &network);
+    let hang_up = network.clone();
+    tokio::spawn(async move {
+        loop {
+            hang_up.hang_up(None);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let attempts = network.lock().attempts.len();
+    assert!(attempts < 200, "{attempts} attempts in ten minutes");
+    drop(client);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_answer_is_given_up_after_the_timeout_mqtt_3_1_0() {
+    let network = Network::new();
+    network.lock().answer = Answer::Silence;
+    let client = start(options(Version::V311), &network);
+    let mut events = client.connection_events();
+    let before = tokio::time::Instant::now();
+    assert!(matches!(
+        in_time(events.next()).await,
+        Some(ConnectionEvent::Disconnected { error: Error::Protocol(_), retry_after: Some(_) })
+    ));
+    assert_eq!(before.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_client_pings_and_does_nothing_else_mqtt_3_1_2_20() {
+    let network = Network::new();
+    let client = start(options(Version::V5), &network);
+    in_time(client.publish("a", "x", QoS::AtLeastOnce)).await.expect("delivered");
+    let before = network.lock().passed;
+    tokio::time::sleep(Duration::from_secs(60 * 10 + 30)).await;
+    let after = network.lock().passed;
+    // Ten times two bytes each way, and the connection has held.
+    assert_eq!((after.0 - before.0, after.1 - before.1), (20, 20));
+    assert_eq!(network.lock().attempts.len(), 1);
+}
