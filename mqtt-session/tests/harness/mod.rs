@@ -670,8 +670,21 @@ impl World {
     pub(crate) fn state(&self) -> String {
         let side = |side: &Side| {
             let Disk { outbox, delivered, outcomes, has_session, .. } = &side.disk;
+            // Whether a message came twice matters, but not how often.
+            let mut copies: Vec<u32> = Vec::new();
+            for number in delivered {
+                if copies.iter().filter(|copy| *copy == number).count() < 2 {
+                    copies.push(*number);
+                }
+            }
+            let mut outbox: Vec<_> = outbox.iter().collect();
+            outbox.sort_by_key(|stored| stored.sent.map(|(_, turn)| turn));
+            let outbox: Vec<_> = outbox
+                .iter()
+                .map(|stored| (stored.number, stored.sent.map(|(id, _)| id)))
+                .collect();
             format!(
-                "{:?} {:?} {:?} {outbox:?} {delivered:?} {outcomes:?} {has_session}",
+                "{:?} {:?} {:?} {outbox:?} {copies:?} {outcomes:?} {has_session}",
                 side.role, side.queue, side.rx
             )
         };
