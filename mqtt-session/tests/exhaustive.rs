@@ -3,8 +3,9 @@
 
 mod harness;
 
-use std::collections::{HashSet, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use core::hash::{Hash, Hasher};
+use std::collections::HashSet;
+use std::hash::DefaultHasher;
 
 use harness::{Action, CLIENT, Crash, Options, SERVER, World};
 use mqtt_codec::{PacketId, QoS, Rules, Sender, Version};
@@ -66,8 +67,10 @@ fn explore(version: Version, messages: &[(usize, QoS)]) -> usize {
         world
     };
     let mut seen = HashSet::from([fingerprint(&replay(&[]))]);
-    let mut frontier = VecDeque::from([Vec::new()]);
-    while let Some(path) = frontier.pop_front() {
+    let mut paths = vec![Vec::new()];
+    let mut next = 0;
+    while let Some(path) = paths.get(next).cloned() {
+        next += 1;
         let mut settled = replay(&path);
         settled.trace.push(format!("{path:#?}"));
         for action in actions(&settled, messages) {
@@ -75,7 +78,7 @@ fn explore(version: Version, messages: &[(usize, QoS)]) -> usize {
             longer.push(action);
             if seen.insert(fingerprint(&replay(&longer))) {
                 assert!(seen.len() < 200_000, "there is no end: {longer:#?}");
-                frontier.push_back(longer);
+                paths.push(longer);
             }
         }
         settled.settle();
