@@ -4,6 +4,7 @@
 
 mod broker;
 mod client;
+mod lorawan;
 mod programs;
 mod self_test;
 mod support;
