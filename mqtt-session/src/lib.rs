@@ -11,7 +11,7 @@ extern crate std;
 
 mod alias;
 mod auth;
-#[cfg(feature = "alloc")]
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub mod broker;
 pub mod client;
 mod error;

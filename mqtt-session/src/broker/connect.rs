@@ -8,10 +8,9 @@ use core::hash::BuildHasher;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
-use mqtt_codec::{ConnAck, Connect, Disconnect, Property, Publish, QoS, ReasonCode, Version, Will};
+use mqtt_codec::{ConnAck, Connect, Disconnect, Property, Publish, QoS, ReasonCode, Version};
 
 use super::message::{KeptWill, Outgoing, unframe};
-use super::policy::Client;
 use super::session::Session;
 use super::slab::Key;
 use super::timers::Timer;
@@ -22,22 +21,17 @@ use crate::Instant;
 const NEVER: u32 = u32::MAX;
 
 impl Broker {
-    pub(super) fn on_connect(
+    /// The client is let in: it gets its session, and what is left of an earlier connection ends.
+    pub(super) fn let_in(
         &mut self,
         now: Instant,
         id: ConnectionId,
         connect: &Connect<'_>,
+        assigned: Option<&str>,
+        authenticated: &[Property<'_>],
         out: &mut dyn Outputs,
     ) {
-        let assigned = match self.client_id(connect) {
-            Ok(assigned) => assigned,
-            Err(reason) => return self.reject(now, id, reason, out),
-        };
-        let client_id = assigned.as_deref().unwrap_or(connect.client_id);
-        // Before anything that an earlier connection of this client would notice.
-        if let Err(reason) = self.admit(client_id, connect) {
-            return self.reject(now, id, reason, out);
-        }
+        let client_id = assigned.unwrap_or(connect.client_id);
         let earlier = self.find_client(client_id);
         if let Some(connection) = earlier.and_then(|key| self.sessions.get(key)?.connection) {
             // [MQTT-3.1.4-3]
@@ -53,11 +47,53 @@ impl Broker {
         let Some(key) = earlier.or_else(|| self.add_session(client_id)) else {
             return self.reject(now, id, ReasonCode::QuotaExceeded, out);
         };
-        self.enter(now, id, key, connect, assigned.as_deref(), earlier.is_some(), out);
+        let will = connect.will.and_then(|will| KeptWill::new(&will, &mut self.scratch));
+        let (Some(session), Some(connection)) =
+            (self.sessions.get_mut(key), self.connections.get_mut(id.0))
+        else {
+            return;
+        };
+        let wanted = match connect.version {
+            Version::V5 => connect.properties.session_expiry_interval().unwrap_or(0),
+            Version::V31 | Version::V311 if connect.clean_start => 0,
+            Version::V31 | Version::V311 => NEVER,
+        };
+        session.user_name = connect.user_name.map(Into::into);
+        session.expiry = wanted.min(self.config.max_session_expiry);
+        session.connection = Some(id.0);
+        session.expires = None;
+        // [MQTT-3.1.3-9]: that of the earlier connection is not published any more.
+        session.will_due = None;
+        session.will = will.map(Box::new);
+        connection.session = Some(key);
+        if let Some(mut left) = session.left.take() {
+            connection.link.take_over(&mut left);
+            session.backlog_mut().outbox.refresh(now);
+        }
+        let mut properties: Vec<Property<'_>> = authenticated.to_vec();
+        self.config.announce(connect, &mut properties);
+        if session.expiry != wanted && connect.version == Version::V5 {
+            properties.push(Property::SessionExpiryInterval(session.expiry));
+        }
+        properties.extend(assigned.map(Property::AssignedClientIdentifier)); // [MQTT-3.2.2-16]
+        let connack = ConnAck {
+            session_present: earlier.is_some(),
+            properties: properties[..].into(),
+            ..ConnAck::new(ReasonCode::Success)
+        };
+        if connection.link.accept(now, &connack, out.transmit(id)).is_err() {
+            // A client that has no room for CONNACK, or wants it smaller than it is.
+            return self.end(now, id.0, false, out);
+        }
+        self.set_timer(id.0);
+        self.pump(now, key, out);
     }
 
     /// The client identifier, where the broker chooses it.
-    fn client_id(&mut self, connect: &Connect<'_>) -> Result<Option<String>, ReasonCode> {
+    pub(super) fn client_id(
+        &mut self,
+        connect: &Connect<'_>,
+    ) -> Result<Option<String>, ReasonCode> {
         if connect.client_id.len() > self.config.max_client_id_len {
             return Err(ReasonCode::ClientIdentifierNotValid);
         }
@@ -82,93 +118,6 @@ impl Broker {
                 return Ok(Some(id));
             }
         }
-    }
-
-    /// Whether this client is let in.
-    fn admit(&mut self, client_id: &str, connect: &Connect<'_>) -> Result<(), ReasonCode> {
-        if connect.properties.authentication_method().is_some() {
-            return Err(ReasonCode::BadAuthenticationMethod); // [MQTT-4.12.0-1]
-        }
-        let client = Client { id: client_id, user_name: connect.user_name };
-        self.policy.connect(client, connect)?;
-        let Some(will) = &connect.will else { return Ok(()) };
-        if will.qos > self.config.maximum_qos {
-            return Err(ReasonCode::QoSNotSupported); // [MQTT-3.2.2-12]
-        }
-        if will.retain && !self.config.retain_available {
-            return Err(ReasonCode::RetainNotSupported); // [MQTT-3.2.2-13]
-        }
-        if will.topic.levels().count() > self.config.max_topic_levels {
-            return Err(ReasonCode::TopicNameInvalid);
-        }
-        self.policy.publish(client, &will_publish(will))
-    }
-
-    fn reject(
-        &mut self,
-        now: Instant,
-        id: ConnectionId,
-        reason: ReasonCode,
-        out: &mut dyn Outputs,
-    ) {
-        if let Some(connection) = self.connections.get_mut(id.0) {
-            // Where 3.1.1 has no code for it, the connection is closed without an answer.
-            let _ = connection.link.reject(&ConnAck::new(reason), out.transmit(id));
-        }
-        self.end(now, id.0, false, out);
-    }
-
-    /// The client has its session and gets its CONNACK.
-    #[expect(clippy::too_many_arguments, reason = "all of it is known to the only caller")]
-    fn enter(
-        &mut self,
-        now: Instant,
-        id: ConnectionId,
-        key: Key,
-        connect: &Connect<'_>,
-        assigned: Option<&str>,
-        session_present: bool,
-        out: &mut dyn Outputs,
-    ) {
-        let wanted = match connect.version {
-            Version::V5 => connect.properties.session_expiry_interval().unwrap_or(0),
-            Version::V31 | Version::V311 if connect.clean_start => 0,
-            Version::V31 | Version::V311 => NEVER,
-        };
-        let will = connect.will.and_then(|will| KeptWill::new(&will, &mut self.scratch));
-        let (Some(session), Some(connection)) =
-            (self.sessions.get_mut(key), self.connections.get_mut(id.0))
-        else {
-            return;
-        };
-        session.user_name = connect.user_name.map(Into::into);
-        session.expiry = wanted.min(self.config.max_session_expiry);
-        session.connection = Some(id.0);
-        session.expires = None;
-        // [MQTT-3.1.3-9]: that of the earlier connection is not published any more.
-        session.will_due = None;
-        session.will = will.map(Box::new);
-        connection.session = Some(key);
-        if let Some(mut left) = session.left.take() {
-            connection.link.take_over(&mut left);
-            session.backlog_mut().outbox.refresh(now);
-        }
-        let mut properties = self.config.announced(connect);
-        if session.expiry != wanted {
-            properties.push(Property::SessionExpiryInterval(session.expiry));
-        }
-        properties.extend(assigned.map(Property::AssignedClientIdentifier)); // [MQTT-3.2.2-16]
-        let connack = ConnAck {
-            session_present,
-            properties: properties[..].into(),
-            ..ConnAck::new(ReasonCode::Success)
-        };
-        if connection.link.accept(now, &connack, out.transmit(id)).is_err() {
-            // A client that has no room for CONNACK, or wants it smaller than it is.
-            return self.end(now, id.0, false, out);
-        }
-        self.set_timer(id.0);
-        self.pump(now, key, out);
     }
 
     pub(super) fn on_disconnect(
@@ -295,44 +244,36 @@ impl Broker {
 
 impl super::Config {
     /// What CONNACK announces: all that is not as the protocol has it by default.
-    fn announced(&self, connect: &Connect<'_>) -> Vec<Property<'static>> {
-        let mut list = Vec::new();
+    fn announce(&self, connect: &Connect<'_>, list: &mut Vec<Property<'_>>) {
         if connect.version != Version::V5 {
-            return list;
-        }
-        if self.receive_maximum.get() != u16::MAX {
-            list.push(Property::ReceiveMaximum(self.receive_maximum));
+            return;
         }
         if self.maximum_qos < QoS::ExactlyOnce {
             list.push(Property::MaximumQoS(self.maximum_qos));
+        }
+        if !self.retain_available {
+            list.push(Property::RetainAvailable(false));
+        }
+        if self.receive_maximum.get() != u16::MAX {
+            list.push(Property::ReceiveMaximum(self.receive_maximum));
         }
         list.extend(NonZeroU32::new(self.max_packet_size).map(Property::MaximumPacketSize));
         if self.topic_alias_maximum > 0 {
             list.push(Property::TopicAliasMaximum(self.topic_alias_maximum));
         }
-        for (property, available) in [
-            (Property::RetainAvailable(false), self.retain_available),
-            (Property::WildcardSubscriptionAvailable(false), self.wildcard_subscription_available),
-            (
-                Property::SubscriptionIdentifierAvailable(false),
-                self.subscription_identifier_available,
-            ),
-            (Property::SharedSubscriptionAvailable(false), self.shared_subscription_available),
-        ] {
-            if !available {
-                list.push(property);
-            }
+        if !self.wildcard_subscription_available {
+            list.push(Property::WildcardSubscriptionAvailable(false));
+        }
+        if !self.subscription_identifier_available {
+            list.push(Property::SubscriptionIdentifierAvailable(false));
+        }
+        if !self.shared_subscription_available {
+            list.push(Property::SharedSubscriptionAvailable(false));
         }
         if let Some(max) = self.max_keep_alive {
             if connect.keep_alive == 0 || connect.keep_alive > max.get() {
                 list.push(Property::ServerKeepAlive(max.get()));
             }
         }
-        list
     }
-}
-
-/// The message that a will becomes, as far as the policy asks for it.
-fn will_publish<'w>(will: &Will<'w>) -> Publish<'w> {
-    Publish { qos: will.qos, retain: will.retain, ..Publish::new(will.topic, will.payload) }
 }

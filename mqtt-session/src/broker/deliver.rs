@@ -2,8 +2,9 @@
 
 use alloc::vec::Vec;
 
-use mqtt_codec::{PacketId, Property, Publish, QoS, ReasonCode, TopicName};
+use mqtt_codec::{PacketId, PacketType, Property, Publish, QoS, ReasonCode, TopicName};
 
+use super::admission::or_unspecified;
 use super::config::Overlap;
 use super::message::{Entry, Frame, Outgoing};
 use super::retained::Retained;
@@ -33,6 +34,12 @@ impl Broker {
         self.statistics.messages_received += 1;
         let Some(connection) = self.connections.get(id.0) else { return };
         let Some(session) = connection.session else { return };
+        if message.publish.qos > self.config.maximum_qos
+            || (message.publish.retain && !self.config.retain_available)
+        {
+            // A client of 3.1.1, which cannot be told that it asks for too much.
+            return self.end(now, id.0, true, out);
+        }
         let resolved;
         let topic = if message.publish.topic.is_empty() {
             resolved =
@@ -51,7 +58,7 @@ impl Broker {
                     ReasonCode::NoMatchingSubscribers
                 }
             }
-            Err(reason) => reason,
+            Err(reason) => or_unspecified(reason, PacketType::PubAck),
         };
         let Some(token) = message.token else { return };
         self.answer(id, Owed::Message(token, reason), out);

@@ -5,6 +5,7 @@
 //! [`ConnectionId`]s; what is to be sent on them goes into the [`Transmit`]s of the caller's
 //! [`Outputs`], time comes as an argument, and nothing waits for anything.
 
+mod admission;
 mod config;
 mod connect;
 mod deliver;
@@ -22,13 +23,14 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use mqtt_codec::{Disconnect, PacketId, Properties, ReasonCode, SubAck, UnsubAck};
+use mqtt_codec::{PacketId, Properties, ReasonCode, SubAck, UnsubAck};
 
 pub use config::{Config, Overflow, Overlap};
-pub use policy::{AllowAll, Client, Policy};
+pub use policy::{Admission, AllowAll, Client, Policy};
 
 use crate::client::Slots;
 use crate::{AckToken, Error, Event, Instant, Transmit, server};
+use admission::{Authentication, Pending};
 use session::Session;
 use slab::{Key, Slab};
 use subscriptions::{Bounds, Subscriber, Subscriptions};
@@ -128,6 +130,9 @@ struct Connection {
     timer: Option<Instant>,
     /// An answer for which there was no room. Nothing is taken until there is.
     owed: Option<Box<Owed>>,
+    /// Until the client is let in.
+    pending: Option<Box<Pending>>,
+    authentication: Option<Box<Authentication>>,
 }
 
 /// Many connections, the sessions of their clients, and the messages between them.
@@ -231,6 +236,8 @@ impl Broker {
             session: None,
             timer: None,
             owed: None,
+            pending: None,
+            authentication: None,
         })?;
         self.set_timer(key);
         Some(ConnectionId(key))
@@ -278,6 +285,7 @@ impl Broker {
                 self.on_acknowledged(now, id, *packet, out);
             }
             Event::Connect(connect) => self.on_connect(now, id, connect, out),
+            Event::Auth(auth) => self.on_auth(now, id, auth, out),
             Event::Subscribe(subscribe) => self.on_subscribe(now, id, subscribe, out),
             Event::Unsubscribe(unsubscribe) => self.on_unsubscribe(id, unsubscribe, out),
             Event::Disconnected(disconnect) => self.on_disconnect(now, id, disconnect, out),
@@ -327,20 +335,6 @@ impl Broker {
     /// The transport of this connection is closed, and not because of [`Outputs::close`].
     pub fn closed(&mut self, now: Instant, id: ConnectionId, out: &mut dyn Outputs) {
         self.forget(now, id.0, true, out);
-    }
-
-    /// Says goodbye to a client, which version 5 can, and closes its connection.
-    pub fn disconnect(
-        &mut self,
-        now: Instant,
-        id: ConnectionId,
-        reason: ReasonCode,
-        out: &mut dyn Outputs,
-    ) {
-        let Some(connection) = self.connections.get_mut(id.0) else { return };
-        // Without room the connection is closed all the same.
-        let _ = connection.link.disconnect(&Disconnect::new(reason), out.transmit(id));
-        self.end(now, id.0, true, out);
     }
 
     /// Says goodbye to all clients and closes their connections. Their wills are published to those

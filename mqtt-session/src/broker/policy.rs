@@ -1,6 +1,10 @@
 //! Who may do what.
 
+use alloc::boxed::Box;
+
 use mqtt_codec::{Connect, Publish, QoS, ReasonCode, Subscription, TopicFilter};
+
+use crate::Mechanism;
 
 /// A client that was let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,15 +16,32 @@ pub struct Client<'a> {
     pub user_name: Option<&'a str>,
 }
 
+/// Whether a client may connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Admission {
+    /// It may.
+    Allow,
+    /// It may not: the code for CONNACK, such as [`ReasonCode::BadUserNameOrPassword`].
+    Refuse(ReasonCode),
+    /// It is told later, by [`Broker::decide`](super::Broker::decide).
+    Later,
+}
+
 /// What the embedder of a broker decides. As it stands, everybody may do everything.
 pub trait Policy {
     /// Whether this client may connect. `client` is who it would be.
-    ///
-    /// # Errors
-    /// The code that CONNACK refuses it with, such as [`ReasonCode::BadUserNameOrPassword`].
-    fn connect(&mut self, client: Client<'_>, connect: &Connect<'_>) -> Result<(), ReasonCode> {
+    fn connect(&mut self, client: Client<'_>, connect: &Connect<'_>) -> Admission {
         let _ = (client, connect);
-        Ok(())
+        Admission::Allow
+    }
+
+    /// A mechanism for an exchange of enhanced authentication by this method (section 4.12): when the
+    /// client connects, after [`Policy::connect`], and each time that it re-authenticates. `None` if
+    /// there is none, which refuses the client.
+    fn mechanism(&mut self, client: Client<'_>, method: &str) -> Option<Box<dyn Mechanism + Send>> {
+        let _ = (client, method);
+        None
     }
 
     /// Whether this client may publish this message, which may be its will. The topic is complete.

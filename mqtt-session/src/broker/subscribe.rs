@@ -3,10 +3,11 @@
 use alloc::vec::Vec;
 
 use mqtt_codec::{
-    QoS, ReasonCode, RetainHandling, SharedFilter, Subscribe, Subscription, SubscriptionId,
-    TopicFilter, Unsubscribe, Version,
+    PacketType, QoS, ReasonCode, RetainHandling, SharedFilter, Subscribe, Subscription,
+    SubscriptionId, TopicFilter, Unsubscribe, Version,
 };
 
+use super::admission::or_unspecified;
 use super::session::Replay;
 use super::slab::Key;
 use super::subscriptions::{Options, Subscribed};
@@ -27,7 +28,8 @@ impl Broker {
         let Some((session, version)) = self.session_of(id) else { return };
         let sub_id = subscribe.properties.subscription_identifier();
         let reasons = subscribe.subscriptions.iter().map(|subscription| {
-            self.subscribe(session, version, &subscription, sub_id).unwrap_or_else(|reason| reason)
+            self.subscribe(session, version, &subscription, sub_id)
+                .unwrap_or_else(|reason| or_unspecified(reason, PacketType::SubAck))
         });
         let reasons: Vec<ReasonCode> = match version {
             Version::V5 => reasons.collect(),
@@ -55,6 +57,10 @@ impl Broker {
             && filter.levels().count() > self.config.max_topic_levels
         {
             return Err(ReasonCode::TopicFilterInvalid);
+        }
+        // A session of 3.1.1 lets them pass, as it cannot have announced this.
+        if filter.has_wildcard() && !self.config.wildcard_subscription_available {
+            return Err(ReasonCode::WildcardSubscriptionsNotSupported);
         }
         let granted = self.policy.subscribe(session.client(), subscription)?;
         let granted = granted.min(subscription.qos).min(self.config.maximum_qos);
@@ -95,7 +101,7 @@ impl Broker {
         for filter in unsubscribe.filters {
             let Some(session) = self.sessions.get_mut(key) else { return };
             reasons.push(match self.policy.unsubscribe(session.client(), filter) {
-                Err(reason) => reason,
+                Err(reason) => or_unspecified(reason, PacketType::UnsubAck),
                 Ok(()) => {
                     let (filter, group) = parts(filter, version);
                     let own = &mut session.subscriptions;

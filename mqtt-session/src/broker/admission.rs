@@ -1,0 +1,293 @@
+//! Whether a client is let in: the policy, which may answer later, and enhanced authentication
+//! (section 4.12).
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use mqtt_codec::{
+    Auth, ConnAck, Connect, Disconnect, Packet, PacketType, Property, Publish, ReasonCode, Rules,
+    Sender, Version,
+};
+
+use super::policy::{Admission, Client};
+use super::{Broker, ConnectionId, Outputs};
+use crate::{Instant, Mechanism};
+
+/// Most bytes of Authentication Data that a mechanism answers with.
+const MAX_DATA: usize = 4096;
+
+/// How CONNECT is kept. It names its own version.
+const RULES: Rules = Rules::new(Version::V5, Sender::Client);
+
+/// A client that is not let in yet.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    /// CONNECT.
+    packet: Vec<u8>,
+    /// The client identifier that it was given.
+    assigned: Option<String>,
+    /// Whether the policy has not answered.
+    undecided: bool,
+}
+
+/// The enhanced authentication of a connection.
+pub(crate) struct Authentication {
+    method: Box<str>,
+    /// While an exchange goes on.
+    mechanism: Option<Box<dyn Mechanism + Send>>,
+    /// What the mechanism said last, for CONNACK.
+    data: Vec<u8>,
+}
+
+impl fmt::Debug for Authentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authentication").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+impl Broker {
+    pub(super) fn on_connect(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        connect: &Connect<'_>,
+        out: &mut dyn Outputs,
+    ) {
+        let assigned = match self.client_id(connect) {
+            Ok(assigned) => assigned,
+            Err(reason) => return self.reject(now, id, reason, out),
+        };
+        let client_id = assigned.as_deref().unwrap_or(connect.client_id);
+        let undecided = match self.admit(client_id, connect) {
+            Ok(Admission::Allow) => false,
+            Ok(Admission::Later) => true,
+            Ok(Admission::Refuse(reason)) | Err(reason) => {
+                return self.reject(now, id, reason, out);
+            }
+        };
+        let method = connect.properties.authentication_method();
+        if method.is_none() && !undecided {
+            return self.let_in(now, id, connect, assigned.as_deref(), &[], out);
+        }
+        let client = Client { id: client_id, user_name: connect.user_name };
+        let authentication = match method {
+            None => None,
+            Some(method) => match self.policy.mechanism(client, method) {
+                // [MQTT-4.12.0-1]
+                None => return self.reject(now, id, ReasonCode::BadAuthenticationMethod, out),
+                Some(mechanism) => Some(Box::new(Authentication {
+                    method: method.into(),
+                    mechanism: Some(mechanism),
+                    data: Vec::new(),
+                })),
+            },
+        };
+        let mut packet = Vec::new();
+        let kept = RULES.encode_to_vec(&Packet::Connect(*connect), &mut packet);
+        let Some(connection) = self.connections.get_mut(id.0).filter(|_| kept.is_ok()) else {
+            return self.reject(now, id, ReasonCode::UnspecifiedError, out);
+        };
+        connection.pending = Some(Box::new(Pending { packet, assigned, undecided }));
+        connection.authentication = authentication;
+        if method.is_some() {
+            self.authenticate(now, id, connect.properties.authentication_data(), out);
+        }
+    }
+
+    /// Whether this client may be let in, apart from enhanced authentication. Nothing that an earlier
+    /// connection of it would notice has been done yet.
+    fn admit(&mut self, client_id: &str, connect: &Connect<'_>) -> Result<Admission, ReasonCode> {
+        let client = Client { id: client_id, user_name: connect.user_name };
+        let admission = self.policy.connect(client, connect);
+        let Some(will) = &connect.will else { return Ok(admission) };
+        if will.qos > self.config.maximum_qos {
+            return Err(ReasonCode::QoSNotSupported); // [MQTT-3.2.2-12]
+        }
+        if will.retain && !self.config.retain_available {
+            return Err(ReasonCode::RetainNotSupported); // [MQTT-3.2.2-13]
+        }
+        if will.topic.levels().count() > self.config.max_topic_levels {
+            return Err(ReasonCode::TopicNameInvalid);
+        }
+        let publish = Publish {
+            qos: will.qos,
+            retain: will.retain,
+            ..Publish::new(will.topic, will.payload)
+        };
+        self.policy.publish(client, &publish)?;
+        Ok(admission)
+    }
+
+    /// The answer of a policy that said [`Admission::Later`]. Has no effect where none is waited for.
+    ///
+    /// The client waits no longer than [`Config::connect_timeout`](super::Config::connect_timeout).
+    pub fn decide(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        admission: Result<(), ReasonCode>,
+        out: &mut dyn Outputs,
+    ) {
+        let connection = self.connections.get_mut(id.0);
+        let Some(pending) = connection.and_then(|c| c.pending.as_mut()).filter(|p| p.undecided)
+        else {
+            return;
+        };
+        pending.undecided = false;
+        match admission {
+            Ok(()) => self.let_in_if_ready(now, id, out),
+            Err(reason) => self.reject(now, id, reason, out),
+        }
+    }
+
+    pub(super) fn on_auth(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        auth: &Auth<'_>,
+        out: &mut dyn Outputs,
+    ) {
+        if auth.reason == ReasonCode::ReAuthenticate {
+            let Some(connection) = self.connections.get_mut(id.0) else { return };
+            let session = connection.session.and_then(|key| self.sessions.get(key));
+            if let (Some(session), Some(authentication)) =
+                (session, connection.authentication.as_mut())
+            {
+                authentication.mechanism =
+                    self.policy.mechanism(session.client(), &authentication.method);
+            }
+        }
+        self.authenticate(now, id, auth.properties.authentication_data(), out);
+    }
+
+    /// The mechanism takes a step.
+    fn authenticate(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        received: Option<&[u8]>,
+        out: &mut dyn Outputs,
+    ) {
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        let mechanism = connection.authentication.as_mut().and_then(|a| a.mechanism.as_mut());
+        let Some(mechanism) = mechanism else {
+            return self.refuse(now, id, ReasonCode::NotAuthorized, out);
+        };
+        let mut buffer = [0; MAX_DATA];
+        match mechanism.answer(received, &mut buffer) {
+            // [MQTT-4.12.0-2]
+            Ok((false, properties)) => {
+                let properties = properties[..].into();
+                let auth = Auth { reason: ReasonCode::ContinueAuthentication, properties };
+                if connection.link.auth(now, &auth, out.transmit(id)).is_err() {
+                    self.refuse(now, id, ReasonCode::NotAuthorized, out);
+                }
+            }
+            Ok((true, properties)) if connection.session.is_some() => {
+                let properties = properties[..].into();
+                let auth = Auth { reason: ReasonCode::Success, properties };
+                let sent = connection.link.auth(now, &auth, out.transmit(id));
+                if let Some(authentication) = &mut connection.authentication {
+                    authentication.mechanism = None;
+                }
+                if sent.is_err() {
+                    self.refuse(now, id, ReasonCode::NotAuthorized, out);
+                }
+            }
+            Ok((true, [_, data])) => {
+                let data = match data {
+                    Property::AuthenticationData(data) => data.to_vec(),
+                    _ => Vec::new(),
+                };
+                if let Some(authentication) = &mut connection.authentication {
+                    authentication.mechanism = None;
+                    authentication.data = data;
+                }
+                self.let_in_if_ready(now, id, out);
+            }
+            // [MQTT-4.12.0-4], [MQTT-4.12.1-2]
+            Err(reason) => self.refuse(now, id, reason, out),
+        }
+    }
+
+    /// The client is let in once the policy and the mechanism agree.
+    fn let_in_if_ready(&mut self, now: Instant, id: ConnectionId, out: &mut dyn Outputs) {
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        let authenticates =
+            connection.authentication.as_ref().is_some_and(|a| a.mechanism.is_some());
+        let ready = |pending: &mut Box<Pending>| !pending.undecided && !authenticates;
+        let Some(pending) = connection.pending.take_if(ready) else { return };
+        let (method, data) = match &mut connection.authentication {
+            Some(a) => (Some(a.method.clone()), core::mem::take(&mut a.data)),
+            None => (None, Vec::new()),
+        };
+        let mut properties = Vec::new();
+        properties.extend(method.as_deref().map(Property::AuthenticationMethod));
+        if method.is_some() && !data.is_empty() {
+            properties.push(Property::AuthenticationData(&data));
+        }
+        match RULES.decode(&mut &pending.packet[..]) {
+            Ok(Some(Packet::Connect(connect))) => {
+                self.let_in(now, id, &connect, pending.assigned.as_deref(), &properties, out);
+            }
+            _ => self.reject(now, id, ReasonCode::UnspecifiedError, out),
+        }
+    }
+
+    /// Refuses a client with CONNACK, or one that is connected with DISCONNECT.
+    fn refuse(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        reason: ReasonCode,
+        out: &mut dyn Outputs,
+    ) {
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        if connection.session.is_none() {
+            return self.reject(now, id, reason, out);
+        }
+        self.disconnect(now, id, or_unspecified(reason, PacketType::Disconnect), out);
+    }
+
+    /// Refuses a client with CONNACK. Where 3.1.1 has no code for it, the connection is closed without
+    /// one.
+    pub(super) fn reject(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        reason: ReasonCode,
+        out: &mut dyn Outputs,
+    ) {
+        if let Some(connection) = self.connections.get_mut(id.0) {
+            let connack = ConnAck::new(or_unspecified(reason, PacketType::ConnAck));
+            // Without room the connection is closed all the same.
+            let _ = connection.link.reject(&connack, out.transmit(id));
+        }
+        self.end(now, id.0, false, out);
+    }
+
+    /// Says goodbye to a client, which version 5 can, and closes its connection.
+    pub fn disconnect(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        reason: ReasonCode,
+        out: &mut dyn Outputs,
+    ) {
+        let Some(connection) = self.connections.get_mut(id.0) else { return };
+        // Without room the connection is closed all the same.
+        let _ = connection.link.disconnect(&Disconnect::new(reason), out.transmit(id));
+        self.end(now, id.0, true, out);
+    }
+}
+
+/// This code of failure, if a server may send it in this packet.
+pub(super) const fn or_unspecified(reason: ReasonCode, packet: PacketType) -> ReasonCode {
+    if reason.is_failure() && reason.is_allowed(packet, Sender::Server) {
+        reason
+    } else {
+        ReasonCode::UnspecifiedError
+    }
+}
