@@ -1,0 +1,173 @@
+//! Every bound, and what a client is told of it.
+
+use mqtt_codec::{Connect, Packet, PropertyId, Publish, QoS, ReasonCode, TopicName, Version, Will};
+use mqtt_session::broker::Overflow;
+
+use crate::harness::{BOTH, EVERY_QOS, Net, message, subscription};
+
+// [MQTT-3.2.2-9], [MQTT-3.2.2-10], [MQTT-3.2.2-12]
+#[test]
+fn a_lower_maximum_qos_is_announced_granted_and_enforced() {
+    for max in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+        let mut net = Net::with(|config| config.maximum_qos = max);
+        let (client, connack) = net.connect(&Connect::new(Version::V5, "c"));
+        assert_eq!(connack.properties.maximum_qos(), Some(max));
+        for qos in EVERY_QOS {
+            let granted = net.subscribe_to(client, &[subscription("a", qos)], &[]).unwrap();
+            assert_eq!(granted[0].value(), qos.min(max).bits());
+        }
+        let will = Will { qos: QoS::ExactlyOnce, ..Will::new(TopicName::new("w").unwrap(), b"") };
+        for version in BOTH {
+            let connect = Connect { will: Some(will), ..Connect::new(version, "other") };
+            let told = net.refused(&connect);
+            let expected = (version == Version::V5).then_some(ReasonCode::QoSNotSupported);
+            assert_eq!(told, expected);
+        }
+        let id = mqtt_codec::PacketId::new(1);
+        let publish = Publish { qos: QoS::ExactlyOnce, packet_id: id, ..message("a", "x") };
+        net.send(client, &Packet::Publish(publish));
+        assert_eq!(net.goodbye(client), Some(ReasonCode::QoSNotSupported));
+    }
+}
+
+// [MQTT-3.2.2-13]
+#[test]
+fn a_broker_that_retains_nothing_says_so_and_refuses_retained_messages_and_wills() {
+    let mut net = Net::with(|config| config.retain_available = false);
+    let (client, connack) = net.connect(&Connect::new(Version::V5, "c"));
+    assert_eq!(connack.properties.retain_available(), Some(false));
+    let will = Will { retain: true, ..Will::new(TopicName::new("w").unwrap(), b"") };
+    let connect = Connect { will: Some(will), ..Connect::new(Version::V5, "other") };
+    assert_eq!(net.refused(&connect), Some(ReasonCode::RetainNotSupported));
+    net.send(client, &Packet::Publish(Publish { retain: true, ..message("a", "x") }));
+    assert_eq!(net.goodbye(client), Some(ReasonCode::RetainNotSupported));
+    let old = net.client(Version::V311, "old");
+    net.send(old, &Packet::Publish(Publish { retain: true, ..message("a", "x") }));
+    assert!(net.is_closed(old), "there is no way to tell it");
+    assert_eq!(net.broker.statistics().retained_messages, 0);
+}
+
+// [MQTT-3.8.3-2 of 3.1.1]
+#[test]
+fn subscriptions_that_are_not_available_are_announced_and_refused() {
+    let mut net = Net::with(|config| {
+        config.wildcard_subscription_available = false;
+        config.shared_subscription_available = false;
+        config.subscription_identifier_available = false;
+    });
+    let filters = [
+        ("a/#", ReasonCode::WildcardSubscriptionsNotSupported),
+        ("$share/g/a", ReasonCode::SharedSubscriptionsNotSupported),
+    ];
+    for (filter, reason) in filters {
+        let (client, connack) = net.connect(&Connect::new(Version::V5, "c"));
+        for id in [
+            PropertyId::WildcardSubscriptionAvailable,
+            PropertyId::SharedSubscriptionAvailable,
+            PropertyId::SubscriptionIdentifierAvailable,
+        ] {
+            assert!(connack.properties.contains(id));
+        }
+        net.subscribe_to(client, &[subscription(filter, QoS::AtMostOnce)], &[]);
+        assert_eq!(net.goodbye(client), Some(reason));
+    }
+    let old = net.client(Version::V311, "old");
+    let filters = [subscription("a/+", QoS::AtMostOnce), subscription("a", QoS::AtMostOnce)];
+    let told = net.subscribe_to(old, &filters, &[]);
+    assert_eq!(told.unwrap(), [ReasonCode::UnspecifiedError, ReasonCode::GRANTED_QOS_0]);
+    net.publish(old, "a/b", "x", QoS::AtMostOnce);
+    assert_eq!(net.messages(old), []);
+}
+
+#[test]
+fn a_queue_is_bounded_in_messages_and_bytes_and_drops_by_its_policy() {
+    for (overflow, expected) in
+        [(Overflow::DropNewest, ["0", "1", "2"]), (Overflow::DropOldest, ["7", "8", "9"])]
+    {
+        for by_bytes in [false, true] {
+            let mut net = Net::with(|config| {
+                config.overflow = overflow;
+                if by_bytes {
+                    config.max_queued_bytes = 3 * 1100 + 500;
+                } else {
+                    config.max_queued_messages = 3;
+                }
+            });
+            let (client, _) = net.keeper(Version::V5, "c");
+            net.subscribe(client, "a", QoS::AtLeastOnce);
+            net.cut(client);
+            let publisher = net.client(Version::V5, "p");
+            for n in 0..10 {
+                net.publish(publisher, "a", &n.to_string().repeat(1000), QoS::AtLeastOnce);
+            }
+            let (client, _) = net.keeper(Version::V5, "c");
+            let payloads = net.payloads(client);
+            assert_eq!(payloads.iter().map(|p| &p[..1]).collect::<Vec<_>>(), expected);
+            assert_eq!(net.broker.statistics().messages_dropped, 7);
+        }
+    }
+}
+
+#[test]
+fn a_client_that_does_not_read_costs_no_more_than_its_queue_and_holds_up_nobody() {
+    let mut net = Net::with(|config| config.max_queued_bytes = 10_000);
+    let slow = net.client(Version::V5, "slow");
+    let quick = net.client(Version::V5, "quick");
+    for client in [slow, quick] {
+        net.subscribe(client, "a", QoS::AtMostOnce);
+    }
+    net.set_room(slow, 0);
+    let publisher = net.client(Version::V5, "p");
+    for _ in 0..100 {
+        net.publish(publisher, "a", &"x".repeat(1000), QoS::AtMostOnce);
+    }
+    assert_eq!(net.messages(quick).len(), 100);
+    net.set_room(slow, 1_000_000);
+    net.writable(slow);
+    assert!((8..=10).contains(&net.messages(slow).len()));
+}
+
+#[test]
+fn connections_sessions_subscriptions_and_levels_are_bounded() {
+    let mut net = Net::with(|config| {
+        config.max_connections = 3;
+        config.max_sessions = 2;
+        config.max_subscriptions = 4;
+        config.max_subscriptions_per_session = 3;
+        config.max_topic_levels = 4;
+    });
+    let client = net.client(Version::V5, "1");
+    let other = net.client(Version::V5, "2");
+    assert_eq!(net.refused(&Connect::new(Version::V5, "3")), Some(ReasonCode::QuotaExceeded));
+    let third = net.open(Version::V5);
+    assert_eq!(net.broker.open(net.now), None);
+    net.cut(third);
+    let filters = ["a", "b", "c", "d"].map(|filter| subscription(filter, QoS::AtMostOnce));
+    let told = net.subscribe_to(client, &filters, &[]).unwrap();
+    assert_eq!(told[2..], [ReasonCode::GRANTED_QOS_0, ReasonCode::QuotaExceeded]);
+    let told = net.subscribe_to(other, &filters, &[]).unwrap();
+    assert_eq!(told[..2], [ReasonCode::GRANTED_QOS_0, ReasonCode::QuotaExceeded]);
+    // A subscription that is there already may be made again.
+    assert_eq!(net.subscribe_to(client, &filters[..1], &[]).unwrap()[0].value(), 0);
+    let deep = [subscription("1/2/3/4/5", QoS::AtMostOnce)];
+    net.unsubscribe(client, &["a", "b"]);
+    assert_eq!(net.subscribe_to(client, &deep, &[]).unwrap(), [ReasonCode::TopicFilterInvalid]);
+    let publish = Publish { qos: QoS::AtLeastOnce, ..message("1/2/3/4/5", "x") };
+    assert_eq!(net.publish_all_of(client, &publish), ReasonCode::TopicNameInvalid);
+    let publish = Publish { qos: QoS::AtLeastOnce, ..message("1/2/3/4", "x") };
+    assert_eq!(net.publish_all_of(client, &publish), ReasonCode::NoMatchingSubscribers);
+}
+
+#[test]
+fn a_packet_larger_than_announced_is_refused_at_its_header() {
+    for version in BOTH {
+        let mut net = Net::with(|config| config.max_packet_size = 100);
+        let (client, connack) = net.connect(&Connect::new(version, "c"));
+        let told = connack.properties.maximum_packet_size().map(core::num::NonZeroU32::get);
+        assert_eq!(told, (version == Version::V5).then_some(100));
+        net.send_bytes(client, &[0x30, 99]);
+        assert!(net.is_closed(client));
+        let told = net.goodbye(client);
+        assert_eq!(told, (version == Version::V5).then_some(ReasonCode::PacketTooLarge));
+    }
+}

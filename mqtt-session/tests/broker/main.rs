@@ -1,0 +1,12 @@
+//! The broker core, packet by packet.
+
+mod connect;
+mod deliver;
+mod harness;
+mod limits;
+mod properties;
+mod retained;
+mod sessions;
+mod shared;
+mod subscribe;
+mod wills;
