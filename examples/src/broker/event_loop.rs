@@ -46,6 +46,8 @@ pub(super) struct EventLoop {
     ready: Vec<ConnectionId>,
     buffer: Vec<u8>,
     stop: Arc<AtomicBool>,
+    /// When it ends, whoever still lingers.
+    ends_at: Option<StdInstant>,
 }
 
 impl EventLoop {
@@ -70,6 +72,7 @@ impl EventLoop {
             ready: Vec::new(),
             buffer: vec![0; READ_SIZE],
             stop,
+            ends_at: None,
         };
         Ok((this, waker))
     }
@@ -85,6 +88,7 @@ impl EventLoop {
         let now = self.clock.now();
         self.broker.shut_down(now, &mut self.connections);
         let until = StdInstant::now() + STOP_PATIENCE;
+        self.ends_at = Some(until);
         self.write_all(now)?;
         while !self.lingerers.is_empty() && StdInstant::now() < until {
             self.turn(&mut events)?;
@@ -134,8 +138,8 @@ impl EventLoop {
             return Some(Duration::ZERO);
         }
         let broker = self.broker.next_timeout().map(|at| self.clock.deadline(at));
-        let next =
-            [broker, self.accept_at, self.lingerers.next_timeout()].into_iter().flatten().min();
+        let times = [broker, self.accept_at, self.lingerers.next_timeout(), self.ends_at];
+        let next = times.into_iter().flatten().min();
         // A timer that is due in a part of a millisecond must not be polled for.
         let wait = next.map(|at| at.saturating_duration_since(StdInstant::now()));
         wait.map(|wait| if wait.is_zero() { wait } else { wait + Duration::from_millis(1) })
