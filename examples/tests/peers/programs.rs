@@ -1,7 +1,9 @@
 //! The example programs, as somebody uses them from a shell.
 
+use core::time::Duration;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output};
+use std::time::Instant;
 
 use crate::support::program::{Program, complete};
 use crate::support::{PATIENCE, Server, Version, example, mosquitto_cli};
@@ -17,8 +19,18 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
+fn quickstart_ends_by_itself_with_everything_it_promises() {
+    let from = Instant::now();
+    let output = run("quickstart", &[], "");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(from.elapsed() < Duration::from_secs(15), "5 s on a machine with nothing else to do");
+    assert!(text(&output.stdout).contains("residence/"), "{}", text(&output.stdout));
+}
+
+#[test]
 fn wrong_arguments_give_a_usage_line_and_status_2() {
-    let wrong: [(&str, &[&str]); 9] = [
+    let wrong: [(&str, &[&str]); 10] = [
+        ("quickstart", &["--no-such-option"]),
         ("broker", &["--no-such-option"]),
         ("broker", &["--listen"]),
         ("broker", &["--listen", "not an address"]),
