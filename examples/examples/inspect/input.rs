@@ -3,14 +3,17 @@
 use std::io::Read;
 use std::path::Path;
 
+use crate::dump;
+pub(crate) use crate::dump::bytes as hex;
+
 /// The bytes of one file, of standard input, or of hexadecimal digits in one or many words.
 pub(crate) fn bytes(words: &[String]) -> Result<Vec<u8>, String> {
     match source(words)? {
         Some(content) => match core::str::from_utf8(&content) {
-            Ok(text) if is_hex(text) => hex(text),
+            Ok(text) if dump::is_text(text) => hex(text),
             _ => Ok(content),
         },
-        None => hex(&words.concat()),
+        None => hex(&words.join(" ")),
     }
 }
 
@@ -32,23 +35,4 @@ fn source(words: &[String]) -> Result<Option<Vec<u8>>, String> {
         return Ok(None);
     }
     Ok(Some(content))
-}
-
-fn is_hex(text: &str) -> bool {
-    text.chars().all(|c| c.is_ascii_hexdigit() || c.is_ascii_whitespace())
-}
-
-/// The bytes of these digits; spaces and line breaks between them are stepped over.
-pub(crate) fn hex(text: &str) -> Result<Vec<u8>, String> {
-    let mut digits = Vec::new();
-    for c in text.chars().filter(|c| !c.is_ascii_whitespace()) {
-        let digit = c.to_digit(16).ok_or_else(|| {
-            format!("{c:?} is no hexadecimal digit, and there is no file of that name")
-        })?;
-        digits.push(digit as u8);
-    }
-    if digits.len() % 2 != 0 {
-        return Err("an odd number of hexadecimal digits".into());
-    }
-    Ok(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }

@@ -9,6 +9,7 @@
 //! inspect --protocol gwmp datagram.bin
 //! ```
 
+mod dump;
 mod input;
 mod jsonl;
 mod lorawan;
