@@ -54,8 +54,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result {
         }
     };
     tokio::select! {
-        result = print(&arguments, subscriptions) => result?,
+        // First, so that signals are listened for before anything is printed.
+        biased;
         interrupted = interrupted() => interrupted?,
+        result = print(&arguments, subscriptions) => result?,
         () = waited => {}
     }
     disconnect(&client).await

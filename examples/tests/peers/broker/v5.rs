@@ -203,12 +203,13 @@ pub(crate) fn a_will_is_dropped_when_the_client_returns_in_time(address: SocketA
     let mut watcher = connected(address, "watcher")?;
     watcher.subscribe("wills/#", 1);
     let mut doomed = Paho::start(address, Version::V5, "doomed")?;
-    let will = json!({"topic": "wills/late", "payload": "gone", "qos": 1, "delay": 1});
+    let will = json!({"topic": "wills/late", "payload": "gone", "qos": 1, "delay": 3});
     doomed.connect(&json!({"clean": false, "expiry": 300, "will": will}));
-    doomed.kill();
+    // Started before, so that what a process takes to start is not part of the delay.
     let mut back = Paho::start(address, Version::V5, "doomed")?;
+    doomed.kill();
     assert_eq!(back.connect(&json!({"clean": false, "expiry": 300}))["session_present"], true);
-    thread::sleep(Duration::from_millis(2500)); // well above the delay
+    thread::sleep(Duration::from_millis(4500)); // well above the delay
     watcher.publish("wills/none", "", 1, false);
     assert_eq!(watcher.message().topic, "wills/none");
     Some(())
