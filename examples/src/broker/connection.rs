@@ -99,6 +99,8 @@ pub(super) struct Connection {
     pub(super) rx: Vec<u8>,
     /// Whether there may be more to read.
     pub(super) readable: bool,
+    /// Whether the peer sends no more, which is told once: behind what it has sent is the end.
+    pub(super) read_closed: bool,
     /// Whether the broker waits for room before it takes more.
     pub(super) blocked: bool,
     is_dirty: bool,
@@ -112,8 +114,8 @@ impl Connection {
             Ok(0) => None,
             Ok(len) => {
                 // A read that does not fill the buffer has emptied the socket; the next byte to come
-                // is told.
-                self.readable = len == buffer.len();
+                // is told. The end is not told again.
+                self.readable = len == buffer.len() || self.read_closed;
                 Some(len)
             }
             Err(error) => match error.kind() {
@@ -158,6 +160,7 @@ impl Connections {
             tx: Tx::new(stream),
             rx: Vec::new(),
             readable: false,
+            read_closed: false,
             blocked: false,
             is_dirty: false,
             is_ready: false,

@@ -112,8 +112,8 @@ impl EventLoop {
                         self.lingerers.on_event(index, event.is_writable());
                         continue;
                     }
-                    let readable = event.is_readable() || event.is_read_closed();
-                    self.on_event(index, readable || event.is_error(), event.is_writable());
+                    let closed = event.is_read_closed() || event.is_error();
+                    self.on_event(index, event.is_readable(), closed, event.is_writable());
                 }
             }
         }
@@ -145,13 +145,14 @@ impl EventLoop {
         wait.map(|wait| if wait.is_zero() { wait } else { wait + Duration::from_millis(1) })
     }
 
-    fn on_event(&mut self, index: usize, readable: bool, writable: bool) {
+    fn on_event(&mut self, index: usize, readable: bool, closed: bool, writable: bool) {
         let Some(connection) = self.connections.at(index) else { return };
         let id = connection.id;
         if writable {
             connection.tx.writable();
         }
-        if readable {
+        connection.read_closed |= closed;
+        if readable || closed {
             connection.readable = true;
             if !connection.is_ready {
                 connection.is_ready = true;
@@ -242,9 +243,10 @@ impl EventLoop {
     }
 
     fn accept(&mut self, now: Instant) -> io::Result<()> {
-        if self.accept_at.take().is_none_or(|at| at > StdInstant::now()) {
+        if self.accept_at.is_none_or(|at| at > StdInstant::now()) {
             return Ok(());
         }
+        self.accept_at = None;
         let Some(listener) = &self.listener else { return Ok(()) };
         for _ in 0..MAX_ACCEPTED {
             let mut stream = match listener.accept() {

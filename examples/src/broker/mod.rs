@@ -194,6 +194,21 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_ends_right_behind_its_last_packet_is_not_waited_for() {
+        let running = start();
+        for _ in 0..20 {
+            let mut client = connect(&running);
+            client.set_read_timeout(Some(core::time::Duration::from_secs(10))).unwrap();
+            // The broker is told of the packet and of the end at once, or of each.
+            client.write_all(&[0xC0, 0]).unwrap();
+            client.shutdown(std::net::Shutdown::Write).unwrap();
+            let mut rest = Vec::new();
+            client.read_to_end(&mut rest).unwrap();
+            assert_eq!(rest, [0xD0, 0]);
+        }
+    }
+
+    #[test]
     fn the_reason_of_a_close_arrives_though_the_client_goes_on_sending() {
         let running = start();
         let mut client = connect(&running);
