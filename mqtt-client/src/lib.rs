@@ -7,7 +7,10 @@
 extern crate alloc;
 extern crate std;
 
+#[cfg(feature = "async-io")]
+pub mod async_io;
 mod backoff;
+pub mod blocking;
 mod client;
 mod delivery;
 mod driver;
@@ -21,6 +24,7 @@ mod routes;
 mod runtime;
 mod server;
 mod shared;
+mod socket;
 mod subscription;
 #[cfg(feature = "tokio")]
 pub mod tokio;

@@ -64,6 +64,10 @@ pub struct Options {
     pub response_timeout: Duration,
     /// When and how to connect again.
     pub reconnect: Reconnect,
+    /// Whether to go to the server that a server names which has moved or sends its clients to another
+    /// one (version 5, section 4.11). Should that fail, the [`servers`](Self::servers) are tried
+    /// again. Default: true.
+    pub follow_server_reference: bool,
     /// How many messages may wait to be sent or acknowledged, at least 1. Default: 4,096.
     pub outbox_messages: u16,
     /// How many bytes topics, payloads and properties of these may take, and so how large a message
@@ -172,6 +176,7 @@ impl Options {
             max_in_flight: None,
             response_timeout: Duration::from_secs(10),
             reconnect: Reconnect::default(),
+            follow_server_reference: true,
             outbox_messages: 4_096,
             outbox_bytes: 16 * 1_048_576,
             overflow: Overflow::Wait,

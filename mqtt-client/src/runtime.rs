@@ -39,7 +39,6 @@ pub trait Runtime: Send + 'static {
 pub type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
 
 /// The answer to a server whose scheme this runtime does not know.
-#[cfg(feature = "tokio")]
 pub(crate) fn unsupported(server: &Server) -> io::Error {
     let text = alloc::format!("no transport for {server} is compiled in");
     io::Error::new(io::ErrorKind::Unsupported, text)

@@ -79,6 +79,17 @@ impl Server {
     pub fn tcp(host: &str, port: u16) -> Self {
         Self { scheme: Scheme::Tcp, host: host.to_owned(), port, path: String::new() }
     }
+
+    /// The first server of a Server Reference (section 4.11), reached as this one: `HOST`,
+    /// `HOST:PORT`, `[ADDRESS]:PORT`, or a URL, several of them separated by blanks.
+    pub(crate) fn referred_to(&self, reference: &str) -> Option<Self> {
+        let first = reference.split_whitespace().next()?;
+        if first.contains("://") {
+            return first.parse().ok();
+        }
+        let url = Url::parse(&alloc::format!("{}://{first}", self.scheme.name())).ok()?;
+        Some(Self { path: self.path.clone(), ..url.server })
+    }
 }
 
 impl core::str::FromStr for Server {
@@ -199,6 +210,21 @@ mod tests {
         assert_eq!(url.query[1], ("client_id".to_owned(), "a b".to_owned()));
         let unix: Server = "unix:///run/mqtt%20sock".parse().unwrap();
         assert_eq!(unix.path, "/run/mqtt sock");
+    }
+
+    #[test]
+    fn a_server_reference_names_another_server_section_4_11() {
+        let server: Server = "mqtts://old".parse().unwrap();
+        for (reference, url) in [
+            ("new", "mqtts://new:8883"),
+            ("new:1 other:2", "mqtts://new:1"),
+            ("[fe80::1]:3", "mqtts://[fe80::1]:3"),
+            ("mqtt://plain", "mqtt://plain:1883"),
+        ] {
+            assert_eq!(server.referred_to(reference).unwrap().to_string(), url);
+        }
+        assert_eq!(server.referred_to(""), None);
+        assert_eq!(server.referred_to("new:port"), None);
     }
 
     #[test]

@@ -29,6 +29,11 @@ impl Runtime for TokioRuntime {
                     stream.set_nodelay(true)?;
                     Ok(Box::new(Compat(stream)) as Transport)
                 }
+                #[cfg(unix)]
+                Scheme::Unix => {
+                    let stream = ::tokio::net::UnixStream::connect(&server.path).await?;
+                    Ok(Box::new(Compat(stream)) as Transport)
+                }
                 _ => Err(unsupported(&server)),
             }
         })
@@ -102,9 +107,9 @@ pub fn start(options: Options) -> Result<Client, Error> {
 /// Outside of a tokio runtime, as [`tokio::spawn`] does.
 pub async fn connect(options: Options) -> Result<Client, Error> {
     let (client, mut driver) = Client::with_runtime(options, TokioRuntime)?;
-    let connected = driver.first_connection();
+    let connected = driver.connected();
     ::tokio::spawn(driver);
-    connected.await.unwrap_or(Err(Error::Closed))?;
+    connected.await?;
     Ok(client)
 }
 

@@ -55,8 +55,11 @@ pub struct Driver {
     finished: Vec<(Listener, Told)>,
     written: Vec<Listener>,
     backoff: Backoff,
-    /// Which of the servers is next.
+    /// Which of the servers is next, unless the last one has named another.
     server: usize,
+    redirect: Option<Server>,
+    /// The server that is to be used instead, as this connection ends.
+    server_reference: Option<Server>,
     /// Counts connections, so that no acknowledgement is sent on another one than it is meant for.
     epoch: u64,
     /// The Client Identifier, perhaps assigned by the server.
@@ -131,6 +134,8 @@ impl Driver {
             written: Vec::new(),
             backoff: Backoff::new(),
             server: 0,
+            redirect: None,
+            server_reference: None,
             epoch: 0,
             client_id: options.client_id.clone(),
             accepted: None,
@@ -143,15 +148,20 @@ impl Driver {
         })
     }
 
-    /// Tells when the first connection is accepted, or that none will be.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn first_connection(&mut self) -> oneshot::Receiver<Result<(), Error>> {
+    /// A future that waits until the first connection is accepted. The driver must run meanwhile.
+    ///
+    /// # Errors
+    /// Why there will be none.
+    pub fn connected(&mut self) -> impl Future<Output = Result<(), Error>> + Send + use<> {
         let (sender, receiver) = oneshot::channel();
         self.first = Some(sender);
-        receiver
+        async { receiver.await.unwrap_or(Err(Error::Closed)) }
     }
 
     fn target(&self) -> Option<&Server> {
+        if self.redirect.is_some() {
+            return self.redirect.as_ref();
+        }
         let servers = &self.options.servers;
         servers.get(self.server.checked_rem(servers.len()).unwrap_or(0))
     }
@@ -278,7 +288,11 @@ impl Driver {
         match self.accepted.take() {
             Some(since) if now.since(since) >= policy.stable_after => self.backoff.reset(),
             Some(_) => {}
+            None if self.redirect.take().is_some() => {}
             None => self.server = self.server.wrapping_add(1),
+        }
+        if let Some(server) = self.server_reference.take() {
+            self.redirect = Some(server);
         }
         let again = policy.enabled && (policy.first || self.ever_accepted) && !is_final(&error);
         let wait =

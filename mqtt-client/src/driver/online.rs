@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::task::{Context, Poll};
 use std::io;
 
-use mqtt_codec::{ConnAck, Disconnect, ReasonCode};
+use mqtt_codec::{ConnAck, Disconnect, Properties, ReasonCode};
 use mqtt_session::{Event, Instant};
 
 use super::{Driver, Phase, Step, earliest};
@@ -113,10 +113,12 @@ impl Driver {
             Event::Connected(connack) => self.on_connected(now, connack),
             Event::Refused(connack) => {
                 let text = connack.properties.reason_string().map(Into::into);
+                self.follow(connack.reason, &connack.properties);
                 return Err(Error::Refused { reason: connack.reason, text });
             }
             Event::Disconnected(Disconnect { reason, properties }) => {
                 let text = properties.reason_string().map(Into::into);
+                self.follow(*reason, properties);
                 return Err(Error::Disconnected { reason: *reason, text });
             }
             Event::Subscribed(suback) => {
@@ -129,6 +131,17 @@ impl Driver {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Takes note of which server is to be used instead (section 4.11).
+    fn follow(&mut self, reason: ReasonCode, properties: &Properties<'_>) {
+        let moved = matches!(reason, ReasonCode::UseAnotherServer | ReasonCode::ServerMoved);
+        if let (true, true, Some(server)) =
+            (moved, self.options.follow_server_reference, self.target())
+        {
+            let reference = properties.server_reference();
+            self.server_reference = reference.and_then(|reference| server.referred_to(reference));
+        }
     }
 
     fn on_connected(&mut self, now: Instant, connack: &ConnAck<'_>) {

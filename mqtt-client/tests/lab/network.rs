@@ -29,6 +29,8 @@ pub(crate) struct Cut {
 pub(crate) enum Answer {
     Accept,
     Refuse(ReasonCode),
+    /// Server moved, and where to.
+    Moved(&'static str),
     /// Not at all.
     Silence,
 }
@@ -54,6 +56,8 @@ pub(crate) struct State {
     pub(crate) messages: Vec<String>,
     /// When each attempt to connect was made.
     pub(crate) attempts: Vec<tokio::time::Instant>,
+    /// Which server each was made to.
+    pub(crate) servers: Vec<String>,
     /// Bytes that passed on the last connection, from the client and to it.
     pub(crate) passed: (usize, usize),
     /// Ends the connection that there is, with a reason in version 5.
@@ -73,6 +77,7 @@ impl Network {
             log: Vec::new(),
             messages: Vec::new(),
             attempts: Vec::new(),
+            servers: Vec::new(),
             passed: (0, 0),
             hang_up: None,
             session: None,
@@ -184,6 +189,15 @@ impl State {
             match event {
                 Event::Connect(connect) => match self.answer {
                     Answer::Silence => {}
+                    Answer::Moved(reference) => {
+                        let list = [Property::ServerReference(reference)];
+                        let connack = ConnAck {
+                            properties: Properties::from(&list[..]),
+                            ..ConnAck::new(ReasonCode::ServerMoved)
+                        };
+                        session.reject(&connack, tx).expect("a refusal");
+                        ended = true;
+                    }
                     Answer::Refuse(reason) => {
                         session.reject(&ConnAck::new(reason), tx).expect("a refusal");
                         ended = true;
@@ -263,11 +277,12 @@ impl State {
 }
 
 impl Runtime for Network {
-    fn connect(&mut self, _: &Server) -> BoxFuture<'static, io::Result<Transport>> {
-        let network = self.clone();
+    fn connect(&mut self, server: &Server) -> BoxFuture<'static, io::Result<Transport>> {
+        let (network, server) = (self.clone(), server.to_string());
         Box::pin(async move {
             let mut state = network.lock();
             state.attempts.push(tokio::time::Instant::now());
+            state.servers.push(server);
             if !state.up {
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }

@@ -167,3 +167,42 @@ async fn an_idle_client_pings_and_does_nothing_else_mqtt_3_1_2_20() {
     assert_eq!((after.0 - before.0, after.1 - before.1), (20, 20));
     assert_eq!(network.lock().attempts.len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_servers_take_turns_until_one_accepts() {
+    let network = Network::new();
+    network.lock().up = false;
+    let mut options = options(Version::V311);
+    options.servers.push("mqtt://other".parse().expect("a URL"));
+    let client = start(options, &network);
+    network.until(|state| state.servers.len() >= 3).await;
+    let servers = network.lock().servers[..3].to_vec();
+    assert_eq!(servers, ["mqtt://lab:1883", "mqtt://other:1883", "mqtt://lab:1883"]);
+    network.lock().up = true;
+    in_time(client.publish("a", "x", QoS::AtLeastOnce)).await.expect("delivered");
+    // Who has held the connection is asked first when it breaks.
+    let last = network.lock().servers.last().cloned();
+    network.hang_up(None);
+    in_time(client.publish("a", "x", QoS::AtLeastOnce)).await.expect("delivered");
+    assert_eq!(network.lock().servers.last().cloned(), last);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_has_moved_is_followed_and_left_when_it_is_not_there_mqtt_4_11() {
+    for follows in [true, false] {
+        let network = Network::new();
+        network.lock().answer = Answer::Moved("new:1 newer:2");
+        let mut options = options(Version::V5);
+        options.follow_server_reference = follows;
+        let client = start(options, &network);
+        network.until(|state| state.servers.len() == 1).await;
+        network.lock().up = false;
+        network.until(|state| state.servers.len() == 3).await;
+        let servers = network.lock().servers.clone();
+        let second = if follows { "mqtt://new:1" } else { "mqtt://lab:1883" };
+        assert_eq!(servers, ["mqtt://lab:1883", second, "mqtt://lab:1883"]);
+        network.lock().up = true;
+        network.lock().answer = Answer::Accept;
+        in_time(client.publish("a", "x", QoS::AtLeastOnce)).await.expect("delivered");
+    }
+}

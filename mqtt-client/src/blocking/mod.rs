@@ -1,0 +1,171 @@
+//! Without a runtime: threads of the standard library only.
+//!
+//! ```
+//! use mqtt_client::blocking::Client;
+//! use mqtt_client::{Error, QoS};
+//!
+//! fn kitchen() -> Result<(), Box<dyn std::error::Error>> {
+//!     let client = Client::connect("mqtt://localhost")?;
+//!     let mut readings = client.subscribe("residence/#", QoS::AtLeastOnce)?;
+//!     client.publish("residence/kitchen/temperature", "21.5", QoS::AtLeastOnce)?;
+//!     if let Some(message) = readings.next() {
+//!         println!("{}: {:?}", message.topic, message.text());
+//!     }
+//!     client.disconnect();
+//!     Ok(())
+//! }
+//! ```
+
+mod runtime;
+mod stream;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+use std::thread;
+use std::time::Instant;
+
+use bytes::Bytes;
+use mqtt_codec::QoS;
+
+use crate::{
+    ConnectionEvents, Delivered, Delivery, Disconnect, Error, Filter, Message, Options,
+    PublishError,
+};
+pub use runtime::{ThreadRuntime, wait, wait_until};
+
+/// A [`Client`](crate::Client) whose methods block. Its driver has a thread of its own, and each
+/// connection two more; no method may be called from within an asynchronous runtime.
+#[derive(Clone, Debug)]
+pub struct Client(crate::Client);
+
+/// A [`Subscription`](crate::Subscription) as an iterator that blocks.
+#[derive(Debug)]
+pub struct Subscription(crate::Subscription);
+
+impl Client {
+    /// Connects to the server that a URL names, as [`Options::from_url`] reads it, and waits until it
+    /// has accepted. While the server cannot be reached, this goes on trying.
+    ///
+    /// # Errors
+    /// [`Error::Url`], [`Error::Options`], and for bad credentials and the like [`Error::Refused`].
+    pub fn connect(url: &str) -> Result<Self, Error> {
+        Self::connect_with(Options::from_url(url)?)
+    }
+
+    /// As [`Client::connect`], with options.
+    ///
+    /// # Errors
+    /// [`Error::Options`], and where the policy is to give up, why there is no connection.
+    pub fn connect_with(options: Options) -> Result<Self, Error> {
+        let runtime = ThreadRuntime::default();
+        let (client, mut driver) = crate::Client::with_runtime(options, runtime.clone())?;
+        let connected = driver.connected();
+        let started = thread::Builder::new().name("mqtt".into()).spawn(move || runtime.run(driver));
+        started.map_err(|_| Error::Closed)?;
+        wait(connected)?;
+        Ok(Self(client))
+    }
+
+    /// The same client, for asynchronous code.
+    #[must_use]
+    pub const fn asynchronous(&self) -> &crate::Client {
+        &self.0
+    }
+
+    /// As [`Client::publish`](crate::Client::publish).
+    ///
+    /// # Errors
+    /// Each says what is known of the message.
+    pub fn publish(
+        &self,
+        topic: impl Into<Arc<str>>,
+        payload: impl Into<Bytes>,
+        qos: QoS,
+    ) -> Result<Delivered, PublishError> {
+        self.send(Message::new(topic, payload, qos))
+    }
+
+    /// As [`Client::send`](crate::Client::send).
+    ///
+    /// # Errors
+    /// As [`Client::publish`].
+    pub fn send(&self, message: Message) -> Result<Delivered, PublishError> {
+        wait(self.0.send(message))
+    }
+
+    /// As [`Client::enqueue`](crate::Client::enqueue); [`wait`] for the outcome.
+    ///
+    /// # Errors
+    /// As [`Client::enqueue`](crate::Client::enqueue).
+    pub fn enqueue(&self, message: Message) -> Result<Delivery, PublishError> {
+        wait(self.0.enqueue(message))
+    }
+
+    /// As [`Client::try_publish`](crate::Client::try_publish); [`wait`] for the outcome.
+    ///
+    /// # Errors
+    /// As [`Client::try_publish`](crate::Client::try_publish).
+    pub fn try_publish(&self, message: &Message) -> Result<Delivery, PublishError> {
+        self.0.try_publish(message)
+    }
+
+    /// As [`Client::subscribe`](crate::Client::subscribe).
+    ///
+    /// # Errors
+    /// As [`Client::subscribe`](crate::Client::subscribe).
+    pub fn subscribe(&self, filter: &str, qos: QoS) -> Result<Subscription, Error> {
+        self.subscribe_with(Filter::new(filter, qos))
+    }
+
+    /// As [`Client::subscribe_with`](crate::Client::subscribe_with).
+    ///
+    /// # Errors
+    /// As [`Client::subscribe`](crate::Client::subscribe).
+    pub fn subscribe_with(&self, filter: Filter) -> Result<Subscription, Error> {
+        wait(self.0.subscribe_with(filter)).map(Subscription)
+    }
+
+    /// What happens to the connection from now on; [`wait`] for each.
+    #[must_use]
+    pub fn connection_events(&self) -> ConnectionEvents {
+        self.0.connection_events()
+    }
+
+    /// As [`Client::disconnect`](crate::Client::disconnect).
+    pub fn disconnect(&self) -> Vec<Message> {
+        wait(self.0.disconnect())
+    }
+
+    /// As [`Client::disconnect_with`](crate::Client::disconnect_with).
+    pub fn disconnect_with(&self, disconnect: Disconnect) -> Vec<Message> {
+        wait(self.0.disconnect_with(disconnect))
+    }
+
+    /// As [`Client::abort`](crate::Client::abort).
+    pub fn abort(&self) -> Vec<Message> {
+        wait(self.0.abort())
+    }
+}
+
+impl Subscription {
+    /// The next message, if it comes within this time. `None`: it has not, or the client is closed.
+    pub fn next_within(&mut self, time: Duration) -> Option<Message> {
+        wait_until(self.0.next(), Instant::now() + time).flatten()
+    }
+
+    /// The same subscription, for asynchronous code.
+    #[must_use]
+    pub fn into_asynchronous(self) -> crate::Subscription {
+        self.0
+    }
+}
+
+impl Iterator for Subscription {
+    type Item = Message;
+
+    /// The next message; `None` when the client is closed.
+    fn next(&mut self) -> Option<Message> {
+        wait(self.0.next())
+    }
+}

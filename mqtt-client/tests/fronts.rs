@@ -1,0 +1,196 @@
+//! Every front over real sockets, with a server that sends back what it gets and breaks its first
+//! connection.
+
+use core::time::Duration;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+
+use mqtt_client::{Client, Options, QoS, blocking};
+use mqtt_codec::{ConnAck, List, Properties, Publish, ReasonCode, SubAck};
+use mqtt_session::client::Slots;
+use mqtt_session::server::{Config, Session};
+use mqtt_session::{Event, Instant, Queue, QueueConfig};
+
+const ALL: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
+
+/// Serves a connection to its end, or until its client is accepted.
+fn serve(mut stream: impl Read + Write, breaks: bool) {
+    let now = Instant::default();
+    let mut session = Session::new(now, Config::default(), Slots::heap(16));
+    let mut queue = Queue::heap(QueueConfig::default());
+    let (mut rx, mut chunk) = (Vec::new(), [0; 4096]);
+    loop {
+        let Ok(read @ 1..) = stream.read(&mut chunk) else { return };
+        rx.extend_from_slice(&chunk[..read]);
+        let (mut bytes, mut tx) = (&rx[..], Vec::new());
+        while let Some(event) =
+            session.receive(now, &mut bytes, &mut tx).expect("the client is right")
+        {
+            queue.on_event(&event, &mut |_, _| {});
+            match event {
+                Event::Connect(_) => {
+                    session
+                        .accept(now, &ConnAck::new(ReasonCode::Success), &mut tx)
+                        .expect("accepted");
+                }
+                Event::Subscribe(subscribe) => {
+                    let suback = SubAck {
+                        packet_id: subscribe.packet_id,
+                        properties: Properties::EMPTY,
+                        reasons: List::from(&[ReasonCode::GrantedQoS2][..]),
+                    };
+                    session.suback(&suback, &mut tx).expect("answered");
+                }
+                Event::Message(message) => {
+                    let back = Publish { packet_id: None, ..message.publish };
+                    queue.submit(now, &back, &mut |_, _| {}).expect("there is room");
+                }
+                _ => {}
+            }
+        }
+        let rest = bytes.len();
+        rx.drain(..rx.len() - rest);
+        if session.is_connected() {
+            queue.send(now, &mut session, &mut tx, &mut |_, _| {}).expect("a Vec has room");
+        }
+        if stream.write_all(&tx).is_err() || breaks {
+            return;
+        }
+    }
+}
+
+/// The URL of a server on TCP.
+fn tcp() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("mqtt://{}", listener.local_addr().expect("it is bound"));
+    thread::spawn(move || {
+        for (n, stream) in listener.incoming().enumerate() {
+            let Ok(stream) = stream else { continue };
+            thread::spawn(move || serve(stream, n == 0));
+        }
+    });
+    url
+}
+
+/// The URL of a server on a Unix socket in this folder.
+#[cfg(unix)]
+fn unix(folder: &std::path::Path) -> String {
+    let path = folder.join("mqtt.sock");
+    let url = format!("unix://{}", path.display());
+    let listener = std::os::unix::net::UnixListener::bind(path).expect("a new socket");
+    thread::spawn(move || {
+        for (n, stream) in listener.incoming().enumerate() {
+            let Ok(stream) = stream else { continue };
+            thread::spawn(move || serve(stream, n == 0));
+        }
+    });
+    url
+}
+
+/// Options for that server, with a short first wait.
+fn options(url: &str) -> Options {
+    let mut options = Options::from_url(url).expect("a URL");
+    options.reconnect.min = Duration::from_millis(10);
+    options
+}
+
+/// What every front has to do.
+async fn talk(client: Client) {
+    let mut subscription = client.subscribe("a/#", QoS::ExactlyOnce).await.expect("granted");
+    for qos in ALL {
+        for size in [0, 10, 300_000] {
+            let payload = vec![b'x'; size];
+            client.publish("a/b", payload.clone(), qos).await.expect("delivered");
+            let message = subscription.next().await.expect("it goes on");
+            assert_eq!((message.qos, message.payload.len()), (qos, size));
+            assert!(message.payload == payload);
+        }
+    }
+    assert!(client.disconnect().await.is_empty());
+}
+
+fn talk_blocking(url: &str) {
+    let client = blocking::Client::connect_with(options(url)).expect("accepted");
+    let mut subscription = client.subscribe("a/#", QoS::ExactlyOnce).expect("granted");
+    assert!(subscription.next_within(Duration::from_millis(1)).is_none());
+    for qos in ALL {
+        for size in [0, 10, 300_000] {
+            let payload = vec![b'x'; size];
+            client.publish("a/b", payload.clone(), qos).expect("delivered");
+            let message = subscription.next().expect("it goes on");
+            assert_eq!((message.qos, message.payload.len()), (qos, size));
+            assert!(message.payload == payload);
+        }
+    }
+    assert!(client.disconnect().is_empty());
+    assert!(subscription.next().is_none());
+}
+
+#[test]
+fn threads_over_tcp() {
+    talk_blocking(&tcp());
+}
+
+#[cfg(unix)]
+#[test]
+fn threads_over_a_unix_socket() {
+    let folder = tempfile::tempdir().expect("a folder");
+    talk_blocking(&unix(folder.path()));
+}
+
+/// When the client ends, so do its threads, whatever the server does.
+#[cfg(target_os = "linux")]
+#[test]
+fn threads_end_with_the_client() {
+    let mine = |name: &str| {
+        let tasks = std::fs::read_dir("/proc/self/task").expect("Linux lists threads");
+        tasks
+            .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
+            .filter(|comm| comm.trim() == name)
+            .count()
+    };
+    // In a program of its own there would be none; other tests may have some.
+    let client = blocking::Client::connect_with(options(&tcp())).expect("accepted");
+    assert!(mine("mqtt-read") >= 1);
+    client.disconnect();
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while mine("mqtt-read") + mine("mqtt-write") + mine("mqtt") > 0 {
+        assert!(std::time::Instant::now() < deadline);
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[cfg(feature = "tokio")]
+#[tokio::test]
+async fn tokio_over_tcp() {
+    talk(mqtt_client::tokio::connect(options(&tcp())).await.expect("accepted")).await;
+}
+
+#[cfg(all(feature = "tokio", unix))]
+#[tokio::test]
+async fn tokio_over_a_unix_socket() {
+    let folder = tempfile::tempdir().expect("a folder");
+    talk(mqtt_client::tokio::connect(options(&unix(folder.path()))).await.expect("accepted")).await;
+}
+
+#[cfg(feature = "async-io")]
+fn on_async_io(url: &str) {
+    async_io::block_on(async {
+        let spawn = |driver| drop(thread::spawn(|| async_io::block_on(driver)));
+        talk(mqtt_client::async_io::connect(options(url), spawn).await.expect("accepted")).await;
+    });
+}
+
+#[cfg(feature = "async-io")]
+#[test]
+fn async_io_over_tcp() {
+    on_async_io(&tcp());
+}
+
+#[cfg(all(feature = "async-io", unix))]
+#[test]
+fn async_io_over_a_unix_socket() {
+    let folder = tempfile::tempdir().expect("a folder");
+    on_async_io(&unix(folder.path()));
+}
