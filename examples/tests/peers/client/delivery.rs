@@ -2,14 +2,14 @@
 
 use mqtt_client::{Message, QoS};
 
-use super::{connect, next, told, with_mosquitto};
+use super::{connect, next, told, with_brokers};
 use crate::support::{Version, mosquitto_cli};
 
 const ALL: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
 #[test]
 fn what_is_published_with_each_qos_arrives_mqtt_4_3() {
-    with_mosquitto(async |address, version| {
+    with_brokers(async |address, version| {
         let client = connect(address, version, "c").await;
         for qos in ALL {
             let subscriber =
@@ -28,7 +28,7 @@ fn what_is_published_with_each_qos_arrives_mqtt_4_3() {
 
 #[test]
 fn what_is_published_by_others_arrives_with_each_qos_mqtt_4_3() {
-    with_mosquitto(async |address, version| {
+    with_brokers(async |address, version| {
         let client = connect(address, version, "c").await;
         for qos in ALL {
             let mut subscription = client.subscribe("a/#", qos).await.expect("granted");
@@ -45,7 +45,7 @@ fn what_is_published_by_others_arrives_with_each_qos_mqtt_4_3() {
 
 #[test]
 fn a_thousand_messages_on_their_way_at_once_arrive_in_order_mqtt_4_6() {
-    with_mosquitto(async |address, version| {
+    with_brokers(async |address, version| {
         let client = connect(address, version, "c").await;
         for qos in ALL {
             let mut filter = mqtt_client::Filter::new("order", qos);
@@ -70,7 +70,7 @@ fn a_thousand_messages_on_their_way_at_once_arrive_in_order_mqtt_4_6() {
 
 #[test]
 fn a_full_stream_holds_back_qos_1_and_2_and_nothing_is_lost_mqtt_3_3_4_9() {
-    with_mosquitto(async |address, version| {
+    with_brokers(async |address, version| {
         let client = connect(address, version, "c").await;
         for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
             let mut filter = mqtt_client::Filter::new("full", qos);
@@ -93,7 +93,7 @@ fn a_full_stream_holds_back_qos_1_and_2_and_nothing_is_lost_mqtt_3_3_4_9() {
 
 #[test]
 fn each_subscription_gets_what_its_filter_matches_mqtt_4_7() {
-    with_mosquitto(async |address, version| {
+    with_brokers(async |address, version| {
         let client = connect(address, version, "c").await;
         let mut plus =
             client.subscribe("home/+/temperature", QoS::AtLeastOnce).await.expect("granted");
@@ -111,7 +111,7 @@ fn each_subscription_gets_what_its_filter_matches_mqtt_4_7() {
 
 #[test]
 fn a_retained_message_comes_first_and_says_so_mqtt_3_3_1_8() {
-    with_mosquitto(async |address, version| {
+    with_brokers(async |address, version| {
         let client = connect(address, version, "c").await;
         let message = Message { retain: true, ..Message::new("last", "21.5", QoS::AtLeastOnce) };
         client.send(message).await.expect("delivered");
@@ -125,7 +125,7 @@ fn a_retained_message_comes_first_and_says_so_mqtt_3_3_1_8() {
 
 #[test]
 fn properties_go_both_ways_in_version_5_and_are_left_out_in_3_1_1() {
-    with_mosquitto(async |address, version| {
+    with_brokers(async |address, version| {
         let client = connect(address, version, "c").await;
         let mut subscription = client.subscribe("p", QoS::AtLeastOnce).await.expect("granted");
         let mut message = Message::new("p", "x", QoS::AtLeastOnce);

@@ -1,4 +1,4 @@
-//! Our client against mosquitto, with mosquitto's own clients at the other end.
+//! Our client against mosquitto and our broker, with mosquitto's own clients at the other end.
 
 mod delivery;
 mod sessions;
@@ -24,7 +24,7 @@ fn options(address: SocketAddr, version: Version, client_id: &str) -> Options {
 async fn connect(address: SocketAddr, version: Version, client_id: &str) -> Client {
     in_time(mqtt_client::tokio::connect(options(address, version, client_id)))
         .await
-        .expect("mosquitto accepts")
+        .expect("the broker accepts")
 }
 
 /// Waits for what must happen.
@@ -42,12 +42,14 @@ fn told(message: &Message) -> (&str, &str, u8, bool) {
     (&message.topic, text, message.qos.bits(), message.retain)
 }
 
-/// Runs a scenario for both versions against a mosquitto of its own. `None`: there is no mosquitto.
-fn with_mosquitto<F: Future<Output = Option<()>>>(scenario: impl Fn(SocketAddr, Version) -> F) {
+/// Runs a scenario for both versions against a mosquitto and against our own broker, new ones each
+/// time. `None`: a peer that it needs is missing.
+fn with_brokers<F: Future<Output = Option<()>>>(scenario: impl Fn(SocketAddr, Version) -> F) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio");
-    for version in Version::BOTH {
-        let Some(server) = Server::mosquitto() else { return };
+    let brokers = [Server::mosquitto, Server::motewire].into_iter();
+    for (broker, version) in brokers.flat_map(|b| Version::BOTH.map(|version| (b, version))) {
+        let Some(server) = broker() else { continue };
         if runtime.block_on(scenario(server.address(), version)).is_none() {
             return;
         }

@@ -4,12 +4,12 @@ use core::time::Duration;
 
 use mqtt_client::{Error, Message, Options, QoS, Will};
 
-use super::{connect, in_time, next, options, told, with_mosquitto};
+use super::{connect, in_time, next, options, told, with_brokers};
 use crate::support::{Version, mosquitto_cli};
 
 #[test]
 fn the_will_is_published_when_the_client_vanishes_and_not_when_it_says_goodbye_mqtt_3_1_2_8() {
-    with_mosquitto(async |address, version| {
+    with_brokers(async |address, version| {
         let watcher = connect(address, version, "watcher").await;
         let mut wills = watcher.subscribe("wills/#", QoS::AtLeastOnce).await.expect("granted");
         for (name, says_goodbye) in [("polite", true), ("abrupt", false)] {
@@ -38,7 +38,7 @@ fn persistent(address: core::net::SocketAddr, version: Version) -> Options {
 
 #[test]
 fn a_session_is_gone_on_with_and_what_came_meanwhile_is_not_lost_mqtt_3_1_2_5() {
-    with_mosquitto(async |address, version| {
+    with_brokers(async |address, version| {
         let connect = || mqtt_client::tokio::connect(persistent(address, version));
         let first = connect().await.expect("accepted");
         let subscription = first.subscribe("kept/#", QoS::ExactlyOnce).await.expect("granted");
@@ -61,8 +61,8 @@ fn a_session_is_gone_on_with_and_what_came_meanwhile_is_not_lost_mqtt_3_1_2_5() 
 }
 
 #[test]
-fn an_answer_of_mosquitto_that_refuses_is_told_and_not_tried_again() {
-    with_mosquitto(async |address, version| {
+fn a_refusal_is_told_and_not_tried_again() {
+    with_brokers(async |address, version| {
         if version == Version::V311 {
             // In 3.1.1 an empty Client Identifier needs a clean session [MQTT-3.1.3-8].
             let mut options = persistent(address, version);
