@@ -32,7 +32,11 @@ fuzz_target!(|data: &[u8]| {
     }
     match (ours, theirs(version, data)) {
         (Ok(Some(packet)), Ok(told)) => {
-            assert_eq!(ours_told(&packet, data.len() - rest.len()), told);
+            let mut ours = ours_told(&packet, data.len() - rest.len());
+            if takes_long_ids_for_short(&packet) {
+                ours.payload.clone_from(&told.payload);
+            }
+            assert_eq!(ours, told);
         }
         (Ok(Some(packet)), Err(error)) => {
             assert!(they_refuse_too_much(&packet, &error), "only we take {packet:?}: {error:?}");
@@ -51,9 +55,17 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
+/// mqttbytes counts a Subscription Identifier of two bytes and more as one byte of Property Length,
+/// and then takes the last properties for payload or the payload for properties.
+fn takes_long_ids_for_short(packet: &Packet<'_>) -> bool {
+    let Packet::Publish(publish) = packet else { return false };
+    publish.properties.subscription_identifiers().any(|id| id.get() > 127)
+}
+
 /// Why mqttbytes refuses packets that are good.
 fn they_refuse_too_much(packet: &Packet<'_>, error: &Error) -> bool {
     match (packet, error) {
+        (packet, _) if takes_long_ids_for_short(packet) => true,
         // It has no AUTH.
         (Packet::Auth(_), Error::InvalidPacketType(15)) => true,
         // It reads the password as text; it is Binary Data in both versions.

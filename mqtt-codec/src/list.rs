@@ -154,7 +154,7 @@ impl<'a> Element<'a> for TopicFilter<'a> {
     }
 
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        sink.binary(self.as_bytes())
+        sink.topic(self.as_bytes())
     }
 }
 

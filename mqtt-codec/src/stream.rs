@@ -1,6 +1,6 @@
 //! PUBLISH in pieces: for a payload that need not be in memory as a whole.
 
-use crate::wire::{Reader, Variable};
+use crate::wire::{Reader, Variable, variable_len};
 use crate::{
     DecodeError, EncodeError, FixedHeader, Packet, PacketType, Publish, QoS, Rules, Violation,
 };
@@ -176,6 +176,9 @@ impl Rules {
             return Err(fail(at, Violation::Truncated));
         }
         match Variable::parse(bytes.get(at..).unwrap_or_default()) {
+            Variable::Value(value, len) if len != variable_len(value) => {
+                Err(fail(at, Violation::VariableByteIntegerNotMinimal))
+            }
             Variable::Value(value, len) if at + len + value as usize > end => {
                 Err(fail(at, Violation::PropertyLength))
             }

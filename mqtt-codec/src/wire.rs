@@ -188,7 +188,7 @@ impl<'a> Reader<'a> {
         let violation = if text.contains('\0') {
             Some(Violation::StringHasNul)
         } else {
-            refused_by_policy(text, &self.rules)
+            refused_by_policy(text, &self.rules.policy)
         };
         violation.map_or(Ok(()), |violation| Err(self.fail_at(start, violation)))
     }
@@ -301,8 +301,7 @@ pub(crate) fn is_plain(bytes: &[u8], wildcards: Wildcards) -> bool {
 
 /// The rule of the policy that this string breaks.
 #[cold]
-pub(crate) fn refused_by_policy(text: &str, rules: &Rules) -> Option<Violation> {
-    let policy = &rules.policy;
+pub(crate) fn refused_by_policy(text: &str, policy: &Policy) -> Option<Violation> {
     let noncharacter =
         |c: char| matches!(u32::from(c), 0xFDD0..=0xFDEF) || u32::from(c) & 0xFFFE == 0xFFFE;
     if policy.refuse_control_characters && text.chars().any(char::is_control) {
@@ -367,6 +366,19 @@ pub trait Sink {
     fn check(&mut self, ok: impl FnOnce() -> bool, violation: Violation) -> Result<(), Violation>;
     /// A UTF-8 Encoded String (section 1.5.4).
     fn string(&mut self, text: &str) -> Result<(), Violation>;
+
+    /// A topic name or filter: checked when it was made, but for the policy.
+    #[inline]
+    fn topic(&mut self, topic: &[u8]) -> Result<(), Violation> {
+        let policy = self.policy();
+        if policy.checks_strings() {
+            let refused = core::str::from_utf8(topic).map(|text| refused_by_policy(text, &policy));
+            if let Ok(Some(violation)) = refused {
+                return Err(violation);
+            }
+        }
+        self.binary(topic)
+    }
     /// Refuses a payload that is not the text it is said to be, if the policy says so.
     #[inline]
     fn payload_format(
@@ -476,7 +488,7 @@ impl Sink for Measure<'_> {
             return Err(Violation::StringHasNul);
         }
         if self.rules.policy.checks_strings() {
-            if let Some(violation) = refused_by_policy(text, self.rules) {
+            if let Some(violation) = refused_by_policy(text, &self.rules.policy) {
                 return Err(violation);
             }
         }

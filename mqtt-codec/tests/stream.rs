@@ -81,6 +81,7 @@ fn a_bad_head_is_refused_as_soon_as_it_can_be_seen() {
         (b"\x30\x03\0\x01", Violation::Truncated, 5),
         (b"\x30\x06\0\x01a\x7F", Violation::PropertyLength, 5),
         (b"\x30\x09\0\x01a\xFF\xFF\xFF\xFF", Violation::VariableByteIntegerTooLong, 5),
+        (b"\x30\x7F\0\x01a\xFF\xFF\xFF\0", Violation::VariableByteIntegerNotMinimal, 5),
         (b"\x30\x7F\0\x01+\0", Violation::TopicNameWildcard, 2),
         (b"\x30\x7F\0\x01a\x02\x01\x02", Violation::PropertyNotBoolean, 7),
     ] {

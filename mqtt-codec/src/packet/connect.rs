@@ -194,7 +194,7 @@ impl<'a> Will<'a> {
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         self.properties.emit(sink, Scope::Will)?;
         sink.check(|| !self.topic.is_empty(), Violation::TopicNameEmpty)?;
-        sink.binary(self.topic.as_bytes())?;
+        sink.topic(self.topic.as_bytes())?;
         sink.payload_format(self.payload, &self.properties)?;
         sink.binary(self.payload)
     }

@@ -99,7 +99,7 @@ impl<'a> Publish<'a> {
         let version = sink.version();
         let named = nameless(self.topic, &self.properties, version);
         sink.check(|| named.is_none(), named.unwrap_or(Violation::TopicNameMissing))?;
-        sink.binary(self.topic.as_bytes())?;
+        sink.topic(self.topic.as_bytes())?;
         let at_most_once = self.qos == QoS::AtMostOnce;
         sink.check(|| !(at_most_once && self.dup), Violation::DupWithQos0)?;
         match self.packet_id {

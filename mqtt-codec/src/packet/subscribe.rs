@@ -111,7 +111,7 @@ impl<'a> Element<'a> for Subscription<'a> {
     }
 
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        sink.binary(self.filter.as_bytes())?;
+        sink.topic(self.filter.as_bytes())?;
         if sink.version().has_properties() {
             sink.check(|| !self.is_shared_no_local(), Violation::NoLocalOnShared)?;
             sink.u8(self.options());

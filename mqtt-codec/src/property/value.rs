@@ -227,7 +227,7 @@ impl<'a> Value<'a> for TopicName<'a> {
 
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.check(|| !self.is_empty(), Violation::TopicNameEmpty)?;
-        sink.binary(self.as_bytes())
+        sink.topic(self.as_bytes())
     }
 }
 

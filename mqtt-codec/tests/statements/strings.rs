@@ -144,3 +144,46 @@ fn a_string_of_more_than_65535_bytes_cannot_be_written() {
         assert_eq!(not_written(client(version), packet), Violation::StringTooLong);
     }
 }
+
+/// Section 1.5.4: what the policy refuses to read, it refuses to write, in topics as in other text.
+#[test]
+fn the_policy_for_strings_holds_for_topics_on_both_ways() {
+    use mqtt_codec::{List, Subscribe, Subscription, TopicFilter, Unsubscribe, Will};
+    for (text, violation) in
+        [("a\u{3}", Violation::StringHasControl), ("a\u{FFFE}", Violation::StringHasNonCharacter)]
+    {
+        let filters = [TopicFilter::new(text).unwrap()];
+        let subscriptions = filters.map(|f| Subscription::new(f, QoS::AtMostOnce));
+        let response = [Property::ResponseTopic(topic(text))];
+        let properties = Properties::EMPTY;
+        let packet_id = id(1);
+        for packet in [
+            Packet::Publish(Publish::new(topic(text), b"")),
+            Packet::Publish(Publish {
+                properties: Properties::from(&response[..]),
+                ..publish(QoS::AtMostOnce)
+            }),
+            Packet::Connect(Connect {
+                will: Some(Will::new(topic(text), b"")),
+                ..connect(Version::V5)
+            }),
+            Packet::Subscribe(Subscribe {
+                packet_id,
+                properties,
+                subscriptions: List::from(&subscriptions[..]),
+            }),
+            Packet::Unsubscribe(Unsubscribe {
+                packet_id,
+                properties,
+                filters: List::from(&filters[..]),
+            }),
+        ] {
+            let bytes = written(client(Version::V5), packet);
+            let mut strict = client(Version::V5);
+            strict.policy.refuse_control_characters = true;
+            strict.policy.refuse_noncharacters = true;
+            assert_eq!(refused(strict, &bytes).0, violation, "{packet:?}");
+            assert_eq!(not_written(strict, packet), violation, "{packet:?}");
+        }
+    }
+}
