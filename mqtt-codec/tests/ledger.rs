@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers whose statements are held against the tests. A layer joins when its tests are there.
-const LAYERS: &[&str] = &["codec", "broker"];
+const LAYERS: &[&str] = &["codec", "session", "broker"];
 
 /// Version and identifier.
 type Statement = (&'static str, String);

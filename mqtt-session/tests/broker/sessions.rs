@@ -42,6 +42,7 @@ fn messages_of_qos_0_wait_if_so_configured() {
     assert_eq!(net.payloads(client), ["x"]);
 }
 
+// [MQTT-4.1.0-2]
 #[test]
 fn a_session_ends_with_its_expiry_interval_and_its_memory_is_free() {
     let mut net = Net::new();

@@ -1,0 +1,9 @@
+//! The normative statements about sessions, role by role and version by version.
+
+#[path = "../by_hand/mod.rs"]
+mod by_hand;
+
+mod connection;
+mod exchange;
+mod limits;
+mod resuming;
