@@ -1,18 +1,26 @@
 //! How messages go from who publishes to who has subscribed.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use mqtt_codec::{PacketId, PacketType, Property, Publish, QoS, ReasonCode, TopicName};
 
 use super::admission::or_unspecified;
 use super::config::Overlap;
 use super::message::{Entry, Frame, Outgoing};
-use super::retained::Retained;
+use super::retained::{Retained, Walked};
 use super::slab::Key;
 use super::subscriptions::Subscriber;
 use super::timers::Timer;
 use super::{Broker, ConnectionId, Outputs, Owed};
 use crate::{Error, Instant, Message, Transmit, server};
+
+/// How many levels of retained topics are looked at for one session before others have their turn:
+/// about a millisecond's worth.
+const MAX_STEPS: usize = 10_000;
+
+/// How long others have their turn then.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// What one session gets of a message.
 #[derive(Clone, Copy, Debug)]
@@ -263,11 +271,32 @@ impl Broker {
             sent += 1;
             backlog.queue_0.pop();
         }
+        let mut steps = if now < backlog.replay_at { 0 } else { MAX_STEPS };
+        let mut subscribed = false;
         while let Some(replay) = backlog.replays.front_mut() {
+            // [MQTT-3.10.4-2]
+            let filter = if subscribed { None } else { replay.cursor.filter() };
+            subscribed |= filter.is_some_and(|f| self.subscriptions.contains(key.index, f));
+            if !subscribed {
+                self.retained.drop_cursor(&replay.cursor);
+                backlog.replays.pop_front();
+                continue;
+            }
             let Some(message) = self.retained.get(&replay.cursor) else {
-                if !self.retained.advance(&mut replay.cursor) {
-                    self.retained.drop_cursor(&replay.cursor);
-                    backlog.replays.pop_front();
+                match self.retained.advance(&mut replay.cursor, &mut steps) {
+                    Walked::Match => {}
+                    Walked::End => {
+                        self.retained.drop_cursor(&replay.cursor);
+                        backlog.replays.pop_front();
+                        subscribed = false;
+                    }
+                    Walked::Paused => {
+                        if backlog.replay_at <= now {
+                            backlog.replay_at = now + PAUSE;
+                            self.timers.set(backlog.replay_at, Timer::Replay(key));
+                        }
+                        break;
+                    }
                 }
                 continue;
             };
@@ -288,10 +317,7 @@ impl Broker {
                 }
                 Err(_) => break,
             }
-            if !self.retained.advance(&mut replay.cursor) {
-                self.retained.drop_cursor(&replay.cursor);
-                backlog.replays.pop_front();
-            }
+            replay.cursor.done();
         }
         self.statistics.messages_sent += sent;
     }

@@ -369,6 +369,7 @@ impl Broker {
                         self.publish_will(now, key, out);
                     }
                 }
+                Timer::Replay(key) => self.pump(now, key, out),
                 Timer::Retained(node) => self.retained.expire(node, now),
             }
         }

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::iter;
 
-use mqtt_codec::{QoS, TopicFilter, TopicName};
+use mqtt_codec::{QoS, TopicFilter, TopicName, Version};
 
 use super::message::Frame;
 use super::tree::{NONE, NodeId, ROOT, Tree, Value};
@@ -46,11 +46,24 @@ pub(crate) struct Store {
 #[derive(Debug)]
 pub(crate) struct Cursor {
     filter: Box<str>,
-    /// How many levels it has.
-    levels: usize,
+    /// Where each of its levels begins.
+    starts: Box<[u16]>,
     node: NodeId,
     /// How many levels of the filter lead to the node.
     depth: usize,
+    /// Whether the node is a match that is not done with.
+    at_match: bool,
+}
+
+/// How far a walk has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Walked {
+    /// To a match.
+    Match,
+    /// As far as it was allowed to.
+    Paused,
+    /// To the end.
+    End,
 }
 
 impl Store {
@@ -105,35 +118,44 @@ impl Store {
     /// A walk that begins before the first match.
     pub(crate) fn cursor(&mut self, filter: TopicFilter<'_>) -> Cursor {
         self.pin(ROOT, 1);
+        let filter = filter.as_str();
+        // A filter is at most 65,535 bytes long.
+        let starts = filter.match_indices('/').map(|(slash, _)| (slash + 1) as u16);
         Cursor {
-            filter: filter.as_str().into(),
-            levels: filter.levels().count(),
+            filter: filter.into(),
+            starts: iter::once(0).chain(starts).collect(),
             node: ROOT,
             depth: 0,
+            at_match: false,
         }
     }
 
-    /// The message where the cursor stands.
+    /// The message of the match where the cursor stands.
     pub(crate) fn get(&self, cursor: &Cursor) -> Option<&Retained> {
-        self.tree.value(cursor.node)?.message.as_ref()
+        self.tree.value(cursor.node)?.message.as_ref().filter(|_| cursor.at_match)
     }
 
-    /// Goes on to the next match; `false` after the last.
-    pub(crate) fn advance(&mut self, cursor: &mut Cursor) -> bool {
+    /// Goes on to the next match, or until `steps` are used up.
+    pub(crate) fn advance(&mut self, cursor: &mut Cursor, steps: &mut usize) -> Walked {
         let start = cursor.node;
-        let found = loop {
-            if !self.step(cursor) {
-                break false;
+        cursor.at_match = false;
+        let walked = loop {
+            if *steps == 0 {
+                break Walked::Paused;
             }
-            let has_message = self.get(cursor).is_some();
+            if !self.step(cursor, steps) {
+                break Walked::End;
+            }
+            let has_message = self.tree.value(cursor.node).is_some_and(|t| t.message.is_some());
             if has_message && self.is_match(cursor) {
-                break true;
+                cursor.at_match = true;
+                break Walked::Match;
             }
         };
         self.pin(cursor.node, 1);
         self.pin(start, -1);
         self.tree.prune(start);
-        found
+        walked
     }
 
     /// The walk ends.
@@ -150,14 +172,18 @@ impl Store {
 
     /// Whether the filter ends at the node.
     fn is_match(&self, cursor: &Cursor) -> bool {
-        cursor.depth >= cursor.levels || cursor.level(cursor.depth) == Some("#")
+        cursor.depth >= cursor.starts.len() || cursor.level(cursor.depth) == Some("#")
     }
 
     /// The next node that the filter may lead to, depth first.
-    fn step(&self, cursor: &mut Cursor) -> bool {
+    fn step(&self, cursor: &mut Cursor, steps: &mut usize) -> bool {
         let down = match cursor.level(cursor.depth) {
-            Some("+" | "#") => self.visible(cursor.node, self.tree.first_child(cursor.node)),
-            Some(level) => self.tree.child(cursor.node, level),
+            Some("+" | "#") => self.visible(cursor.node, self.tree.first_child(cursor.node), steps),
+            Some(level) => {
+                // A long level takes longer to look for.
+                *steps = steps.saturating_sub(1 + level.len() / 64);
+                self.tree.child(cursor.node, level)
+            }
             None => NONE,
         };
         if down != NONE {
@@ -168,7 +194,8 @@ impl Store {
         while cursor.depth > 0 {
             let side = match cursor.level(cursor.depth - 1) {
                 Some("+" | "#") => {
-                    self.visible(self.tree.parent(cursor.node), self.tree.next(cursor.node))
+                    let parent = self.tree.parent(cursor.node);
+                    self.visible(parent, self.tree.next(cursor.node), steps)
                 }
                 _ => NONE,
             };
@@ -178,29 +205,44 @@ impl Store {
             }
             cursor.node = self.tree.parent(cursor.node);
             cursor.depth -= 1;
+            *steps = steps.saturating_sub(1);
         }
         false
     }
 
     /// This node or the first sibling behind it that a wildcard shows: none that begins with `$` on
     /// the first level [MQTT-4.7.2-1].
-    fn visible(&self, parent: NodeId, first: NodeId) -> NodeId {
+    fn visible(&self, parent: NodeId, first: NodeId, steps: &mut usize) -> NodeId {
         let mut siblings = iter::successors(Some(first), |node| {
             Some(self.tree.next(*node)).filter(|n| *n != NONE)
         });
-        let shown = |node: &NodeId| parent != ROOT || !self.tree.level(*node).starts_with('$');
+        let shown = |node: &NodeId| {
+            *steps = steps.saturating_sub(1);
+            parent != ROOT || !self.tree.level(*node).starts_with('$')
+        };
         siblings.find(shown).unwrap_or(NONE)
     }
 }
 
 impl Cursor {
+    /// The filter that it walks by.
+    pub(crate) fn filter(&self) -> Option<TopicFilter<'_>> {
+        TopicFilter::for_version(&self.filter, Version::V311).ok()
+    }
+
+    /// The match where it stands is done with.
+    pub(crate) const fn done(&mut self) {
+        self.at_match = false;
+    }
+
     /// The level of the filter that chooses among the children of a node of this depth: `#` for all
     /// depths from its own on.
     fn level(&self, depth: usize) -> Option<&str> {
-        if depth < self.levels {
-            self.filter.split('/').nth(depth)
-        } else {
-            self.filter.ends_with('#').then_some("#")
-        }
+        let Some(start) = self.starts.get(depth) else {
+            return self.filter.ends_with('#').then_some("#");
+        };
+        let end =
+            self.starts.get(depth + 1).map_or(self.filter.len(), |next| usize::from(*next) - 1);
+        self.filter.get(usize::from(*start)..end)
     }
 }

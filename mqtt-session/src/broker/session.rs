@@ -78,6 +78,8 @@ pub(crate) struct Backlog {
     pub(crate) queue_0: Queue,
     /// Retained messages for new subscriptions.
     pub(crate) replays: VecDeque<Replay>,
+    /// Not before then the walk through retained messages goes on.
+    pub(crate) replay_at: Instant,
 }
 
 impl Backlog {

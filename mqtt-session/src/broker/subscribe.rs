@@ -14,9 +14,6 @@ use super::subscriptions::{Options, Subscribed};
 use super::{Broker, ConnectionId, Outputs, Owed};
 use crate::Instant;
 
-/// Most new subscriptions of a session whose retained messages wait to be sent.
-const MAX_REPLAYS: usize = 1000;
-
 impl Broker {
     pub(super) fn on_subscribe(
         &mut self,
@@ -65,7 +62,7 @@ impl Broker {
         let granted = self.policy.subscribe(session.client(), subscription)?;
         let granted = granted.min(subscription.qos).min(self.config.maximum_qos);
         let replays = session.backlog.as_ref().map_or(0, |backlog| backlog.replays.len());
-        if replays >= MAX_REPLAYS {
+        if replays >= self.config.max_subscriptions_per_session {
             return Err(ReasonCode::QuotaExceeded);
         }
         let options = Options::new(subscription, granted, id);

@@ -208,6 +208,11 @@ impl Subscriptions {
         }
     }
 
+    /// Whether a session has subscribed to this filter, alone.
+    pub(crate) fn contains(&self, session: u32, filter: TopicFilter<'_>) -> bool {
+        self.find(session, filter, None).is_some()
+    }
+
     fn find(&self, session: u32, filter: TopicFilter<'_>, group: Option<&str>) -> Option<SubIndex> {
         let group_level = group.map(group_level);
         let node = self.tree.find(filter.levels().chain(group_level.as_deref()));

@@ -15,6 +15,8 @@ pub(crate) enum Timer {
     Session(Key),
     /// A will that is delayed.
     Will(Key),
+    /// Retained messages that are yet to be looked through for a session.
+    Replay(Key),
     /// A retained message that expires.
     Retained(NodeId),
 }

@@ -1,6 +1,9 @@
 //! Retained messages (section 3.3.1.3).
 
-use mqtt_codec::{Property, Publish, QoS, RetainHandling, Subscription, Version};
+use core::num::NonZeroU16;
+use core::time::Duration;
+
+use mqtt_codec::{Connect, Property, Publish, QoS, RetainHandling, Subscription, Version};
 
 use crate::harness::{BOTH, EVERY_QOS, Net, message, subscription};
 
@@ -234,4 +237,54 @@ fn retained_messages_match_as_live_ones_do() {
         };
         assert_eq!(live.len(), topics.iter().filter(matches).count(), "{filter}");
     }
+}
+
+// [MQTT-3.10.4-2]
+#[test]
+fn who_unsubscribes_is_sent_no_more_of_the_retained_messages() {
+    let mut net = Net::new();
+    let publisher = net.client(Version::V5, "p");
+    for n in 0..3 {
+        net.retain(publisher, &format!("a/{n}"), "x", QoS::AtLeastOnce);
+    }
+    let list = [Property::ReceiveMaximum(NonZeroU16::MIN)];
+    let connect = Connect { properties: list[..].into(), ..Connect::new(Version::V5, "l") };
+    let (late, _) = net.connect(&connect);
+    net.subscribe(late, "a/+", QoS::AtLeastOnce);
+    let first = net.bytes(late);
+    assert!(first.starts_with(&[0x33]), "one is on its way");
+    net.unsubscribe(late, &["a/+"]).unwrap();
+    for n in 0..3 {
+        net.retain(publisher, &format!("a/{n}"), "after UNSUBACK", QoS::AtLeastOnce);
+    }
+    net.send_bytes(late, &[0x40, 2, 0, 1]);
+    assert_eq!(net.messages(late), []);
+    // Who subscribes again gets them all.
+    net.subscribe(late, "a/+", QoS::AtLeastOnce);
+    assert_eq!(net.payloads(late), ["after UNSUBACK"; 3]);
+}
+
+#[test]
+fn a_long_search_through_retained_messages_lets_others_have_their_turn() {
+    let mut net = Net::new();
+    let publisher = net.client(Version::V5, "p");
+    // The newest topic is looked at first.
+    net.retain(publisher, "30000/yes", "yes", QoS::AtMostOnce);
+    for n in 0..30_000 {
+        let retained = Publish { retain: true, ..message("x", "no") };
+        let topic = format!("{n}/no");
+        let topic = mqtt_codec::TopicName::new(&topic).unwrap();
+        net.send(publisher, &mqtt_codec::Packet::Publish(Publish { topic, ..retained }));
+    }
+    let late = net.client(Version::V5, "l");
+    let filters = ["+/yes", "+/none", "+/+/+", "+/yes"].map(|f| subscription(f, QoS::AtMostOnce));
+    let granted = net.subscribe_to(late, &filters, &[]).unwrap();
+    assert!(granted.iter().all(|reason| reason.value() == 0));
+    let soon = net.now + Duration::from_millis(1);
+    assert_eq!(net.broker.next_timeout(), Some(soon), "it goes on later");
+    // What is sent meanwhile costs no further steps.
+    net.subscribe(late, "30000/none", QoS::AtMostOnce);
+    assert_eq!(net.broker.next_timeout(), Some(soon));
+    net.wait(0.1);
+    assert_eq!(net.payloads(late), ["yes", "yes"]);
 }

@@ -350,3 +350,16 @@ fn an_answer_waits_for_room_and_nothing_is_taken_meanwhile() {
         assert!(rx.is_empty());
     }
 }
+
+#[test]
+fn filters_of_one_subscribe_are_granted_however_many_though_there_are_retained_messages() {
+    for version in BOTH {
+        let mut net = Net::new();
+        let client = net.client(version, "c");
+        net.retain(client, "kept", "x", QoS::AtMostOnce);
+        let filters: Vec<String> = (0..3000).map(|n| format!("{n}/+")).collect();
+        let list: Vec<_> = filters.iter().map(|f| subscription(f, QoS::AtLeastOnce)).collect();
+        let granted = net.subscribe_to(client, &list, &[]).unwrap();
+        assert!(granted.iter().all(|reason| reason.value() == 1));
+    }
+}
