@@ -163,9 +163,21 @@ impl Rules {
         if at > end {
             return Err(fail(topic_at, Violation::Truncated));
         }
-        if header.flags() >> 1 & 3 != QoS::AtMostOnce.bits() {
+        let has_id = header.flags() >> 1 & 3 != QoS::AtMostOnce.bits();
+        // What is wrong further in front is told first, as it is of a packet that is all there.
+        let later = |at: usize, violation| {
+            let Some(before) = bytes.get(..at) else { return Ok(None) };
+            let mut reader = Reader::new(before, *self);
+            reader.skip(topic_at);
+            reader.topic_name(Violation::TopicNameWildcard)?;
+            if has_id {
+                reader.packet_id()?;
+            }
+            Err(fail(at, violation))
+        };
+        if has_id {
             if at + 2 > end {
-                return Err(fail(at, Violation::Truncated));
+                return later(at, Violation::Truncated);
             }
             at += 2;
         }
@@ -173,18 +185,18 @@ impl Rules {
             return Ok(Some(at));
         }
         if at == end {
-            return Err(fail(at, Violation::Truncated));
+            return later(at, Violation::Truncated);
         }
         match Variable::parse(bytes.get(at..).unwrap_or_default()) {
             Variable::Value(value, len) if len != variable_len(value) => {
-                Err(fail(at, Violation::VariableByteIntegerNotMinimal))
+                later(at, Violation::VariableByteIntegerNotMinimal)
             }
             Variable::Value(value, len) if at + len + value as usize > end => {
-                Err(fail(at, Violation::PropertyLength))
+                later(at, Violation::PropertyLength)
             }
             Variable::Value(value, len) => Ok(Some(at + len + value as usize)),
             Variable::Incomplete => Ok(None),
-            Variable::TooLong => Err(fail(at, Violation::VariableByteIntegerTooLong)),
+            Variable::TooLong => later(at, Violation::VariableByteIntegerTooLong),
         }
     }
 

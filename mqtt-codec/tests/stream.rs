@@ -77,12 +77,14 @@ fn a_bad_head_is_refused_as_soon_as_it_can_be_seen() {
     for (bytes, violation, at) in [
         (&b"\x30\x05\0\x09"[..], Violation::Truncated, 2),
         (b"\x30\x01", Violation::Truncated, 2),
-        (b"\x32\x04\0\x01", Violation::Truncated, 5),
-        (b"\x30\x03\0\x01", Violation::Truncated, 5),
+        (b"\x30\x7F\0\x01a\x80\x80\x80\x80", Violation::VariableByteIntegerTooLong, 5),
         (b"\x30\x06\0\x01a\x7F", Violation::PropertyLength, 5),
         (b"\x30\x09\0\x01a\xFF\xFF\xFF\xFF", Violation::VariableByteIntegerTooLong, 5),
         (b"\x30\x7F\0\x01a\xFF\xFF\xFF\0", Violation::VariableByteIntegerNotMinimal, 5),
         (b"\x30\x7F\0\x01+\0", Violation::TopicNameWildcard, 2),
+        // What comes first is told first, though what follows is wrong too.
+        (b"\x30\x7F\0\x01\xB4\xFF\xFF\xFF\xFF", Violation::StringNotUtf8, 2),
+        (b"\x32\x7F\0\x01a\0\0\xFF\xFF\xFF\xFF", Violation::PacketIdZero, 5),
         (b"\x30\x7F\0\x01a\x02\x01\x02", Violation::PropertyNotBoolean, 7),
     ] {
         let error = rules.decode_part(&mut &*bytes).unwrap_err();
