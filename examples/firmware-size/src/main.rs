@@ -1,5 +1,6 @@
-//! A Class A device of LoRaWAN 1.0.x without radio: it frames what it would send and reads what it
-//! would receive. `black_box` stands for the radio, so that nothing is computed in advance.
+//! Devices without radio. One of Class A of LoRaWAN 1.0.x: it frames what it would send and reads
+//! what it would receive; and a publisher of MQTT 5.0. `black_box` stands for the radio, so that
+//! nothing is computed in advance.
 
 #![no_std]
 #![no_main]
@@ -79,8 +80,47 @@ fn region() -> Option<()> {
     Some(())
 }
 
+/// Publishes a reading by MQTT 5.0 with QoS 1, and reads what the server sends.
+#[cfg(feature = "mqtt_publish")]
+fn mqtt_publish(wire: &mut [u8; 128]) -> Result<(), mqtt_codec::EncodeError> {
+    use mqtt_codec::{
+        Connect, Packet, PacketId, Properties, Property, Publish, QoS, Rules, Sender, TopicName,
+        Version,
+    };
+
+    let rules = Rules::new(Version::V5, Sender::Client);
+    let connect = Packet::Connect(Connect::new(Version::V5, black_box("sensor-7")));
+    black_box(rules.encode(&connect, wire)?);
+    let expiry = [Property::MessageExpiryInterval(black_box(60))];
+    let publish = Packet::Publish(Publish {
+        qos: QoS::AtLeastOnce,
+        packet_id: PacketId::new(black_box(1)),
+        properties: Properties::from(&expiry[..]),
+        ..Publish::new(TopicName::new(black_box("plant/7/temperature"))?, black_box(b"21.5"))
+    });
+    black_box(rules.encode(&publish, wire)?);
+    let answers = Rules::new(Version::V5, Sender::Server);
+    if let Ok(Some(Packet::PubAck(ack))) = answers.decode(&mut black_box(&wire[..])) {
+        black_box((ack.packet_id, ack.reason));
+    }
+    Ok(())
+}
+
+/// Reads any packet of either side in any version, and no more.
+#[cfg(feature = "mqtt_decode")]
+fn mqtt_decode(wire: &[u8]) {
+    use mqtt_codec::{Rules, Sender, Version};
+
+    let version = if black_box(true) { Version::V5 } else { Version::V311 };
+    let _ = black_box(Rules::new(version, Sender::Either).decode(&mut black_box(wire)));
+}
+
 #[entry]
 fn main() -> ! {
+    #[cfg(feature = "mqtt_publish")]
+    let _ = black_box(mqtt_publish(&mut black_box([0; 128])));
+    #[cfg(feature = "mqtt_decode")]
+    mqtt_decode(&black_box([0; 128]));
     #[cfg(any(feature = "data", feature = "join"))]
     let mut radio = black_box([0; PHY_LEN]);
     #[cfg(feature = "join")]
