@@ -349,27 +349,15 @@ impl<'a> Properties<'a> {
         let same = scope.allowed() & !ONE_SIDED & !omitted;
         let checked = self.present & !same == 0 && !rules.policy.checks_strings();
         let mut measure = Measure::new(rules, Version::V5, omitted);
-        let mut seen = if checked { self.present } else { 0 };
-        let mut add = |property: &Property<'_>, measure: &mut Measure<'_>| {
-            let id = property.id();
-            if id.bit() & omitted != 0 {
-                return Ok(());
-            }
-            if let Some(violation) = id.misplaced(scope, rules.sender, seen) {
-                return Err(violation);
-            }
-            seen |= id.bit();
-            property.emit(measure)
-        };
+        let mut bits = Bits::default();
         if checked {
+            bits.seen = self.present;
             measure.bytes(self.wire);
         } else {
-            self.received().try_for_each(|property| add(&property, &mut measure))?;
+            self.received().try_for_each(|property| bits.add(&property, &mut measure))?;
         }
-        self.list.iter().try_for_each(|property| add(property, &mut measure))?;
-        if let Some(violation) = incomplete(seen) {
-            return Err(violation);
-        }
+        self.list.iter().try_for_each(|property| bits.add(property, &mut measure))?;
+        bits.check(scope, rules.sender)?;
         // Longer ones make the packet too large, which is reported as that.
         Ok(measure.len.min(u64::from(MAX_VARIABLE)) as u32)
     }
@@ -487,6 +475,47 @@ impl<'a> Properties<'a> {
             self.iter().find_received(id)
         } else {
             self.list.iter().find(|p| p.id() == id).copied()
+        }
+    }
+}
+
+/// Which properties a packet that is measured has, as bits. They are judged together at the end, since
+/// nearly always all are as they must be.
+#[derive(Default)]
+struct Bits {
+    seen: u64,
+    twice: u64,
+}
+
+impl Bits {
+    #[inline]
+    fn add(&mut self, property: &Property<'_>, measure: &mut Measure<'_>) -> Result<(), Violation> {
+        let bit = property.id().bit();
+        if bit & measure.omitted != 0 {
+            return Ok(());
+        }
+        self.twice |= self.seen & bit;
+        self.seen |= bit;
+        property.emit(measure)
+    }
+
+    #[inline]
+    fn check(&self, scope: Scope, sender: Sender) -> Result<(), Violation> {
+        const ONCE: u64 = !PropertyId::UserProperty.bit();
+        let surely_right = scope.allowed() & !ONE_SIDED & !PropertyId::AuthenticationData.bit();
+        if self.seen & !surely_right == 0 && self.twice & ONCE == 0 {
+            return Ok(());
+        }
+        self.judge(scope, sender)
+    }
+
+    #[inline(never)]
+    fn judge(&self, scope: Scope, sender: Sender) -> Result<(), Violation> {
+        let found = PropertyId::ALL.iter().filter(|id| self.seen & id.bit() != 0);
+        let misplaced = found.map(|id| id.misplaced(scope, sender, self.twice));
+        match misplaced.flatten().next().or_else(|| incomplete(self.seen)) {
+            Some(violation) => Err(violation),
+            None => Ok(()),
         }
     }
 }
