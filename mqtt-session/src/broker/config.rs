@@ -74,7 +74,8 @@ pub struct Config {
     /// Most messages that wait for one session. Default: 100,000.
     pub max_queued_messages: usize,
     /// Most bytes of messages that wait for one session; a message that waits for several counts for
-    /// each. Default: 16 MiB.
+    /// each. With more than that in flight to a client, further messages of QoS 1 and 2 wait. Default:
+    /// 16 MiB.
     pub max_queued_bytes: usize,
     /// Whether messages of QoS 0 wait for a session without a connection. Default: false.
     pub queue_qos_0: bool,
@@ -90,7 +91,8 @@ pub struct Config {
     pub max_subscriptions: usize,
     /// Most subscriptions of one session. Default: 250,000.
     pub max_subscriptions_per_session: usize,
-    /// Most levels of all filters together, those that begin alike counted once. Default: 50,000,000.
+    /// Most levels of all filters together, those that begin alike counted once, and as many of the
+    /// topics of retained messages. Default: 50,000,000.
     pub max_filter_levels: usize,
     /// Most levels of a topic name or filter. Default: 128.
     pub max_topic_levels: usize,

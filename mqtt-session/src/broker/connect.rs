@@ -47,6 +47,8 @@ impl Broker {
         let Some(key) = earlier.or_else(|| self.add_session(client_id)) else {
             return self.reject(now, id, ReasonCode::QuotaExceeded, out);
         };
+        // [MQTT-3.1.3-9]: the will of the earlier connection is not published any more.
+        self.stop_timers(key);
         let will = connect.will.and_then(|will| KeptWill::new(&will, &mut self.scratch));
         let (Some(session), Some(connection)) =
             (self.sessions.get_mut(key), self.connections.get_mut(id.0))
@@ -61,9 +63,6 @@ impl Broker {
         session.user_name = connect.user_name.map(Into::into);
         session.expiry = wanted.min(self.config.max_session_expiry);
         session.connection = Some(id.0);
-        session.expires = None;
-        // [MQTT-3.1.3-9]: that of the earlier connection is not published any more.
-        session.will_due = None;
         session.will = will.map(Box::new);
         connection.session = Some(key);
         if let Some(mut left) = session.left.take() {
@@ -206,8 +205,20 @@ impl Broker {
         }
     }
 
+    /// The session neither ends nor publishes its will for now.
+    fn stop_timers(&mut self, key: Key) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if let Some(at) = session.expires.take() {
+            self.timers.cancel(at, Timer::Session(key));
+        }
+        if let Some(at) = session.will_due.take() {
+            self.timers.cancel(at, Timer::Will(key));
+        }
+    }
+
     /// The session ends.
     pub(super) fn discard(&mut self, now: Instant, key: Key, out: &mut dyn Outputs) {
+        self.stop_timers(key);
         self.publish_will(now, key, out);
         let Some(mut session) = self.sessions.remove(key) else { return };
         self.subscriptions.unsubscribe_all(&mut session.subscriptions);

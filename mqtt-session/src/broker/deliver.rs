@@ -139,8 +139,12 @@ impl Broker {
 
     fn retain(&mut self, message: &mut Outgoing<'_>) {
         let topic = message.publish.topic;
+        // [MQTT-3.3.1-5], [MQTT-3.3.1-6], [MQTT-3.3.1-7]
+        if let Some((node, expires)) = self.retained.clear(topic) {
+            self.timers.cancel(expires, Timer::Retained(node));
+        }
         if message.publish.payload.is_empty() {
-            return self.retained.clear(topic); // [MQTT-3.3.1-6], [MQTT-3.3.1-7]
+            return;
         }
         let Some(frame) = message.frame(&mut self.scratch) else { return };
         let expires = message.expires;
@@ -187,7 +191,7 @@ impl Broker {
         if let (Some(key), Some(connection)) = (connected, connection) {
             let waits = session.backlog.as_ref().is_some_and(|backlog| match copy.qos {
                 QoS::AtMostOnce => !backlog.queue_0.is_empty(),
-                _ => !backlog.queue.is_empty(),
+                _ => !backlog.queue.is_empty() || backlog.outbox.is_full(&self.config),
             });
             if !waits {
                 let properties = message.publish.properties;
@@ -254,6 +258,9 @@ impl Broker {
         }
         let mut sent = 0;
         while let Some(entry) = backlog.queue.first_mut() {
+            if backlog.outbox.is_full(&self.config) {
+                break;
+            }
             match send(link, now, entry, tx) {
                 Ok(id) => {
                     sent += u64::from(id.is_some());
@@ -308,6 +315,9 @@ impl Broker {
                 expires: message.expires,
                 added: id.into_iter().collect(),
             };
+            if entry.qos != QoS::AtMostOnce && backlog.outbox.is_full(&self.config) {
+                break;
+            }
             match send(link, now, &mut entry, tx) {
                 Ok(id) => {
                     sent += 1;

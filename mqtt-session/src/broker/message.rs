@@ -86,9 +86,12 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// How many bytes of memory it is counted as.
+    /// How many bytes of memory it is counted as, from first to last. The Message Expiry Interval,
+    /// which is added on the way, is not counted.
     pub(crate) fn size(&self) -> usize {
-        size_of::<Self>() + self.frame.len()
+        let is_id = |p: &&Property<'_>| p.id() == PropertyId::SubscriptionIdentifier;
+        let ids = self.added.iter().filter(is_id).count();
+        size_of::<Self>() + self.frame.len() + ids * size_of::<Property<'_>>()
     }
 
     pub(crate) fn is_expired(&self, now: Instant) -> bool {

@@ -206,7 +206,7 @@ impl Broker {
             clients: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             subscriptions: Subscriptions::new(bounds),
-            retained: retained::Store::new(config.max_retained_messages, config.max_retained_bytes),
+            retained: retained::Store::new(&config),
             timers: Timers::new(),
             statistics: Statistics::default(),
             assigned: 0,

@@ -5,6 +5,7 @@ use core::iter;
 
 use mqtt_codec::{QoS, TopicFilter, TopicName, Version};
 
+use super::config::Config;
 use super::message::Frame;
 use super::tree::{NONE, NodeId, ROOT, Tree, Value};
 use crate::Instant;
@@ -39,6 +40,7 @@ pub(crate) struct Store {
     bytes: usize,
     max: usize,
     max_bytes: usize,
+    max_nodes: usize,
 }
 
 /// A walk through all retained messages that match a filter, which can pause for as long as it
@@ -67,8 +69,15 @@ pub(crate) enum Walked {
 }
 
 impl Store {
-    pub(crate) fn new(max: usize, max_bytes: usize) -> Self {
-        Self { tree: Tree::new(), len: 0, bytes: 0, max, max_bytes }
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            tree: Tree::new(),
+            len: 0,
+            bytes: 0,
+            max: config.max_retained_messages,
+            max_bytes: config.max_retained_bytes,
+            max_nodes: config.max_filter_levels,
+        }
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -79,32 +88,31 @@ impl Store {
         self.bytes
     }
 
-    /// Keeps the message in place of an earlier one [MQTT-3.3.1-5]. `false` if there is no room.
+    /// Keeps the message of a topic that has none. `None` if there is no room.
     pub(crate) fn set(&mut self, topic: TopicName<'_>, message: Retained) -> Option<NodeId> {
-        self.clear(topic);
         let size = message.frame.len();
         if self.len >= self.max || self.bytes.saturating_add(size) > self.max_bytes {
             return None;
         }
-        let node = self.tree.insert(topic.levels(), usize::MAX)?;
+        let node = self.tree.insert(topic.levels(), self.max_nodes)?;
         self.tree.value_mut(node)?.message = Some(message);
         self.len += 1;
         self.bytes += size;
         Some(node)
     }
 
-    /// Forgets the message of this topic [MQTT-3.3.1-6].
-    pub(crate) fn clear(&mut self, topic: TopicName<'_>) {
-        self.remove(self.tree.find(topic.levels()));
+    /// Forgets the message of this topic [MQTT-3.3.1-6]. Returns when it would have expired.
+    pub(crate) fn clear(&mut self, topic: TopicName<'_>) -> Option<(NodeId, Instant)> {
+        let node = self.tree.find(topic.levels());
+        Some((node, self.remove(node)?.expires?))
     }
 
-    fn remove(&mut self, node: NodeId) {
-        let message = self.tree.value_mut(node).and_then(|topic| topic.message.take());
-        if let Some(message) = message {
-            self.len -= 1;
-            self.bytes -= message.frame.len();
-            self.tree.prune(node);
-        }
+    fn remove(&mut self, node: NodeId) -> Option<Retained> {
+        let message = self.tree.value_mut(node)?.message.take()?;
+        self.len -= 1;
+        self.bytes -= message.frame.len();
+        self.tree.prune(node);
+        Some(message)
     }
 
     /// Forgets the message here if it has expired.

@@ -84,7 +84,7 @@ pub(crate) struct Backlog {
 
 impl Backlog {
     fn is_empty(&self) -> bool {
-        self.outbox.0.is_empty()
+        self.outbox.entries.is_empty()
             && self.queue.is_empty()
             && self.queue_0.is_empty()
             && self.replays.is_empty()
@@ -158,31 +158,39 @@ impl Queue {
 
 /// Messages in flight, in the order they were sent, which is mostly that of their acknowledgements.
 #[derive(Debug, Default)]
-pub(crate) struct Sent(VecDeque<(PacketId, Entry)>);
+pub(crate) struct Sent {
+    entries: VecDeque<(PacketId, Entry)>,
+    bytes: usize,
+}
 
 impl Sent {
+    /// Whether so much is in flight that more must wait.
+    pub(crate) const fn is_full(&self, config: &Config) -> bool {
+        self.bytes > config.max_queued_bytes
+    }
+
     pub(crate) fn push(&mut self, id: PacketId, entry: Entry) {
-        self.0.push_back((id, entry));
+        self.bytes += entry.size();
+        self.entries.push_back((id, entry));
     }
 
     /// The message has been received.
-    pub(crate) fn remove(&mut self, id: PacketId) -> Option<Entry> {
-        if self.0.front().is_some_and(|(first, _)| *first == id) {
-            return self.0.pop_front().map(|(_, entry)| entry);
+    pub(crate) fn remove(&mut self, id: PacketId) {
+        let index = self.entries.iter().position(|(other, _)| *other == id);
+        if let Some((_, entry)) = index.and_then(|index| self.entries.remove(index)) {
+            self.bytes -= entry.size();
         }
-        let index = self.0.iter().position(|(other, _)| *other == id)?;
-        self.0.remove(index).map(|(_, entry)| entry)
     }
 
     /// Before messages are sent again: tells what is left of their Message Expiry Intervals.
     pub(crate) fn refresh(&mut self, now: Instant) {
-        self.0.iter_mut().for_each(|(_, entry)| entry.refresh(now));
+        self.entries.iter_mut().for_each(|(_, entry)| entry.refresh(now));
     }
 }
 
 impl Outbox for Sent {
     fn message(&self, id: PacketId) -> Option<Publish<'_>> {
-        self.0.iter().find(|(other, _)| *other == id)?.1.publish()
+        self.entries.iter().find(|(other, _)| *other == id)?.1.publish()
     }
 }
 

@@ -1,6 +1,9 @@
 //! Every bound, and what a client is told of it.
 
-use mqtt_codec::{Connect, Packet, PropertyId, Publish, QoS, ReasonCode, TopicName, Version, Will};
+use mqtt_codec::{
+    Connect, Packet, Property, PropertyId, Publish, QoS, ReasonCode, SubscriptionId, TopicName,
+    Version, Will,
+};
 use mqtt_session::broker::Overflow;
 
 use crate::harness::{BOTH, EVERY_QOS, Net, message, subscription};
@@ -170,4 +173,104 @@ fn a_packet_larger_than_announced_is_refused_at_its_header() {
         let told = net.goodbye(client);
         assert_eq!(told, (version == Version::V5).then_some(ReasonCode::PacketTooLarge));
     }
+}
+
+#[test]
+fn messages_in_flight_are_bounded_in_bytes_and_the_others_follow_their_acknowledgement() {
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let mut net = Net::with(|config| config.max_queued_bytes = 10_000);
+        let publisher = net.client(Version::V5, "p");
+        let late = net.client(Version::V5, "late");
+        for n in 0..30 {
+            net.retain(publisher, &format!("a/{n}"), &"x".repeat(1000), qos);
+        }
+        net.subscribe(late, "a/#", qos);
+        let live = net.client(Version::V5, "live");
+        net.subscribe(live, "b", qos);
+        for _ in 0..15 {
+            net.publish(publisher, "b", &"x".repeat(1000), qos);
+        }
+        for client in [late, live] {
+            let sent = net.bytes(client).len();
+            assert!((9_000..11_500).contains(&sent), "{sent} bytes are in flight");
+        }
+        // Packet identifiers begin with 1.
+        for n in 1..=15 {
+            let id = mqtt_codec::PacketId::new(n);
+            let publish = Publish { qos, packet_id: id, ..message("b", "") };
+            net.acknowledge(live, &publish, ReasonCode::Success);
+        }
+        let rest = net.packets(live);
+        let rest = rest.iter().filter(|packet| matches!(packet, Packet::Publish(_))).count();
+        assert!((4..=6).contains(&rest), "{rest} messages waited");
+        assert_eq!(net.broker.statistics().messages_dropped, 0);
+    }
+}
+
+#[test]
+fn subscription_identifiers_of_a_message_that_waits_count_as_bytes() {
+    let mut net = Net::with(|config| config.max_queued_bytes = 100_000);
+    let (client, _) = net.keeper(Version::V5, "c");
+    // 256 filters that all match.
+    for n in 0_u32..256 {
+        let levels: Vec<_> = (0..8).map(|bit| if n >> bit & 1 == 0 { "+" } else { "a" }).collect();
+        let id = [Property::SubscriptionIdentifier(SubscriptionId::new(n + 1).unwrap())];
+        let filter = levels.join("/");
+        net.subscribe_to(client, &[subscription(&filter, QoS::AtLeastOnce)], &id).unwrap();
+    }
+    net.cut(client);
+    let publisher = net.client(Version::V5, "p");
+    for _ in 0..100 {
+        net.publish(publisher, "a/a/a/a/a/a/a/a", "x", QoS::AtLeastOnce);
+    }
+    // An identifier takes two bytes at least wherever it is kept.
+    assert!(net.broker.statistics().messages_dropped > 0);
+    let (client, _) = net.keeper(Version::V5, "c");
+    let messages = net.messages(client);
+    assert!(messages.len() * 256 * 2 < 100_000, "{} messages were kept", messages.len());
+    assert!(messages.iter().all(|m| m.properties.subscription_identifiers().count() == 256));
+}
+
+#[test]
+fn the_levels_of_retained_topics_are_bounded() {
+    let mut net = Net::with(|config| config.max_filter_levels = 20);
+    let client = net.client(Version::V5, "c");
+    for n in 0..10 {
+        net.retain(client, &format!("{n}/1/2/3/4/5"), "x", QoS::AtMostOnce);
+    }
+    assert_eq!(net.broker.statistics().retained_messages, 3);
+    net.retain(client, "0/1/2/3/4/5", "", QoS::AtMostOnce);
+    net.retain(client, "0/1/2/3/4/6", "x", QoS::AtMostOnce);
+    assert_eq!(net.broker.statistics().retained_messages, 3);
+}
+
+#[test]
+fn timers_that_have_no_use_any_more_are_not_kept() {
+    let mut net = Net::new();
+    let expiry = [Property::MessageExpiryInterval(100_000)];
+    let expiring = Publish { properties: expiry[..].into(), retain: true, ..message("a", "x") };
+    let delay = [Property::WillDelayInterval(500)];
+    let topic = TopicName::new("w").unwrap();
+    let will = Will { properties: delay[..].into(), ..Will::new(topic, b"x") };
+    let lasting = [Property::SessionExpiryInterval(1000)];
+    let connect = Connect {
+        clean_start: false,
+        keep_alive: 0,
+        will: Some(will),
+        properties: lasting[..].into(),
+        ..Connect::new(Version::V5, "c")
+    };
+    let (client, _) = net.connect(&connect);
+    net.send(client, &Packet::Publish(expiring));
+    net.cut(client);
+    // Replaced, and then cleared.
+    let (client, _) = net.connect(&connect);
+    net.wait(1.0);
+    net.send(client, &Packet::Publish(expiring));
+    net.retain(client, "a", "", QoS::AtMostOnce);
+    net.cut(client);
+    net.client(Version::V5, "c");
+    // Connections are looked at once more when CONNECT would have been due.
+    net.wait(60.0);
+    assert_eq!(net.broker.next_timeout(), None);
 }
