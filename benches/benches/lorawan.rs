@@ -12,8 +12,8 @@ use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use aes::{Aes128Dec, Aes128Enc, Block};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use lorawan_frame::{
-    AppKey, Data, DevAddr, DlSettings, JoinAccept, JoinNonce, JoinRequest, NetId, NwkSKey,
-    PhyPayload, SessionKeys, fcnt,
+    AppKey, BatchFrame, Context, Data, DataFrame, DevAddr, DlSettings, JoinAccept, JoinNonce,
+    JoinRequest, NetId, NwkSKey, PhyPayload, SessionKeys, fcnt, verify_batch,
 };
 
 const NWK_S_KEY: [u8; 16] = [2; 16];
@@ -384,5 +384,50 @@ fn join(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, open, build, join);
+/// A server checks the MICs of frames of 256 devices; the figures are for all of them.
+fn batch(c: &mut Criterion) {
+    const DEVICES: u32 = 256;
+    let mut group = c.benchmark_group("verify 256 devices");
+    group.throughput(Throughput::Elements(DEVICES.into()));
+    for payload in PAYLOADS {
+        let clear = vec![0xa5; payload];
+        let received: Vec<_> = (0..DEVICES)
+            .map(|i| {
+                let mut key = NWK_S_KEY;
+                key[..4].copy_from_slice(&i.to_le_bytes());
+                let keys =
+                    SessionKeys::v1_0(NwkSKey::new(key), lorawan_frame::AppSKey::new(APP_S_KEY));
+                let mut buf = [0; 255];
+                let built = uplink(&clear).build_into(&keys, &mut buf).expect("legal frame");
+                (built.to_vec(), keys.network.expand())
+            })
+            .collect();
+        let frames: Vec<_> = received
+            .iter()
+            .map(|(bytes, keys)| BatchFrame {
+                frame: DataFrame::parse(bytes).expect("own frame"),
+                keys,
+                fcnt: FCNT,
+                context: Context::default(),
+            })
+            .collect();
+        group.bench_function(BenchmarkId::new("one by one", payload), |b| {
+            b.iter(|| {
+                let verify =
+                    |f: &&BatchFrame<'_>| f.frame.verify(f.keys, f.fcnt, &f.context).is_ok();
+                black_box(&frames).iter().filter(verify).count()
+            });
+        });
+        group.bench_function(BenchmarkId::new("batch", payload), |b| {
+            b.iter(|| {
+                let mut right = 0;
+                verify_batch(black_box(&frames), |_, verdict| right += u32::from(verdict.is_ok()));
+                right
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, open, build, join, batch);
 criterion_main!(benches);

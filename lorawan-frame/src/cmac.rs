@@ -82,3 +82,62 @@ fn padded(message: &[u8]) -> Lanes {
     let end = if message.len() < 8 { [bit, 0] } else { [0, bit] };
     xor(load(message), end)
 }
+
+/// One CMAC among others that advance in turn.
+#[derive(Clone, Copy)]
+pub(crate) struct Chain<'a> {
+    head: Block,
+    /// All blocks but the last.
+    whole: &'a [u8],
+    last: Lanes,
+}
+
+impl<'a> Chain<'a> {
+    /// `message` is not empty.
+    #[inline(always)]
+    pub(crate) fn new(subkeys: &Subkeys, head: Block, message: &'a [u8]) -> Self {
+        let (whole, end) = message.split_at(message.len().saturating_sub(1) / 16 * 16);
+        let last = match <&Block>::try_from(end) {
+            Ok(end) => xor(lanes(end), lanes(&subkeys.complete)),
+            Err(_) => xor(padded(end), lanes(&subkeys.padded)),
+        };
+        Self { head, whole, last }
+    }
+
+    /// What goes into the state before encryption number `step` (the head is number 0).
+    #[inline(always)]
+    fn input(&self, step: usize) -> Option<Lanes> {
+        match self.whole.get(16 * (step - 1)..).and_then(|rest| rest.first_chunk()) {
+            Some(block) => Some(lanes(block)),
+            None => (16 * (step - 1) == self.whole.len()).then_some(self.last),
+        }
+    }
+}
+
+/// The tags of all chains; `encrypt` encrypts each state with the key of its chain.
+#[inline(always)]
+pub(crate) fn compute_lanes<const N: usize>(
+    mut encrypt: impl FnMut(&mut [Block; N]),
+    chains: [Chain<'_>; N],
+    tags: &mut [Block; N],
+) {
+    let mut states = chains.map(|chain| chain.head);
+    encrypt(&mut states);
+    let steps = chains.iter().map(|chain| chain.whole.len() / 16 + 1).max().unwrap_or(0);
+    for step in 1..=steps {
+        let mut live = [false; N];
+        for ((state, chain), live) in states.iter_mut().zip(&chains).zip(&mut live) {
+            if let Some(input) = chain.input(step) {
+                *state = block(xor(lanes(state), input));
+                *live = true;
+            }
+        }
+        encrypt(&mut states);
+        // A chain that has ended goes on without purpose until the longest has.
+        for ((tag, state), live) in tags.iter_mut().zip(&states).zip(live) {
+            if live {
+                *tag = *state;
+            }
+        }
+    }
+}

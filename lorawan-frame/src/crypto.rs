@@ -131,22 +131,34 @@ impl FrameId {
         ack: bool,
         message: &[u8],
     ) -> Result<Mic, Error> {
+        let ((key, head), other) = self.mic_blocks(keys, context, ack, message.len());
+        let mic = truncated(key, Some(&head), message)?;
+        let Some((key, head)) = other else { return Ok(mic) };
+        let [s0, s1, ..] = mic;
+        let [f0, f1, ..] = truncated(key, Some(&head), message)?;
+        Ok([s0, s1, f0, f1])
+    }
+
+    /// Key and first block of the MIC; and those of its second half, which 1.1 uplinks have.
+    #[inline(always)]
+    pub(crate) fn mic_blocks<'k, K>(
+        self,
+        keys: &'k NetworkKeys<K>,
+        context: &Context,
+        ack: bool,
+        len: usize,
+    ) -> ((&'k K, Block), Option<(&'k K, Block)>) {
         // Data frames are at most 255 bytes long, which the callers have checked.
-        let len = message.len() as u8;
+        let len = len as u8;
         let conf_fcnt = if ack { context.conf_fcnt } else { 0 };
         match keys {
-            NetworkKeys::V1_0(key) => truncated(&key.0, Some(&self.b0(0, len)), message),
+            NetworkKeys::V1_0(key) => ((&key.0, self.b0(0, len)), None),
             NetworkKeys::V1_1 { f_nwk_s_int_key, s_nwk_s_int_key, .. } => match self.direction {
-                Direction::Up => {
-                    let b1 = self.b1(conf_fcnt, context, len);
-                    let [s0, s1, ..] = truncated(&s_nwk_s_int_key.0, Some(&b1), message)?;
-                    let b0 = self.b0(0, len);
-                    let [f0, f1, ..] = truncated(&f_nwk_s_int_key.0, Some(&b0), message)?;
-                    Ok([s0, s1, f0, f1])
-                }
-                Direction::Down => {
-                    truncated(&s_nwk_s_int_key.0, Some(&self.b0(conf_fcnt, len)), message)
-                }
+                Direction::Up => (
+                    (&s_nwk_s_int_key.0, self.b1(conf_fcnt, context, len)),
+                    Some((&f_nwk_s_int_key.0, self.b0(0, len))),
+                ),
+                Direction::Down => ((&s_nwk_s_int_key.0, self.b0(conf_fcnt, len)), None),
             },
         }
     }

@@ -375,8 +375,7 @@ impl<'a> DataFrame<'a> {
         fcnt: u32,
         context: &Context,
     ) -> Result<Mic, Error> {
-        let message = self.bytes.split_last_chunk::<MIC_LEN>().map_or(&[][..], |(m, _)| m);
-        self.id(fcnt)?.mic(keys, context, self.fctrl.ack, message)
+        self.id(fcnt)?.mic(keys, context, self.fctrl.ack, self.signed_bytes())
     }
 
     /// Checks the MIC, in constant time. Only afterwards may counters move.
@@ -498,8 +497,14 @@ impl<'a> DataFrame<'a> {
         }
     }
 
+    /// What the MIC covers: all bytes before it.
     #[inline]
-    fn id(&self, fcnt: u32) -> Result<FrameId, Error> {
+    pub(crate) fn signed_bytes(&self) -> &'a [u8] {
+        self.bytes.split_last_chunk::<MIC_LEN>().map_or(&[], |(message, _)| message)
+    }
+
+    #[inline]
+    pub(crate) fn id(&self, fcnt: u32) -> Result<FrameId, Error> {
         if fcnt as u16 != self.fcnt {
             return Err(Error::new(ErrorKind::FCntMismatch, Place::FCNT, 6));
         }

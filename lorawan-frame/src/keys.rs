@@ -229,6 +229,16 @@ impl ExpandedKey {
         cipher.encrypt_block(&mut zero);
         Self { cipher, subkeys: cmac::Subkeys::new(zero.into()) }
     }
+
+    #[inline]
+    pub(crate) const fn cipher(&self) -> &Aes128Enc {
+        &self.cipher
+    }
+
+    #[inline]
+    pub(crate) const fn subkeys(&self) -> &cmac::Subkeys {
+        &self.subkeys
+    }
 }
 
 impl fmt::Debug for ExpandedKey {

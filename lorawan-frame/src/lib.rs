@@ -10,6 +10,7 @@ extern crate std;
 
 pub mod adr;
 pub mod airtime;
+mod batch;
 mod bytes;
 pub mod class_b;
 mod cmac;
@@ -33,6 +34,7 @@ mod relay;
 mod types;
 mod wrap;
 
+pub use batch::{BatchFrame, verify_batch};
 pub use crypto::{Context, FOptsCipher, Mic};
 pub use data::{Data, DataFrame, Direction, FCtrl, open_in_place};
 pub use error::{Error, ErrorKind, Part, Place};

@@ -4,8 +4,9 @@
 use aes::Aes128;
 use cmac::{Cmac, KeyInit, Mac};
 use lorawan_frame::{
-    AppSKey, Block, Data, DataFrame, DevAddr, Error, ErrorKind, ExpandedKey, Key, KeyHandle,
-    NetworkKeys, NwkSKey, ServerKeyHandle, SessionKeys,
+    AppSKey, BatchFrame, Block, Context, Data, DataFrame, DevAddr, Direction, Error, ErrorKind,
+    ExpandedKey, FNwkSIntKey, Key, KeyHandle, NetworkKeys, NwkSEncKey, NwkSKey, SNwkSIntKey,
+    ServerKeyHandle, SessionKeys, verify_batch,
 };
 use proptest::prelude::*;
 
@@ -98,4 +99,58 @@ fn a_failing_key_store_is_reported_and_not_taken_for_a_wrong_mic() {
     let mut clear = [0; 32];
     let error = DataFrame::parse(built).unwrap().open(&broken, 1, &mut clear).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::KeyFault(7));
+}
+
+proptest! {
+    #[test]
+    fn a_batch_gives_the_verdict_of_each_frame(
+        frames in proptest::collection::vec(
+            (any::<[u8; 16]>(), any::<bool>(), any::<bool>(), prop_oneof![0..230usize, 120..230usize], any::<u32>(), 0..8u8),
+            0..14,
+        ),
+    ) {
+        let context = Context { conf_fcnt: 5, tx_dr: 3, tx_ch: 2, ..Context::default() };
+        let mut built = Vec::new();
+        for (key, v1_1, up, len, fcnt, damage) in frames {
+            let network = if v1_1 {
+                NetworkKeys::V1_1 {
+                    f_nwk_s_int_key: FNwkSIntKey::new(key),
+                    s_nwk_s_int_key: SNwkSIntKey::new([key[0]; 16]),
+                    nwk_s_enc_key: NwkSEncKey::new([9; 16]),
+                }
+            } else {
+                NetworkKeys::V1_0(NwkSKey::new(key))
+            };
+            let keys = SessionKeys { network, app_s_key: AppSKey::new([2; 16]) };
+            let payload = vec![0x5a; len];
+            let data = Data { fport: Some(1), frm_payload: &payload, ..Data::up(DevAddr::new(1), fcnt) };
+            let direction = if up { Direction::Up } else { Direction::Down };
+            let data = Data { direction, ..data };
+            let mut buf = [0; 255];
+            let bytes = data.build_with(&keys, &context, &mut buf).unwrap();
+            // A damaged byte, or another counter.
+            if damage == 0 {
+                bytes[9] ^= 1;
+            }
+            let fcnt = if damage == 1 { fcnt ^ 1 } else { fcnt };
+            built.push((bytes.to_vec(), keys.network.expand(), fcnt));
+        }
+        let frames: Vec<_> = built
+            .iter()
+            .map(|(bytes, keys, fcnt)| BatchFrame {
+                frame: DataFrame::parse(bytes).unwrap(),
+                keys,
+                fcnt: *fcnt,
+                context,
+            })
+            .collect();
+        let mut verdicts = Vec::new();
+        verify_batch(&frames, |i, verdict| {
+            assert_eq!(i, verdicts.len(), "in order");
+            verdicts.push(verdict);
+        });
+        let one_by_one: Vec<_> =
+            frames.iter().map(|f| f.frame.verify(f.keys, f.fcnt, &f.context)).collect();
+        prop_assert_eq!(verdicts, one_by_one);
+    }
 }
