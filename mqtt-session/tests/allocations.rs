@@ -1,0 +1,142 @@
+//! In steady state no message takes memory from the heap, in either role.
+
+use mqtt_codec::{
+    ConnAck, Connect, Packet, Property, Publish, QoS, ReasonCode, Rules, Sender, Subscription,
+    TopicFilter, TopicName, Version,
+};
+use mqtt_session::client::{self, Slots};
+use mqtt_session::{Event, Instant, Queue, QueueConfig, Ticket, TopicAliases, Transmit, server};
+
+const NOW: Instant = Instant::from_millis(0);
+
+fn allocations(f: impl FnOnce()) -> (u64, i64) {
+    let counted = allocation_counter::measure(f);
+    (counted.count_total, counted.bytes_current)
+}
+
+fn pair(version: Version) -> (client::Session<'static>, server::Session<'static>) {
+    let mut config = client::Config::default();
+    config.topic_aliases = TopicAliases::Lru(4);
+    let mut client = client::Session::new(config, Slots::heap(16));
+    let mut config = server::Config::default();
+    config.topic_aliases = TopicAliases::Lru(4);
+    let mut server = server::Session::new(NOW, config, Slots::heap(16));
+    let list = [Property::TopicAliasMaximum(4)];
+    let mut up = Vec::new();
+    let connect = Connect { properties: list[..].into(), ..Connect::new(version, "c") };
+    client.connect(NOW, &connect, &mut up).unwrap();
+    let mut down = Vec::new();
+    server.receive(NOW, &mut &up[..], &mut down).unwrap().unwrap();
+    let connack = ConnAck { properties: list[..].into(), ..ConnAck::new(ReasonCode::Success) };
+    server.accept(NOW, &connack, &mut down).unwrap();
+    client.receive(NOW, &mut &down[..], &mut up).unwrap().unwrap();
+    (client, server)
+}
+
+fn messages() -> [Publish<'static>; 3] {
+    [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce].map(|qos| Publish {
+        qos,
+        ..Publish::new(TopicName::new("some/longer/topic").unwrap(), &[7; 64])
+    })
+}
+
+/// Three messages each way, to their last acknowledgement.
+fn exchange(
+    client: &mut client::Session<'static>,
+    server: &mut server::Session<'static>,
+    up: &mut Vec<u8>,
+    down: &mut Vec<u8>,
+) {
+    for publish in messages() {
+        client.publish(NOW, &publish, up).unwrap();
+        server.publish(&publish, down).unwrap();
+    }
+    let mut received = 0;
+    for _ in 0..4 {
+        let mut rx = &up[..];
+        while let Some(event) = server.receive(NOW, &mut rx, down).unwrap() {
+            received += usize::from(matches!(event, Event::Message(_)));
+        }
+        up.clear();
+        let mut rx = &down[..];
+        while let Some(event) = client.receive(NOW, &mut rx, up).unwrap() {
+            received += usize::from(matches!(event, Event::Message(_)));
+        }
+        down.clear();
+    }
+    assert_eq!(received, 6);
+    assert_eq!(client.in_flight().count() + server.in_flight().count(), 0);
+}
+
+#[test]
+fn no_message_of_any_qos_allocates_in_either_role() {
+    for version in [Version::V311, Version::V5] {
+        let (mut client, mut server) = pair(version);
+        let (mut up, mut down) = (Vec::with_capacity(4096), Vec::with_capacity(4096));
+        exchange(&mut client, &mut server, &mut up, &mut down);
+        let (count, _) = allocations(|| {
+            for _ in 0..100 {
+                exchange(&mut client, &mut server, &mut up, &mut down);
+            }
+        });
+        assert_eq!(count, 0, "{version}");
+    }
+}
+
+#[test]
+fn no_message_that_goes_through_the_queue_allocates() {
+    let (mut client, _) = pair(Version::V5);
+    let mut queue = Queue::heap(QueueConfig::default());
+    let mut tx = Vec::with_capacity(4096);
+    let mut done = 0;
+    let mut round = |id: u16| {
+        let mut tracker = |_: Ticket, _| done += 1;
+        queue.submit(NOW, &messages()[1], &mut tracker).unwrap();
+        queue.send(NOW, &mut client, &mut tx, &mut tracker).unwrap();
+        tx.clear();
+        let [high, low] = id.to_be_bytes();
+        let puback = [0x40, 2, high, low];
+        let event = client.receive(NOW, &mut &puback[..], &mut tx).unwrap().unwrap();
+        queue.on_event(&event, &mut tracker);
+    };
+    (1..10).for_each(&mut round);
+    let (count, _) = allocations(|| (10..1000).for_each(&mut round));
+    assert_eq!(count, 0);
+    assert_eq!(done, 999);
+}
+
+/// Heap and the session itself, in bytes, after CONNECT with one subscription.
+#[test]
+fn a_session_is_small() {
+    let mut client = None;
+    let (_, heap) = allocations(|| {
+        let mut session = client::Session::new(client::Config::default(), Slots::heap(16));
+        let mut tx = mqtt_session::Buffer::new(Box::leak(Box::new([0; 256])));
+        session.connect(NOW, &Connect::new(Version::V5, "c"), &mut tx).unwrap();
+        let connack = [0x20, 3, 0, 0, 0];
+        session.receive(NOW, &mut &connack[..], &mut tx).unwrap().unwrap();
+        let filter = Subscription::new(TopicFilter::new("a/+").unwrap(), QoS::AtLeastOnce);
+        session.subscribe(NOW, &[filter], mqtt_codec::Properties::EMPTY, &mut tx).unwrap();
+        let suback = [0x90, 4, 0, 1, 0, 1];
+        session.receive(NOW, &mut &suback[..], &mut tx).unwrap().unwrap();
+        client = Some(session);
+    });
+    let client = size_of_val(client.as_ref().unwrap()) + heap as usize - 256;
+
+    let mut connect = Vec::new();
+    let rules = Rules::new(Version::V5, Sender::Client);
+    rules.encode_to_vec(&Packet::Connect(Connect::new(Version::V5, "c")), &mut connect).unwrap();
+    let mut server = None;
+    let (_, heap) = allocations(|| {
+        let mut session = server::Session::new(NOW, server::Config::default(), Slots::heap(16));
+        let mut tx = mqtt_session::Buffer::new(Box::leak(Box::new([0; 256])));
+        session.receive(NOW, &mut &connect[..], &mut tx).unwrap().unwrap();
+        session.accept(NOW, &ConnAck::new(ReasonCode::Success), &mut tx).unwrap();
+        let _ = tx.packet(0);
+        server = Some(session);
+    });
+    let server = size_of_val(server.as_ref().unwrap()) + heap as usize - 256;
+    println!("client {client} bytes, server {server} bytes");
+    assert!(client <= 400 + 8 * 16, "client: {client} bytes");
+    assert!(server <= 250, "server: {server} bytes");
+}
