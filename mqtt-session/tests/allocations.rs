@@ -140,3 +140,39 @@ fn a_session_is_small() {
     assert!(client <= 400 + 8 * 16, "client: {client} bytes");
     assert!(server <= 250, "server: {server} bytes");
 }
+
+#[test]
+fn a_client_in_lent_storage_needs_no_heap_at_all() {
+    let (count, _) = allocations(|| {
+        let mut outbound = [mqtt_session::Slot::default(); 4];
+        let mut received = [mqtt_session::Received::default(); 4];
+        let mut pending = [mqtt_session::Pending::default(); 4];
+        let slots = Slots {
+            outbound: (&mut outbound[..]).into(),
+            received: (&mut received[..]).into(),
+            pending: (&mut pending[..]).into(),
+        };
+        let (mut entries, mut bytes) = ([mqtt_session::Entry::default(); 4], [0; 512]);
+        let mut queue = Queue::lent(&mut entries, &mut bytes, QueueConfig::default());
+        let mut tx = [0; 512];
+        let mut tx = mqtt_session::Buffer::new(&mut tx);
+        let mut session = client::Session::new(client::Config::default(), slots);
+        let mut done = 0;
+        let mut tracker = |_: Ticket, _| done += 1;
+        for message in messages() {
+            queue.submit(NOW, &message, &mut tracker).unwrap();
+        }
+        session.connect(NOW, &Connect::new(Version::V5, "c"), &mut tx).unwrap();
+        // CONNACK, PUBACK, PUBREC, PUBCOMP, and a message of QoS 2.
+        let mut rx = &b"\x20\x03\x00\x00\x00\x40\x02\x00\x01\x50\x02\x00\x02\x70\x02\x00\x02\
+            \x34\x07\x00\x01a\x00\x09\x00x"[..];
+        while let Some(event) = session.receive(NOW, &mut rx, &mut tx).unwrap() {
+            queue.on_event(&event, &mut tracker);
+            queue.send(NOW, &mut session, &mut tx, &mut tracker).unwrap();
+        }
+        assert_eq!(done, 3);
+        assert!(rx.is_empty());
+        assert!(tx.filled().ends_with(&[0x50, 2, 0, 9]));
+    });
+    assert_eq!(count, 0);
+}
