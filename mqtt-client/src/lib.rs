@@ -38,7 +38,7 @@ pub use delivery::{Delivered, Delivery};
 pub use driver::Driver;
 pub use error::{Error, PublishError, UrlError};
 pub use event::{ConnectionEvent, ConnectionEvents};
-pub use message::{Message, MessageProperties, Receipt};
+pub use message::{Message, MessageProperties, PropertyFields, Receipt};
 pub use options::{Lag, Options, Overflow, Reconnect, Will};
 pub use runtime::{Clock, Runtime, Stream, Transport};
 pub use server::{Scheme, Server};

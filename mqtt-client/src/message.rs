@@ -1,8 +1,11 @@
 //! Messages that own what they are made of.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
+use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -46,10 +49,22 @@ pub struct Message {
 #[derive(Clone, Debug)]
 pub struct Receipt(pub(crate) Arc<Hold>);
 
-/// Properties of a message (section 3.3.2.3).
+/// Properties of a message (section 3.3.2.3), used like the [`PropertyFields`] that they stand for. Most
+/// messages have none, and those take no memory for them.
+///
+/// ```
+/// use mqtt_client::{Message, QoS};
+/// let mut message = Message::new("a/b", "21.5", QoS::AtLeastOnce);
+/// assert_eq!(message.properties.content_type, None);
+/// message.properties.content_type = Some("text/plain".into());
+/// ```
+#[derive(Clone, Default)]
+pub struct MessageProperties(Option<Box<PropertyFields>>);
+
+/// What [`MessageProperties`] can say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct MessageProperties {
+pub struct PropertyFields {
     /// Payload Format Indicator: whether the payload says of itself that it is UTF-8.
     pub is_text: bool,
     /// Message Expiry Interval, in whole seconds, rounded up. To publish: for how long the message is of
@@ -82,7 +97,7 @@ impl Message {
         }
     }
 
-    /// The same message, of no use after this time: see [`MessageProperties::expiry`].
+    /// The same message, of no use after this time: see [`PropertyFields::expiry`].
     #[must_use]
     pub fn expires_after(mut self, time: Duration) -> Self {
         self.properties.expiry = Some(time);
@@ -166,6 +181,50 @@ impl PartialEq for Message {
     }
 }
 
+static NONE: PropertyFields = PropertyFields {
+    is_text: false,
+    expiry: None,
+    content_type: None,
+    response_topic: None,
+    correlation_data: None,
+    user: Vec::new(),
+    subscription_ids: Vec::new(),
+};
+
+impl Deref for MessageProperties {
+    type Target = PropertyFields;
+
+    fn deref(&self) -> &PropertyFields {
+        self.0.as_deref().unwrap_or(&NONE)
+    }
+}
+
+impl DerefMut for MessageProperties {
+    fn deref_mut(&mut self) -> &mut PropertyFields {
+        self.0.get_or_insert_default()
+    }
+}
+
+impl From<PropertyFields> for MessageProperties {
+    fn from(fields: PropertyFields) -> Self {
+        Self(Some(Box::new(fields)))
+    }
+}
+
+impl PartialEq for MessageProperties {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for MessageProperties {}
+
+impl fmt::Debug for MessageProperties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
 impl MessageProperties {
     fn received(properties: &Properties<'_>) -> Self {
         let mut own = Self::default();
@@ -191,6 +250,9 @@ impl MessageProperties {
     /// What the codec writes them from.
     pub(crate) fn list(&self) -> Result<Vec<Property<'_>>, Violation> {
         let mut list = Vec::new();
+        if self.0.is_none() {
+            return Ok(list);
+        }
         if self.is_text {
             list.push(Property::PayloadFormatIndicator(true));
         }
