@@ -1,0 +1,18 @@
+//! Publishes a reading, and tells what became of it.
+//!
+//! ```text
+//! cargo run --example publish mqtt://localhost
+//! ```
+
+use mqtt_client::{Client, QoS};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn core::error::Error>> {
+    let url = std::env::args().nth(1).unwrap_or_else(|| "mqtt://localhost".into());
+    let client = Client::connect(&url).await?;
+    let delivered =
+        client.publish("residence/kitchen/temperature", "21.5", QoS::AtLeastOnce).await?;
+    println!("the server says: {}", delivered.reason);
+    client.disconnect().await;
+    Ok(())
+}
