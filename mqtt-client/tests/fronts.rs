@@ -152,6 +152,7 @@ fn threads_end_with_the_client() {
     };
     // In a program of its own there would be none; other tests may have some.
     let client = blocking::Client::connect_with(options(&tcp())).expect("accepted");
+    client.publish("a", "x", QoS::AtLeastOnce).expect("delivered");
     assert!(mine("mqtt-read") >= 1);
     client.disconnect();
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
