@@ -99,8 +99,20 @@ impl Queue {
         self.lock().messages.len() >= self.capacity
     }
 
-    /// Adds a message. `hold` keeps one that is beyond the capacity from being acknowledged; one that
-    /// is not to be acknowledged is dropped then.
+    /// Adds a message if it is within the capacity; otherwise it comes back. Nobody is woken before
+    /// [`Queue::wake`].
+    pub(crate) fn push_within(&self, message: Message) -> Option<Message> {
+        let mut state = self.lock();
+        if state.messages.len() >= self.capacity {
+            return Some(message);
+        }
+        state.messages.push_back(Waiting { message, hold: None });
+        None
+    }
+
+    /// Adds a message in any case. `hold` keeps one that is beyond the capacity from being
+    /// acknowledged; one that is not to be acknowledged is dropped then. Nobody is woken before
+    /// [`Queue::wake`].
     pub(crate) fn push(&self, message: Message, hold: Option<&Arc<Hold>>) {
         let mut state = self.lock();
         let mut held = None;
@@ -121,7 +133,13 @@ impl Queue {
             }
         }
         state.messages.push_back(Waiting { message, hold: held });
-        let waker = state.waker.take();
+    }
+
+    /// Wakes who waits for a message, if there is one: once for many, as waking costs far more than a
+    /// message does.
+    pub(crate) fn wake(&self) {
+        let mut state = self.lock();
+        let waker = if state.messages.is_empty() { None } else { state.waker.take() };
         drop(state);
         if let Some(waker) = waker {
             waker.wake();

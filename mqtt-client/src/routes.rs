@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use futures::channel::oneshot;
 use mqtt_codec::{
@@ -30,6 +31,8 @@ struct Entry {
     filter: Filter,
     queue: Arc<Queue>,
     state: State,
+    /// Whether messages were added of which nobody was told.
+    touched: Cell<bool>,
     /// Who waits for the answer.
     done: Option<oneshot::Sender<Result<ReasonCode, Error>>>,
 }
@@ -75,7 +78,8 @@ impl Routes {
         queue: Arc<Queue>,
         done: oneshot::Sender<Result<ReasonCode, Error>>,
     ) {
-        let entry = Entry { key, filter, queue, state: State::Wanted, done: Some(done) };
+        let touched = Cell::new(true);
+        let entry = Entry { key, filter, queue, state: State::Wanted, touched, done: Some(done) };
         let matches = |message: &Message| {
             TopicName::new(&message.topic).is_ok_and(|topic| entry.matches(topic))
         };
@@ -221,17 +225,35 @@ impl Routes {
             self.unrouted.push_over(message);
             return acknowledge;
         };
+        first.touched.set(true);
         let manual = message.receipt.is_some();
+        let mut targets = targets.peekable();
+        let message = match targets.peek() {
+            // As it mostly is.
+            None => match first.queue.push_within(message) {
+                None => return !manual,
+                Some(message) => message,
+            },
+            Some(_) => message,
+        };
         let waits = first.queue.is_full() || targets.clone().any(|entry| entry.queue.is_full());
         let hold = if waits && !manual { hold() } else { None };
         let mut entry = first;
         for next in targets {
             entry.queue.push(message.clone(), hold.as_ref());
+            next.touched.set(true);
             entry = next;
         }
         entry.queue.push(message, hold.as_ref());
         // What holds it acknowledges it in the end.
         !manual && hold.is_none()
+    }
+
+    /// Wakes those for whom there are messages.
+    pub(crate) fn wake(&self) {
+        for entry in self.entries.iter().filter(|entry| entry.touched.replace(false)) {
+            entry.queue.wake();
+        }
     }
 
     /// The client is closed.

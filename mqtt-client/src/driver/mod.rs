@@ -198,6 +198,7 @@ impl Driver {
                 Request::Unsubscribe { key, tell, done } => self.routes.remove(key, tell, done),
             }
         }
+        self.routes.wake();
         for answer in answers.drain(..).filter(|answer| answer.epoch == self.epoch) {
             // It fails only for a message that is acknowledged already.
             let _ = self.session.acknowledge(now, answer.token, answer.reason, self.tx.packets());

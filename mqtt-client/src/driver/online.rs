@@ -96,6 +96,7 @@ impl Driver {
                 Err(error) => break Err(Error::Protocol(error)),
             }
         };
+        self.routes.wake();
         let rest = bytes.len();
         rx.keep(rest);
         self.rx = rx;
