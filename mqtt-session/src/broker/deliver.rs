@@ -193,7 +193,7 @@ impl Broker {
                 QoS::AtMostOnce => !backlog.queue_0.is_empty(),
                 _ => !backlog.queue.is_empty() || backlog.outbox.is_full(&self.config),
             });
-            if !waits {
+            if !waits && !connection.blocked {
                 let properties = message.publish.properties;
                 let properties =
                     if copy.added.is_empty() { properties } else { properties.with(copy.added) };
@@ -251,6 +251,9 @@ impl Broker {
             return;
         };
         let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.blocked {
+            return;
+        }
         let link = &mut connection.link;
         let tx = out.transmit(ConnectionId(id));
         if link.is_resuming() && link.resume(&backlog.outbox, tx).is_err() {

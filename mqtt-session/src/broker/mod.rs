@@ -130,6 +130,9 @@ struct Connection {
     timer: Option<Instant>,
     /// An answer for which there was no room. Nothing is taken until there is.
     owed: Option<Box<Owed>>,
+    /// Whether what the client sends waits for room. Messages to it leave the room to the answers: it
+    /// must be heard however much there is for it.
+    blocked: bool,
     /// Until the client is let in.
     pending: Option<Box<Pending>>,
     authentication: Option<Box<Authentication>>,
@@ -236,6 +239,7 @@ impl Broker {
             session: None,
             timer: None,
             owed: None,
+            blocked: false,
             pending: None,
             authentication: None,
         })?;
@@ -252,16 +256,28 @@ impl Broker {
         out: &mut dyn Outputs,
     ) -> Received {
         loop {
-            if !self.pay(id, out) {
-                return Received::Blocked;
-            }
+            let paid = self.pay(id, out);
             let Some(connection) = self.connections.get_mut(id.0) else {
                 return Received::Closed;
             };
+            if !paid {
+                connection.blocked = true;
+                return Received::Blocked;
+            }
             match connection.link.receive(now, rx, out.transmit(id)) {
                 Ok(Some(event)) => self.on_event(now, id, &event, out),
-                Ok(None) => return Received::All,
-                Err(Error::TransmitFull) => return Received::Blocked,
+                Ok(None) => {
+                    if core::mem::take(&mut connection.blocked) {
+                        if let Some(session) = connection.session {
+                            self.pump(now, session, out);
+                        }
+                    }
+                    return Received::All;
+                }
+                Err(Error::TransmitFull) => {
+                    connection.blocked = true;
+                    return Received::Blocked;
+                }
                 Err(_) => {
                     self.end(now, id.0, true, out);
                     return Received::Closed;

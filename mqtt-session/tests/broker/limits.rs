@@ -274,3 +274,28 @@ fn timers_that_have_no_use_any_more_are_not_kept() {
     net.wait(60.0);
     assert_eq!(net.broker.next_timeout(), None);
 }
+
+#[test]
+fn a_slow_client_is_heard_however_much_there_is_for_it() {
+    for qos in EVERY_QOS {
+        let mut net = Net::new();
+        let slow = net.client(Version::V5, "slow");
+        net.subscribe(slow, "a", qos);
+        let publisher = net.client(Version::V5, "p");
+        net.set_room(slow, 0);
+        for _ in 0..10 {
+            net.publish(publisher, "a", &"x".repeat(1000), qos);
+        }
+        // PINGREQ comes while there is room for nothing, and then for one message at a time.
+        net.send_bytes(slow, &[0xC0, 0]);
+        net.set_room(slow, 1100);
+        net.publish(publisher, "a", "meanwhile", qos);
+        net.writable(slow);
+        let got = net.packets(slow);
+        assert_eq!(got[0], Packet::PingResp);
+        assert!(matches!(got[1..], [Packet::Publish(_)]), "{got:?}");
+        net.set_room(slow, 1_000_000);
+        net.writable(slow);
+        assert_eq!(net.packets(slow).len(), 10);
+    }
+}
