@@ -1,5 +1,6 @@
 //! Waits for all sockets at once, and lets the broker act.
 
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
@@ -22,6 +23,9 @@ const FIRST: usize = 2;
 /// How much is read at once, and from one connection in one turn.
 const READ_SIZE: usize = 128 * 1024;
 
+/// How much is read in one turn. Those who receive get their turn before more is read.
+const MAX_READ: usize = 1024 * 1024;
+
 /// How many connections are accepted in one turn.
 const MAX_ACCEPTED: usize = 256;
 
@@ -43,7 +47,7 @@ pub(super) struct EventLoop {
     connections: Connections,
     lingerers: Lingerers,
     /// Connections that may have something to read.
-    ready: Vec<ConnectionId>,
+    ready: VecDeque<ConnectionId>,
     buffer: Vec<u8>,
     stop: Arc<AtomicBool>,
     /// When it ends, whoever still lingers.
@@ -69,7 +73,7 @@ impl EventLoop {
             clock: Clock::start(),
             connections: Connections::default(),
             lingerers: Lingerers::default(),
-            ready: Vec::new(),
+            ready: VecDeque::new(),
             buffer: vec![0; READ_SIZE],
             stop,
             ends_at: None,
@@ -118,13 +122,15 @@ impl EventLoop {
             }
         }
         let now = self.clock.now();
-        let mut ready = core::mem::take(&mut self.ready);
-        for id in ready.drain(..) {
-            self.read(now, id);
+        let mut left = MAX_READ;
+        // Those that have more to read go to the end of the queue.
+        for _ in 0..self.ready.len() {
+            if left == 0 {
+                break;
+            }
+            let Some(id) = self.ready.pop_front() else { break };
+            left = left.saturating_sub(self.read(now, id));
         }
-        // Those that have more to read have gone to the new list.
-        ready.append(&mut self.ready);
-        self.ready = ready;
         self.broker.handle_timeout(now, &mut self.connections);
         self.accept(now)?;
         self.write_all(now)?;
@@ -156,7 +162,7 @@ impl EventLoop {
             connection.readable = true;
             if !connection.is_ready {
                 connection.is_ready = true;
-                self.ready.push(id);
+                self.ready.push_back(id);
             }
         }
         if writable {
@@ -164,17 +170,17 @@ impl EventLoop {
         }
     }
 
-    /// Reads what has come on this connection and has the broker act on it.
-    fn read(&mut self, now: Instant, id: ConnectionId) {
-        let Some(connection) = self.connections.get(id) else { return };
+    /// Reads what has come on this connection and has the broker act on it. How many bytes it was.
+    fn read(&mut self, now: Instant, id: ConnectionId) -> usize {
+        let Some(connection) = self.connections.get(id) else { return 0 };
         connection.is_ready = false;
         if connection.blocked || !connection.readable {
-            return;
+            return 0;
         }
         let Some(len) = connection.read(&mut self.buffer) else {
             self.connections.remove(id);
             self.broker.closed(now, id, &mut self.connections);
-            return;
+            return 0;
         };
         let mut earlier = core::mem::take(&mut connection.rx);
         let read = self.buffer.get(..len).unwrap_or_default();
@@ -184,7 +190,7 @@ impl EventLoop {
             rx = &earlier;
         }
         let received = self.broker.receive(now, id, &mut rx, &mut self.connections);
-        let Some(connection) = self.connections.get(id) else { return };
+        let Some(connection) = self.connections.get(id) else { return len };
         connection.blocked = received == Received::Blocked;
         if earlier.is_empty() {
             connection.rx = rx.to_vec();
@@ -198,8 +204,9 @@ impl EventLoop {
         }
         if connection.readable && !connection.blocked && !connection.is_ready {
             connection.is_ready = true;
-            self.ready.push(id);
+            self.ready.push_back(id);
         }
+        len
     }
 
     /// Writes to this connection. Once all is written, the broker may go on where it was blocked.
@@ -220,7 +227,7 @@ impl EventLoop {
         connection.rx = rx.to_vec();
         if connection.readable && !connection.blocked && !connection.is_ready {
             connection.is_ready = true;
-            self.ready.push(id);
+            self.ready.push_back(id);
         }
     }
 

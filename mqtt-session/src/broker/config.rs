@@ -71,12 +71,14 @@ pub struct Config {
     /// How long sessions without a connection are kept at most, in seconds; 0xFFFF_FFFF: for ever. A
     /// session of 3.1.1 with Clean Session 0 is kept that long. Default: 0xFFFF_FFFF.
     pub max_session_expiry: u32,
-    /// Most messages that wait for one session. Default: 100,000.
+    /// Most messages that wait for one session. Default: 1,000,000.
     pub max_queued_messages: usize,
     /// Most bytes of messages that wait for one session; a message that waits for several counts for
     /// each. With more than that in flight to a client, further messages of QoS 1 and 2 wait. Default:
-    /// 16 MiB.
+    /// 64 MiB.
     pub max_queued_bytes: usize,
+    /// Most bytes of messages that wait for all sessions together. Default: 1 GiB.
+    pub max_total_queued_bytes: usize,
     /// Whether messages of QoS 0 wait for a session without a connection. Default: false.
     pub queue_qos_0: bool,
     /// What becomes of a message for a full queue.
@@ -118,8 +120,9 @@ impl Default for Config {
             shared_subscription_available: true,
             max_keep_alive: None,
             max_session_expiry: u32::MAX,
-            max_queued_messages: 100_000,
-            max_queued_bytes: 16 << 20,
+            max_queued_messages: 1_000_000,
+            max_queued_bytes: 64 << 20,
+            max_total_queued_bytes: 1 << 30,
             queue_qos_0: false,
             overflow: Overflow::DropNewest,
             overlap: Overlap::OneCopy,

@@ -226,8 +226,11 @@ impl Broker {
         if let Ok(entry) = self.clients.find_entry(hash, |index| *index == key.index) {
             entry.remove();
         }
-        for replay in session.backlog.iter().flat_map(|backlog| &backlog.replays) {
-            self.retained.drop_cursor(&replay.cursor);
+        if let Some(backlog) = &session.backlog {
+            self.queued_bytes = self.queued_bytes.saturating_sub(backlog.queued_bytes());
+            for replay in &backlog.replays {
+                self.retained.drop_cursor(&replay.cursor);
+            }
         }
     }
 

@@ -224,7 +224,10 @@ impl Broker {
         }
         if let Some(frame) = message.frame(&mut self.scratch) {
             let entry = copy.entry(frame, message.expires);
-            let dropped = session.backlog_mut().keep(entry, &self.config);
+            let backlog = session.backlog_mut();
+            let others = self.queued_bytes.saturating_sub(backlog.queued_bytes());
+            let dropped = backlog.keep(entry, others, &self.config);
+            self.queued_bytes = others + backlog.queued_bytes();
             self.statistics.messages_dropped += dropped as u64;
         }
     }
@@ -259,6 +262,7 @@ impl Broker {
         if link.is_resuming() && link.resume(&backlog.outbox, tx).is_err() {
             return;
         }
+        let others = self.queued_bytes.saturating_sub(backlog.queued_bytes());
         let mut sent = 0;
         while let Some(entry) = backlog.queue.first_mut() {
             if backlog.outbox.is_full(&self.config) {
@@ -332,6 +336,7 @@ impl Broker {
             }
             replay.cursor.done();
         }
+        self.queued_bytes = others + backlog.queued_bytes();
         self.statistics.messages_sent += sent;
     }
 }

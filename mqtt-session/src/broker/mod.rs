@@ -86,6 +86,8 @@ pub struct Statistics {
     pub retained_messages: usize,
     /// Bytes of retained messages now.
     pub retained_bytes: usize,
+    /// Bytes of messages that wait for sessions now.
+    pub queued_bytes: usize,
     /// Messages that clients have published.
     pub messages_received: u64,
     /// Messages that were sent to clients, those sent again not counted.
@@ -174,6 +176,8 @@ pub struct Broker {
     retained: retained::Store,
     timers: Timers,
     statistics: Statistics,
+    /// In the queues of all sessions.
+    queued_bytes: usize,
     /// For client identifiers that are assigned.
     assigned: u64,
     matching: Vec<Subscriber>,
@@ -212,6 +216,7 @@ impl Broker {
             retained: retained::Store::new(&config),
             timers: Timers::new(),
             statistics: Statistics::default(),
+            queued_bytes: 0,
             assigned: 0,
             matching: Vec::new(),
             groups: Vec::new(),
@@ -426,6 +431,7 @@ impl Broker {
             subscriptions: self.subscriptions.len(),
             retained_messages: self.retained.len(),
             retained_bytes: self.retained.bytes(),
+            queued_bytes: self.queued_bytes,
             ..self.statistics
         }
     }

@@ -90,15 +90,22 @@ impl Backlog {
             && self.replays.is_empty()
     }
 
-    /// Keeps a message for later; returns how many were dropped because of it.
-    pub(crate) fn keep(&mut self, entry: Entry, config: &Config) -> usize {
+    /// How many bytes wait to be sent.
+    pub(crate) const fn queued_bytes(&self) -> usize {
+        self.queue.bytes + self.queue_0.bytes
+    }
+
+    /// Keeps a message for later, while `others` bytes wait for other sessions; returns how many were
+    /// dropped because of it.
+    pub(crate) fn keep(&mut self, entry: Entry, others: usize, config: &Config) -> usize {
         let size = entry.size();
         let mut dropped = 0;
         loop {
             let count = self.queue.len() + self.queue_0.len();
-            let bytes = self.queue.bytes + self.queue_0.bytes;
+            let bytes = self.queued_bytes().saturating_add(size);
             if count < config.max_queued_messages
-                && bytes.saturating_add(size) <= config.max_queued_bytes
+                && bytes <= config.max_queued_bytes
+                && bytes.saturating_add(others) <= config.max_total_queued_bytes
             {
                 break;
             }

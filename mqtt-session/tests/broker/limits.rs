@@ -299,3 +299,31 @@ fn a_slow_client_is_heard_however_much_there_is_for_it() {
         assert_eq!(net.packets(slow).len(), 10);
     }
 }
+
+#[test]
+fn all_queues_together_are_bounded() {
+    let mut net = Net::with(|config| config.max_total_queued_bytes = 20_000);
+    for n in 0..10 {
+        let (client, _) = net.keeper(Version::V5, &n.to_string());
+        net.subscribe(client, "a", QoS::AtLeastOnce);
+        net.cut(client);
+    }
+    let publisher = net.client(Version::V5, "p");
+    for _ in 0..10 {
+        net.publish(publisher, "a", &"x".repeat(1000), QoS::AtLeastOnce);
+    }
+    let waiting = net.broker.statistics().queued_bytes;
+    assert!((15_000..=20_000).contains(&waiting), "{waiting}");
+    // What is delivered, and what ends with its session, makes room again.
+    let mut delivered = 0;
+    for n in 0..10 {
+        let (client, _) = net.keeper(Version::V5, &n.to_string());
+        if n % 2 == 0 {
+            delivered += net.messages(client).len();
+        }
+        net.cut(client);
+        net.client(Version::V5, &n.to_string());
+    }
+    assert!(delivered >= 5);
+    assert_eq!(net.broker.statistics().queued_bytes, 0);
+}

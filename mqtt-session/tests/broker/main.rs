@@ -3,6 +3,7 @@
 mod connect;
 mod deliver;
 mod harness;
+mod hostile;
 mod limits;
 mod properties;
 mod retained;
