@@ -1,5 +1,7 @@
 //! Bounded storage: lent by the caller, or on the heap where there is one.
 
+use core::ops::Range;
+
 /// A bounded queue whose storage the caller lends, or with `alloc` one that grows up to a bound.
 /// Adding and taking at both ends costs the same however long it is.
 #[derive(Debug)]
@@ -86,15 +88,19 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
         self.insert(self.len(), item)
     }
 
-    /// Puts an item at this index, which is at most the length; `false` if there is no room.
+    /// Puts an item at this index, which is at most the length; `false` if there is no room. The fewer
+    /// items move that are on one side of it.
     pub(crate) fn insert(&mut self, index: usize, item: T) -> bool {
         if self.is_full() || index > self.len() {
             return false;
         }
         self.make_room();
         self.len += 1;
-        for i in (index + 1..self.len()).rev() {
-            self.copy(i - 1, i);
+        if index < self.len() / 2 {
+            self.head = self.head.checked_sub(1).unwrap_or((self.items().len() - 1) as u16);
+            self.move_down(1..index + 1);
+        } else {
+            self.move_up(index..self.len() - 1);
         }
         if let Some(place) = self.get_mut(index) {
             *place = item;
@@ -106,14 +112,10 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
     pub(crate) fn remove(&mut self, index: usize) -> Option<T> {
         let item = self.get(index)?;
         if index < self.len() / 2 {
-            for i in (1..=index).rev() {
-                self.copy(i - 1, i);
-            }
+            self.move_up(0..index);
             self.head = self.place(1) as u16;
         } else {
-            for i in index + 1..self.len() {
-                self.copy(i, i - 1);
-            }
+            self.move_down(index + 1..self.len());
         }
         self.len -= 1;
         Some(item)
@@ -133,6 +135,30 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
 
     pub(crate) const fn clear(&mut self) {
         self.len = 0;
+    }
+
+    /// Moves the items of a range, which does not begin at 0, one place towards the front.
+    fn move_down(&mut self, range: Range<usize>) {
+        let size = self.items().len();
+        let mut start = range.start;
+        // As many at once as lie side by side, here and there.
+        while start < range.end {
+            let (from, to) = (self.place(start), self.place(start - 1));
+            let count = (range.end - start).min(size - from).min(size - to);
+            self.items_mut().copy_within(from..from + count, to);
+            start += count;
+        }
+    }
+
+    /// Moves the items of a range, behind which there is a place, one place towards the end.
+    fn move_up(&mut self, range: Range<usize>) {
+        let mut end = range.end;
+        while end > range.start {
+            let (from, to) = (self.place(end - 1) + 1, self.place(end) + 1);
+            let count = (end - range.start).min(from).min(to);
+            self.items_mut().copy_within(from - count..from, to - count);
+            end -= count;
+        }
     }
 
     fn copy(&mut self, from: usize, to: usize) {
