@@ -26,6 +26,8 @@ mod server;
 mod shared;
 mod socket;
 mod subscription;
+#[cfg(feature = "tls")]
+pub mod tls;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 

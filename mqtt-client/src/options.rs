@@ -79,6 +79,10 @@ pub struct Options {
     /// [`Message::acknowledge`]. Default: false, a message is acknowledged once it has its place in
     /// the stream of its subscription.
     pub manual_acknowledge: bool,
+    /// How `mqtts://` servers are connected to: roots, client certificate, ALPN, verifier. Default:
+    /// none, the system's roots and nothing else.
+    #[cfg(feature = "tls")]
+    pub tls: Option<alloc::sync::Arc<crate::tls::ClientConfig>>,
     /// How many messages that belong to no subscription are kept until there is one: with a session
     /// that the server has kept, messages may come before the program has subscribed. Default: 256.
     pub unrouted_messages: usize,
@@ -181,6 +185,8 @@ impl Options {
             outbox_bytes: 16 * 1_048_576,
             overflow: Overflow::Wait,
             manual_acknowledge: false,
+            #[cfg(feature = "tls")]
+            tls: None,
             unrouted_messages: 256,
         }
     }

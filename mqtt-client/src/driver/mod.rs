@@ -243,10 +243,22 @@ impl Driver {
         let Some(server) = self.target().cloned() else {
             return self.finish(&Error::Url(crate::UrlError::Host));
         };
-        let transport = self.runtime.connect(&server);
+        let transport = self.open(&server);
         let until = now + self.options.response_timeout;
         self.phase = Phase::Connecting { transport, until };
         Step::Again
+    }
+
+    /// Opens a connection, and what is layered on it whatever the runtime.
+    fn open(&mut self, server: &Server) -> BoxFuture<'static, io::Result<Transport>> {
+        #[cfg(feature = "tls")]
+        if server.scheme == crate::Scheme::Tls {
+            let plain = Server { scheme: crate::Scheme::Tcp, ..server.clone() };
+            let transport = self.runtime.connect(&plain);
+            let config = self.options.tls.clone();
+            return Box::pin(crate::tls::connect(transport, plain.host, config));
+        }
+        self.runtime.connect(server)
     }
 
     /// Sends CONNECT.
