@@ -1,8 +1,6 @@
 //! Every front over real sockets, with a server that sends back what it gets and breaks its first
 //! connection.
 
-extern crate alloc;
-
 use core::time::Duration;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -204,6 +202,8 @@ fn async_io_over_a_unix_socket() {
 
 #[cfg(feature = "tls")]
 mod tls {
+    extern crate alloc;
+
     use alloc::sync::Arc;
     use std::net::TcpListener;
     use std::thread;

@@ -74,7 +74,7 @@ impl ReadBuffer {
 
     /// Gives back what was only needed for much, if nothing is in it.
     pub(super) fn rest(&mut self) {
-        if self.start == self.end && self.bytes.len() > LARGE {
+        if self.start == self.end {
             self.clear();
         }
     }
@@ -124,6 +124,13 @@ impl WriteBuffer {
             self.flush = false;
         }
         Poll::Ready(Ok(any))
+    }
+
+    /// Gives back what was only needed for much, if nothing is in it.
+    pub(super) fn rest(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes.shrink_to(SMALL);
+        }
     }
 
     pub(super) fn clear(&mut self) {

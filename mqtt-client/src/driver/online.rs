@@ -43,7 +43,6 @@ impl Driver {
         if progress {
             return Step::Again;
         }
-        self.rx.rest();
         Step::Wait(earliest(self.session.next_timeout(), None))
     }
 
@@ -54,6 +53,11 @@ impl Driver {
         now: Instant,
         transport: &mut Transport,
     ) -> Result<bool, Error> {
+        if self.session.next_timeout().is_some_and(|due| due <= now) {
+            // Nothing was sent for the Keep Alive: an idle client takes little.
+            self.tx.rest();
+            self.rx.rest();
+        }
         self.session.handle_timeout(now, self.tx.packets()).map_err(Error::Protocol)?;
         let mut progress = false;
         if self.tx.len() < TOO_MUCH_TO_SEND {
