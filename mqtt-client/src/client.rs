@@ -36,6 +36,8 @@ pub(crate) struct Handle {
     pub(crate) shared: Arc<Shared>,
     /// Whether the server is asked to keep the session.
     pub(crate) persistent: bool,
+    /// Whether the version of the protocol has properties.
+    has_properties: bool,
 }
 
 impl Drop for Handle {
@@ -71,8 +73,13 @@ impl Client {
     pub fn with_runtime(options: Options, runtime: impl Runtime) -> Result<(Self, Driver), Error> {
         let shared = Arc::new(Shared::new(&options, runtime.clock()));
         let persistent = options.is_persistent();
+        let has_properties = options.version.has_properties();
         let driver = Driver::new(Arc::clone(&shared), options, Box::new(runtime))?;
-        Ok((Self { handle: Arc::new(Handle { shared, persistent }) }, driver))
+        Ok((Self { handle: Arc::new(Handle { shared, persistent, has_properties }) }, driver))
+    }
+
+    pub(crate) fn has_properties(&self) -> bool {
+        self.handle.has_properties
     }
 
     /// Publishes a message and waits for the outcome: that QoS 0 was handed to the transport, that
