@@ -1,8 +1,10 @@
 //! Messages both ways.
 
-use mqtt_client::{Message, QoS};
+use core::time::Duration;
 
-use super::{connect, next, told, with_brokers};
+use mqtt_client::{Message, QoS, RequestError};
+
+use super::{connect, in_time, next, told, with_brokers};
 use crate::support::{Version, mosquitto_cli};
 
 const ALL: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
@@ -144,6 +146,51 @@ fn properties_go_both_ways_in_version_5_and_are_left_out_in_3_1_1() {
         } else {
             assert_eq!(received, Message::new("p", "x", QoS::AtLeastOnce));
         }
+        Some(())
+    });
+}
+
+#[test]
+fn each_of_many_requests_gets_its_own_response_mqtt_4_10() {
+    with_brokers(async |address, version| {
+        let client = connect(address, version, "asker").await;
+        let requester = client.requester("answers/asker").await.expect("granted");
+        let request = |text: &str| Message::new("double", text.to_owned(), QoS::AtLeastOnce);
+        if version == Version::V311 {
+            let error = requester.request(request("1")).await.expect_err("it cannot be asked");
+            assert!(matches!(error, RequestError::Version));
+            return Some(());
+        }
+        let error = requester.request(request("1")).await.expect_err("nobody is there");
+        assert!(matches!(error, RequestError::NobodyListens));
+
+        let other = connect(address, version, "answerer").await;
+        let mut requests = other.subscribe("double", QoS::AtLeastOnce).await.expect("granted");
+        let answering = tokio::spawn(async move {
+            let mut all = Vec::new();
+            while all.len() < 20 {
+                all.push(next(&mut requests).await);
+            }
+            // In another order than they were asked in.
+            for request in all.iter().rev() {
+                let number: u32 = request.text().and_then(|t| t.parse().ok()).expect("a number");
+                let response = request.response((2 * number).to_string()).expect("a request");
+                other.send(response).await.expect("delivered");
+            }
+        });
+        // One that is given up does not keep the others from theirs.
+        let given_up =
+            tokio::time::timeout(Duration::from_millis(20), requester.request(request("0")));
+        assert!(given_up.await.is_err());
+        let responses = (1..20).map(|n| {
+            let (requester, request) = (&requester, request(&n.to_string()));
+            async move {
+                let response = in_time(requester.request(request)).await.expect("a response");
+                assert_eq!(response.text(), Some(&*(2 * n).to_string()));
+            }
+        });
+        futures::future::join_all(responses).await;
+        in_time(answering).await.expect("it does not panic");
         Some(())
     });
 }
