@@ -132,7 +132,7 @@ impl EventLoop {
             left = left.saturating_sub(self.read(now, id));
         }
         self.broker.handle_timeout(now, &mut self.connections);
-        self.accept(now)?;
+        self.accept(now);
         self.write_all(now)?;
         self.lingerers.handle_timeout(StdInstant::now());
         Ok(())
@@ -249,22 +249,22 @@ impl EventLoop {
         }
     }
 
-    fn accept(&mut self, now: Instant) -> io::Result<()> {
+    fn accept(&mut self, now: Instant) {
         if self.accept_at.is_none_or(|at| at > StdInstant::now()) {
-            return Ok(());
+            return;
         }
         self.accept_at = None;
-        let Some(listener) = &self.listener else { return Ok(()) };
+        let Some(listener) = &self.listener else { return };
         for _ in 0..MAX_ACCEPTED {
             let mut stream = match listener.accept() {
                 Ok((stream, _)) => stream,
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return Ok(()),
+                    io::ErrorKind::WouldBlock => return,
                     io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => continue,
                     // No file or no memory for it: others must close first.
                     _ => {
                         self.accept_at = Some(StdInstant::now() + ACCEPT_PAUSE);
-                        return Ok(());
+                        return;
                     }
                 },
             };
@@ -273,10 +273,13 @@ impl EventLoop {
             let _ = stream.set_nodelay(true);
             let token = Token(FIRST + 2 * id.index());
             let interest = Interest::READABLE | Interest::WRITABLE;
-            self.poll.registry().register(&mut stream, token, interest)?;
+            if self.poll.registry().register(&mut stream, token, interest).is_err() {
+                // The system watches no more sockets: this one goes, those that are there stay.
+                self.broker.closed(now, id, &mut self.connections);
+                continue;
+            }
             self.connections.insert(id, stream);
         }
         self.accept_at = Some(StdInstant::now());
-        Ok(())
     }
 }
