@@ -1,0 +1,50 @@
+//! Connects by TLS: with the system's roots, or with those of a file, and perhaps with a client
+//! certificate.
+//!
+//! ```text
+//! cargo run --example tls mqtts://broker.example
+//! cargo run --example tls mqtts://localhost ca.pem client.pem client.key
+//! ```
+
+extern crate alloc;
+
+use alloc::sync::Arc;
+
+use mqtt_client::tls::rustls::pki_types::pem::PemObject;
+use mqtt_client::tls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use mqtt_client::tls::{ClientConfig, RootCertStore, ring};
+use mqtt_client::{Options, QoS};
+
+type Result<T = ()> = core::result::Result<T, Box<dyn core::error::Error>>;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut options = match arguments.first() {
+        Some(url) => Options::from_url(url)?,
+        None => Options::from_url("mqtts://localhost")?,
+    };
+    if let Some(roots) = arguments.get(1) {
+        let client = arguments.get(2).zip(arguments.get(3));
+        options.tls = Some(Arc::new(config(roots, client)?));
+    }
+    let client = mqtt_client::tokio::connect(options).await?;
+    client.publish("residence/kitchen/temperature", "21.5", QoS::AtLeastOnce).await?;
+    println!("delivered");
+    client.disconnect().await;
+    Ok(())
+}
+
+/// What trusts the certificates in this file, and shows that of the client, if there is one.
+fn config(roots: &str, client: Option<(&String, &String)>) -> Result<ClientConfig> {
+    let mut store = RootCertStore::empty();
+    for root in CertificateDer::pem_file_iter(roots)? {
+        store.add(root?)?;
+    }
+    let config = ClientConfig::builder_with_provider(ring())
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(store);
+    let Some((chain, key)) = client else { return Ok(config.with_no_client_auth()) };
+    let chain = CertificateDer::pem_file_iter(chain)?.collect::<core::result::Result<_, _>>()?;
+    Ok(config.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(key)?)?)
+}
