@@ -2,3 +2,10 @@
 //! `benches/` has criterion, `src/bin/` counts instructions and allocations and writes the tables.
 
 pub mod codec;
+pub mod session;
+
+/// Where the benchmark `session` leaves its times for `session_results`.
+#[must_use]
+pub fn session_times() -> std::path::PathBuf {
+    std::env::temp_dir().join("motewire-session-times.tsv")
+}
