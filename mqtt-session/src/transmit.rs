@@ -19,6 +19,18 @@ pub trait Transmit {
         tail.copy_from_slice(payload);
         Some(room)
     }
+
+    /// The same for a large payload that many packets end with: what is in `shared` from `start` on.
+    /// Who can send from there need not copy it.
+    #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+    fn packet_shared(
+        &mut self,
+        head: usize,
+        shared: &alloc::sync::Arc<[u8]>,
+        start: usize,
+    ) -> Option<&mut [u8]> {
+        self.packet_with(head, shared.get(start..)?)
+    }
 }
 
 /// Checks the packet, finds room for it, and writes it.

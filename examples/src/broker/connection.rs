@@ -1,6 +1,8 @@
 //! One socket and its buffers.
 
-use std::io::{self, Read, Write};
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use std::io::{self, IoSlice, Read, Write};
 
 use mio::net::TcpStream;
 use mqtt_session::Transmit;
@@ -15,6 +17,9 @@ const KEPT_SIZE: usize = 256 * 1024;
 /// How many empty buffers are kept.
 const KEPT_COUNT: usize = 64;
 
+/// Most parts that one system call writes.
+const PARTS: usize = 64;
+
 /// Bytes on their way to a socket.
 #[derive(Debug)]
 pub(super) struct Tx {
@@ -22,6 +27,10 @@ pub(super) struct Tx {
     bytes: Vec<u8>,
     /// How many of them are written.
     written: usize,
+    /// What goes between them, and is shared with others.
+    inserts: VecDeque<Insert>,
+    /// How many bytes are still to be written.
+    waiting: usize,
     /// Whether the socket has taken all that it takes for now.
     is_full: bool,
     /// Whether a packet was refused since the last time that all was written.
@@ -30,12 +39,22 @@ pub(super) struct Tx {
     broken: bool,
 }
 
+/// Shared bytes that are written when so many of the own ones are.
+#[derive(Debug)]
+struct Insert {
+    at: usize,
+    shared: Arc<[u8]>,
+    start: usize,
+}
+
 impl Tx {
     fn new(stream: TcpStream) -> Self {
         Self {
             stream,
             bytes: Vec::new(),
             written: 0,
+            inserts: VecDeque::new(),
+            waiting: 0,
             is_full: false,
             refused: false,
             broken: false,
@@ -44,10 +63,25 @@ impl Tx {
 
     /// Writes as much as the socket takes.
     pub(super) fn flush(&mut self) {
-        while !self.is_full && !self.broken && self.written < self.bytes.len() {
-            match self.stream.write(self.bytes.get(self.written..).unwrap_or_default()) {
+        while !self.is_full && !self.broken && self.waiting > 0 {
+            let written = if self.inserts.is_empty() {
+                self.stream.write(self.bytes.get(self.written..).unwrap_or_default())
+            } else {
+                let mut parts = [IoSlice::new(&[]); PARTS];
+                let mut at = self.written;
+                for (pair, insert) in parts.chunks_exact_mut(2).zip(&self.inserts) {
+                    if let [own, shared] = pair {
+                        *own = IoSlice::new(self.bytes.get(at..insert.at).unwrap_or_default());
+                        *shared =
+                            IoSlice::new(insert.shared.get(insert.start..).unwrap_or_default());
+                        at = insert.at;
+                    }
+                }
+                self.stream.write_vectored(&parts)
+            };
+            match written {
                 Ok(0) => self.broken = true,
-                Ok(len) => self.written += len,
+                Ok(len) => self.advance(len),
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => self.is_full = true,
                     io::ErrorKind::Interrupted => {}
@@ -57,36 +91,86 @@ impl Tx {
         }
         if self.is_empty() {
             self.bytes.clear();
+            self.inserts.clear();
             self.written = 0;
+            self.waiting = 0;
         }
     }
 
+    /// So many bytes are written.
+    fn advance(&mut self, mut len: usize) {
+        self.waiting = self.waiting.saturating_sub(len);
+        while let Some(insert) = self.inserts.front_mut() {
+            let own = len.min(insert.at - self.written);
+            self.written += own;
+            len -= own;
+            let shared = len.min(insert.shared.len() - insert.start);
+            insert.start += shared;
+            len -= shared;
+            if self.written < insert.at || insert.start < insert.shared.len() {
+                return;
+            }
+            self.inserts.pop_front();
+        }
+        self.written += len;
+    }
+
+    /// Whether there is room for so many bytes, if need be by writing.
+    fn make_room(&mut self, len: usize) -> bool {
+        if self.waiting + len > TX_LIMIT || self.bytes.len() + len > 2 * TX_LIMIT {
+            self.flush();
+            self.bytes.drain(..self.written);
+            for insert in &mut self.inserts {
+                insert.at -= self.written;
+            }
+            self.written = 0;
+            // A packet that is larger than the limit goes alone.
+            if self.waiting > 0 && self.waiting + len > TX_LIMIT {
+                self.refused = true;
+                return false;
+            }
+        }
+        self.waiting += len;
+        true
+    }
+
     /// Whether all is written, or never will be.
-    pub(super) fn is_empty(&self) -> bool {
-        self.written == self.bytes.len() || self.broken
+    pub(super) const fn is_empty(&self) -> bool {
+        self.waiting == 0 || self.broken
     }
 
     /// The socket takes more.
-    pub(super) fn writable(&mut self) {
+    pub(super) const fn writable(&mut self) {
         self.is_full = false;
     }
 }
 
 impl Transmit for Tx {
     fn packet(&mut self, len: usize) -> Option<&mut [u8]> {
-        if self.bytes.len() + len > TX_LIMIT {
-            self.flush();
-            let (done, _) = self.bytes.split_at(self.written);
-            let done = done.len();
-            self.bytes.drain(..done);
-            self.written = 0;
-            // A packet that is larger than the limit goes alone.
-            if !self.bytes.is_empty() && self.bytes.len() + len > TX_LIMIT {
-                self.refused = true;
-                return None;
-            }
+        if self.make_room(len) { self.bytes.packet(len) } else { None }
+    }
+
+    fn packet_with(&mut self, head: usize, payload: &[u8]) -> Option<&mut [u8]> {
+        if self.make_room(head + payload.len()) {
+            self.bytes.packet_with(head, payload)
+        } else {
+            None
         }
-        self.bytes.packet(len)
+    }
+
+    fn packet_shared(
+        &mut self,
+        head: usize,
+        shared: &Arc<[u8]>,
+        start: usize,
+    ) -> Option<&mut [u8]> {
+        let len = shared.len().checked_sub(start)?;
+        if !self.make_room(head + len) {
+            return None;
+        }
+        let at = self.bytes.len() + head;
+        self.inserts.push_back(Insert { at, shared: Arc::clone(shared), start });
+        self.bytes.packet(head)
     }
 }
 

@@ -238,4 +238,40 @@ mod tests {
         thread.join().unwrap().unwrap();
         assert!(got == packet);
     }
+
+    #[test]
+    fn large_messages_reach_many_subscribers_whole_however_slowly_they_read() {
+        let running = start();
+        let mut publisher = connect(&running);
+        let mut subscribers = Vec::new();
+        for n in 0..5_u8 {
+            let mut stream = TcpStream::connect(running.local_addr()).unwrap();
+            let name = b'0' + n;
+            stream.write_all(b"\x10\x0D\x00\x04MQTT\x04\x02\x00\x00\x00\x01").unwrap();
+            stream.write_all(&[name]).unwrap();
+            stream.write_all(b"\x82\x06\x00\x01\x00\x01t\x00").unwrap();
+            let mut answers = [0; 9];
+            stream.read_exact(&mut answers).unwrap();
+            subscribers.push(stream);
+        }
+        // 100 messages of 30,000 bytes and as many small ones between them.
+        let mut sent = Vec::new();
+        let mut expected = Vec::new();
+        for n in 0..100_u8 {
+            let payload: Vec<u8> = (0..30_000_u32).map(|i| (i % 253) as u8 ^ n).collect();
+            sent.extend_from_slice(b"\x30\xB4\xEA\x01\x00\x01t\x00");
+            expected.extend_from_slice(b"\x30\xB3\xEA\x01\x00\x01t");
+            sent.extend_from_slice(&payload);
+            expected.extend_from_slice(&payload);
+            sent.extend_from_slice(&[0x30, 5, 0, 1, b't', 0, n]);
+            expected.extend_from_slice(&[0x30, 4, 0, 1, b't', n]);
+        }
+        let thread = std::thread::spawn(move || publisher.write_all(&sent).map(|()| publisher));
+        for mut subscriber in subscribers {
+            let mut got = vec![0; expected.len()];
+            subscriber.read_exact(&mut got).unwrap();
+            assert!(got == expected);
+        }
+        drop(thread.join().unwrap().unwrap());
+    }
 }

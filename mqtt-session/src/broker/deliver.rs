@@ -7,7 +7,7 @@ use mqtt_codec::{PacketId, PacketType, Property, Publish, QoS, ReasonCode, Topic
 
 use super::admission::or_unspecified;
 use super::config::Overlap;
-use super::message::{Entry, Frame, Outgoing};
+use super::message::{Entry, Frame, Outgoing, Sharing, is_large};
 use super::retained::{Retained, Walked};
 use super::slab::Key;
 use super::subscriptions::Subscriber;
@@ -99,6 +99,7 @@ impl Broker {
         groups.clear();
         self.subscriptions.matching(message.publish.topic, &mut matching, &mut groups);
         let found = !matching.is_empty() || !groups.is_empty();
+        message.is_shared = matching.len() + groups.len() > 1 && is_large(&message.publish);
         let is_own = |s: &Subscriber| s.options.no_local && Some(s.session) == from;
         if matching.iter().any(is_own) {
             matching.retain(|subscriber| !is_own(subscriber)); // [MQTT-3.8.3-3]
@@ -204,7 +205,13 @@ impl Broker {
                     properties,
                     ..message.publish
                 };
-                match connection.link.publish(&publish, out.transmit(ConnectionId(key))) {
+                let tx = out.transmit(ConnectionId(key));
+                let shared = message.is_shared.then(|| message.frame(&mut self.scratch)).flatten();
+                let sent = match &shared {
+                    Some(frame) => connection.link.publish(&publish, &mut Sharing { tx, frame }),
+                    None => connection.link.publish(&publish, tx),
+                };
+                match sent {
                     Ok(id) => {
                         self.statistics.messages_sent += 1;
                         let Some(id) = id else { return };
@@ -360,7 +367,12 @@ fn send(
     }
     entry.refresh(now);
     let Some(publish) = entry.publish() else { return Ok(None) };
-    match link.publish(&publish, tx) {
+    let sent = if is_large(&publish) {
+        link.publish(&publish, &mut Sharing { tx, frame: &entry.frame })
+    } else {
+        link.publish(&publish, tx)
+    };
+    match sent {
         Err(error @ (Error::TransmitFull | Error::QuotaExceeded)) => Err(error),
         Err(_) => Ok(None),
         Ok(id) => Ok(id),

@@ -9,7 +9,7 @@ use mqtt_codec::{
     Packet, Properties, Property, PropertyId, Publish, QoS, Rules, Sender, Version, Will,
 };
 
-use crate::Instant;
+use crate::{Instant, Transmit};
 
 /// A message as a PUBLISH packet of version 5 and QoS 0, with its full topic and the properties it is
 /// forwarded with. All queues that it waits in share it.
@@ -27,6 +27,36 @@ pub(crate) struct Outgoing<'p> {
     pub(crate) expires: Option<Instant>,
     /// Made when the first one needs to keep the message.
     frame: Option<Frame>,
+    /// Whether its payload is sent from the frame, and not copied for each subscriber.
+    pub(crate) is_shared: bool,
+}
+
+/// From how many bytes on a payload is worth sharing.
+const SHARED_SIZE: usize = 8192;
+
+/// Whether a payload is worth sharing among more than one.
+pub(crate) const fn is_large(publish: &Publish<'_>) -> bool {
+    publish.payload.len() >= SHARED_SIZE
+}
+
+/// Sends the payload of a message from its frame.
+pub(crate) struct Sharing<'t> {
+    pub(crate) tx: &'t mut dyn Transmit,
+    pub(crate) frame: &'t Frame,
+}
+
+impl Transmit for Sharing<'_> {
+    fn packet(&mut self, len: usize) -> Option<&mut [u8]> {
+        self.tx.packet(len)
+    }
+
+    fn packet_with(&mut self, head: usize, payload: &[u8]) -> Option<&mut [u8]> {
+        // A frame ends with its payload.
+        match self.frame.len().checked_sub(payload.len()) {
+            Some(start) if !payload.is_empty() => self.tx.packet_shared(head, self.frame, start),
+            _ => self.tx.packet_with(head, payload),
+        }
+    }
 }
 
 impl<'p> Outgoing<'p> {
@@ -35,7 +65,7 @@ impl<'p> Outgoing<'p> {
         let expires = properties
             .message_expiry_interval()
             .map(|seconds| now + Duration::from_secs(seconds.into()));
-        Self { publish: Publish { properties, ..publish }, expires, frame: None }
+        Self { publish: Publish { properties, ..publish }, expires, frame: None, is_shared: false }
     }
 
     /// A message that was kept in this frame.
