@@ -22,6 +22,7 @@ mod link;
 mod outbound;
 mod outbox;
 mod queue;
+mod requests;
 mod ring;
 pub mod server;
 mod time;
@@ -36,6 +37,7 @@ pub use limits::Limits;
 pub use outbound::{Slot, Stage};
 pub use outbox::Outbox;
 pub use queue::{Entry, Outcome, Overflow, Publisher, Queue, QueueConfig, Ticket, Tracker};
+pub use requests::{Correlation, Request, Requests};
 pub use ring::Ring;
 #[cfg(feature = "std")]
 pub use time::Clock;
