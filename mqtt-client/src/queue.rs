@@ -37,7 +37,7 @@ impl Hold {
     /// Acknowledges, the first time.
     pub(crate) fn answer(&self, reason: ReasonCode) {
         if !self.answered.swap(true, Ordering::Relaxed) {
-            self.shared.answer(self.token, self.epoch, reason);
+            self.shared.answer(self.token, reason);
         }
     }
 

@@ -55,7 +55,6 @@ pub(crate) enum Request {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) token: AckToken,
-    pub(crate) epoch: u64,
     pub(crate) reason: ReasonCode,
 }
 
@@ -177,10 +176,10 @@ impl Shared {
         Ok(())
     }
 
-    pub(crate) fn answer(&self, token: AckToken, epoch: u64, reason: ReasonCode) {
+    pub(crate) fn answer(&self, token: AckToken, reason: ReasonCode) {
         let mut state = self.lock();
         if state.closed.is_none() {
-            state.answers.push(Answer { token, epoch, reason });
+            state.answers.push(Answer { token, reason });
             Self::notify(state);
         }
     }

@@ -60,7 +60,7 @@ pub struct Driver {
     redirect: Option<Server>,
     /// The server that is to be used instead, as this connection ends.
     server_reference: Option<Server>,
-    /// Counts connections, so that no acknowledgement is sent on another one than it is meant for.
+    /// Counts connections, so that it is known which messages come again.
     epoch: u64,
     /// The Client Identifier, perhaps assigned by the server.
     client_id: String,
@@ -199,8 +199,8 @@ impl Driver {
             }
         }
         self.routes.wake();
-        for answer in answers.drain(..).filter(|answer| answer.epoch == self.epoch) {
-            // It fails only for a message that is acknowledged already.
+        for answer in answers.drain(..) {
+            // It fails only for a message of an earlier connection, which comes again.
             let _ = self.session.acknowledge(now, answer.token, answer.reason, self.tx.packets());
         }
     }

@@ -186,3 +186,26 @@ async fn what_is_not_valid_is_refused_at_once() {
     }
     assert!(in_time(client.subscribe("a/#/b", QoS::AtMostOnce)).await.is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_that_leaves_when_it_is_its_turn_lets_the_next_one_go() {
+    let network = down();
+    let mut options = options(Version::V5);
+    options.outbox_messages = 1;
+    let client = start(options, &network);
+    let first = client.try_publish(&message("1")).expect("there is room");
+    let mut leaves = Box::pin(client.enqueue(message("2")));
+    assert!(futures::poll!(&mut leaves).is_pending());
+    let stays = client.clone();
+    let stays = tokio::spawn(async move { stays.send(message("3")).await });
+    tokio::task::yield_now().await;
+    network.lock().up = true;
+    in_time(first).await.expect("delivered");
+    let before = tokio::time::Instant::now();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    drop(leaves);
+    in_time(stays).await.expect("it ends").expect("delivered");
+    // Not only when the driver pings the server.
+    assert!(before.elapsed() < Duration::from_secs(1));
+    assert_eq!(network.lock().messages, ["1", "3"]);
+}

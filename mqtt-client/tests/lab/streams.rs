@@ -178,3 +178,30 @@ async fn a_stream_ends_with_the_client_after_what_waits_in_it() {
     assert!(in_time(subscription.next()).await.is_none());
     assert!(in_time(client.subscribe("in", QoS::AtLeastOnce)).await.is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_full_stream_holds_back_comes_once_across_a_reconnect_mqtt_4_3_3() {
+    for version in BOTH {
+        for keeps_session in [true, false] {
+            let network = Network::new();
+            network.lock().keeps_session = keeps_session;
+            let client = start(persistent(version), &network);
+            let mut filter = Filter::new("in", QoS::ExactlyOnce);
+            filter.capacity = 1;
+            let mut subscription = in_time(client.subscribe_with(filter)).await.expect("granted");
+            for n in 0..5 {
+                network.publish("in", &n.to_string(), QoS::ExactlyOnce);
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            // All are here, and but for the first one the server does not know it.
+            network.hang_up(None);
+            network.until(|state| state.attempts.len() == 2).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            for n in 0..5 {
+                assert_eq!(next(&mut subscription).await.payload, n.to_string());
+            }
+            in_time(client.disconnect()).await;
+            assert!(in_time(subscription.next()).await.is_none());
+        }
+    }
+}
