@@ -171,3 +171,33 @@ fn replays_of_retained_messages_that_wait_are_bounded() {
     net.retain(other, "a", "", QoS::AtMostOnce);
     assert_eq!(net.broker.statistics().retained_messages, 0);
 }
+
+#[test]
+fn what_a_client_must_not_send_is_refused_with_its_reason_code() {
+    use mqtt_codec::ReasonCode as R;
+    let cases: [(&str, &[u8], R); 8] = [
+        ("DUP with QoS 0", b"\x38\x04\x00\x01a\x00", R::ProtocolError),
+        ("a Subscription Identifier", b"\x30\x06\x00\x01a\x02\x0B\x01", R::ProtocolError),
+        (
+            "a wildcard in Response Topic",
+            b"\x30\x08\x00\x01a\x04\x08\x00\x01#",
+            R::TopicNameInvalid,
+        ),
+        (
+            "No Local on a Shared Subscription",
+            b"\x82\x10\x00\x01\x00\x00\x0A$share/g/a\x04",
+            R::ProtocolError,
+        ),
+        ("a filter without topic", b"\x82\x0E\x00\x01\x00\x00\x08$share/g\x00", R::ProtocolError),
+        ("$share/ alone", b"\x82\x0D\x00\x01\x00\x00\x07$share/\x00", R::ProtocolError),
+        ("an empty ShareName", b"\x82\x0F\x00\x01\x00\x00\x09$share//a\x00", R::ProtocolError),
+        ("a wildcard ShareName", b"\x82\x10\x00\x01\x00\x00\x0A$share/+/a\x00", R::ProtocolError),
+    ];
+    for (what, bytes, reason) in cases {
+        let mut net = Net::new();
+        let client = net.client(Version::V5, "c");
+        net.send_bytes(client, bytes);
+        assert!(net.is_closed(client), "{what}");
+        assert_eq!(net.goodbye(client), Some(reason), "{what}");
+    }
+}
