@@ -72,6 +72,12 @@ impl Broker {
         self.answer(id, Owed::Message(token, reason), out);
     }
 
+    /// Publishes a message of the embedder's own, such as those of `$SYS`, which the policy is not asked
+    /// about. Whether anybody has subscribed to it. A message without topic goes nowhere.
+    pub fn publish(&mut self, now: Instant, publish: &Publish<'_>, out: &mut dyn Outputs) -> bool {
+        !publish.topic.is_empty() && self.route(None, &mut Outgoing::new(now, *publish), out)
+    }
+
     fn may_publish(&mut self, session: Key, publish: &Publish<'_>) -> Result<(), ReasonCode> {
         let max = self.config.max_topic_levels;
         // Counting levels costs more than to see that there cannot be that many.

@@ -1,8 +1,8 @@
 //! Who gets a message, in which order, at which QoS.
 
-use mqtt_codec::{Packet, Property, QoS, TopicFilter, TopicName, Version};
+use mqtt_codec::{Packet, Property, Publish, QoS, TopicFilter, TopicName, Version};
 
-use crate::harness::{BOTH, EVERY_QOS, Net};
+use crate::harness::{BOTH, EVERY_QOS, Net, message};
 
 // [MQTT-3.8.4-8], [MQTT-3.8.4-6 of 3.1.1]
 #[test]
@@ -169,4 +169,20 @@ fn a_message_that_is_too_large_for_a_client_is_left_out_and_holds_nothing_up() {
     }
     assert_eq!(net.payloads(client), ["small", "small too"]);
     assert_eq!(net.messages(wide).len(), 3);
+}
+
+#[test]
+fn the_broker_can_publish_by_itself() {
+    let mut net = Net::new();
+    let client = net.client(Version::V5, "c");
+    net.subscribe(client, "$SYS/#", QoS::AtMostOnce);
+    let uptime = Publish { retain: true, ..message("$SYS/broker/uptime", "7") };
+    assert!(net.announce(&uptime));
+    assert_eq!(net.payloads(client), ["7"]);
+    assert!(!net.announce(&message("nobody/listens", "x")));
+    let nowhere = Publish { topic: TopicName::ALIASED, ..uptime };
+    assert!(!net.announce(&nowhere));
+    let late = net.client(Version::V311, "late");
+    net.subscribe(late, "$SYS/broker/+", QoS::AtMostOnce);
+    assert_eq!(net.payloads(late), ["7"]);
 }

@@ -400,6 +400,11 @@ impl Net {
         assert!(self.is_closed(client));
     }
 
+    /// The broker itself publishes.
+    pub(crate) fn announce(&mut self, publish: &Publish<'_>) -> bool {
+        self.broker.publish(self.now, publish, &mut self.ends)
+    }
+
     pub(crate) fn shut_down(&mut self) {
         self.broker.shut_down(self.now, &mut self.ends);
     }
