@@ -7,6 +7,8 @@
 //!
 //! Each client runs in a process of its own, and so does the server.
 
+extern crate alloc;
+
 use core::time::Duration;
 use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -134,7 +136,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 mod ours {
-    use std::collections::VecDeque;
+    use alloc::collections::VecDeque;
 
     use mqtt_client::{Client, Filter, Lag, Message, Options, Server, Version, blocking};
 
