@@ -40,6 +40,11 @@ impl Narrator {
         Self { pause, turn: Mutex::new(()) }
     }
 
+    /// How long to wait for something that happens as soon as all before it is told.
+    pub(crate) const fn patience(&self) -> Duration {
+        if self.pause.is_zero() { Duration::from_secs(4) } else { Duration::from_secs(120) }
+    }
+
     /// A heading.
     pub(crate) fn chapter(&self, title: &str) {
         let turn = self.turn.lock();

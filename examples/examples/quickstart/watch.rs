@@ -3,7 +3,6 @@
 
 use alloc::sync::Arc;
 use core::net::SocketAddr;
-use core::time::Duration;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
@@ -28,7 +27,7 @@ pub(crate) fn watch(
 ) -> io::Result<usize> {
     let mut socket = TcpStream::connect(address)?;
     socket.set_nodelay(true)?;
-    socket.set_read_timeout(Some(Duration::from_secs(4)))?;
+    socket.set_read_timeout(Some(narrator.patience()))?;
     let clock = Clock::start();
     let mut session = Session::new(Config::default(), Slots::heap(64));
     let mut rx = Vec::new();

@@ -28,6 +28,13 @@ fn quickstart_ends_by_itself_with_everything_it_promises() {
 }
 
 #[test]
+fn quickstart_keeps_its_promises_at_a_pace_that_people_can_read() {
+    // Longer than other programs may take; it gives up by itself.
+    let output = example("quickstart").arg("--slow").output().expect("it runs");
+    assert!(output.status.success(), "{}", text(&output.stdout));
+}
+
+#[test]
 fn wrong_arguments_give_a_usage_line_and_status_2() {
     let wrong: [(&str, &[&str]); 10] = [
         ("quickstart", &["--no-such-option"]),
