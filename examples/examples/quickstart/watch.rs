@@ -70,6 +70,8 @@ pub(crate) fn watch(
                         .subscribe(clock.now(), &subscriptions, Properties::EMPTY, &mut tx)
                         .map_err(io::Error::other)?;
                 }
+                // More than enough may come at once, as retained messages do.
+                Event::Message(_) if messages == enough => {}
                 Event::Message(message) => {
                     messages += 1;
                     if shown <= SHOWN {
