@@ -109,7 +109,8 @@ impl Broker {
             return Err(ReasonCode::ClientIdentifierNotValid);
         }
         loop {
-            // Not to be guessed from another one: a client could take over a session with it.
+            // Not one after the other, as a client could take over a session with it. The hash is no
+            // cryptographic one: where that matters, `Policy` decides whose session is whose.
             let random = self.hasher.hash_one((self.assigned, "client"));
             self.assigned = self.assigned.wrapping_add(1);
             let id = format!("auto-{random:016x}{:x}", self.assigned);
