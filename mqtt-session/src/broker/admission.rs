@@ -59,8 +59,14 @@ impl Broker {
             Ok(assigned) => assigned,
             Err(reason) => return self.reject(now, id, reason, out),
         };
+        let (identity, is_proven) = match self.connections.get_mut(id.0) {
+            Some(connection) => (connection.identity.take(), connection.is_proven),
+            None => return,
+        };
+        let connect = &Connect { user_name: identity.as_deref().or(connect.user_name), ..*connect };
         let client_id = assigned.as_deref().unwrap_or(connect.client_id);
-        let undecided = match self.admit(client_id, connect) {
+        let client = Client { id: client_id, user_name: connect.user_name, is_proven };
+        let undecided = match self.admit(client, connect) {
             Ok(Admission::Allow) => false,
             Ok(Admission::Later) => true,
             Ok(Admission::Refuse(reason)) | Err(reason) => {
@@ -71,7 +77,6 @@ impl Broker {
         if method.is_none() && !undecided {
             return self.let_in(now, id, connect, assigned.as_deref(), &[], out);
         }
-        let client = Client { id: client_id, user_name: connect.user_name };
         let authentication = match method {
             None => None,
             Some(method) => match self.policy.mechanism(client, method) {
@@ -98,8 +103,11 @@ impl Broker {
 
     /// Whether this client may be let in, apart from enhanced authentication. Nothing that an earlier
     /// connection of it would notice has been done yet.
-    fn admit(&mut self, client_id: &str, connect: &Connect<'_>) -> Result<Admission, ReasonCode> {
-        let client = Client { id: client_id, user_name: connect.user_name };
+    fn admit(
+        &mut self,
+        client: Client<'_>,
+        connect: &Connect<'_>,
+    ) -> Result<Admission, ReasonCode> {
         let admission = self.policy.connect(client, connect);
         let Some(will) = &connect.will else { return Ok(admission) };
         if will.qos > self.config.maximum_qos {

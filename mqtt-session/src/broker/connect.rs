@@ -61,6 +61,7 @@ impl Broker {
             Version::V31 | Version::V311 => NEVER,
         };
         session.user_name = connect.user_name.map(Into::into);
+        session.is_proven = connection.is_proven;
         session.expiry = wanted.min(self.config.max_session_expiry);
         session.connection = Some(id.0);
         session.will = will.map(Box::new);

@@ -137,6 +137,10 @@ struct Connection {
     blocked: bool,
     /// Until the client is let in.
     pending: Option<Box<Pending>>,
+    /// The user name that the transport has proved, until CONNECT comes.
+    identity: Option<Box<str>>,
+    /// Whether it has proved one.
+    is_proven: bool,
     authentication: Option<Box<Authentication>>,
 }
 
@@ -246,10 +250,25 @@ impl Broker {
             owed: None,
             blocked: false,
             pending: None,
+            identity: None,
+            is_proven: false,
             authentication: None,
         })?;
         self.set_timer(key);
         Some(ConnectionId(key))
+    }
+
+    /// The transport of this connection has proved who its client is, as by a certificate: this user
+    /// name takes the place of the one in CONNECT, and [`Client::is_proven`] says so to the policy. To
+    /// be called before CONNECT is received; later calls have no effect.
+    pub fn identify(&mut self, id: ConnectionId, user_name: &str) {
+        let connection = self.connections.get_mut(id.0);
+        let Some(connection) = connection.filter(|c| c.session.is_none() && c.pending.is_none())
+        else {
+            return;
+        };
+        connection.identity = Some(user_name.into());
+        connection.is_proven = true;
     }
 
     /// Takes packets off the front of `rx` and does what they ask for.

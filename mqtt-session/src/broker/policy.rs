@@ -14,6 +14,9 @@ pub struct Client<'a> {
     pub id: &'a str,
     /// Its user name.
     pub user_name: Option<&'a str>,
+    /// Whether the transport has proved the user name, see
+    /// [`Broker::identify`](super::Broker::identify): then there need not be a password.
+    pub is_proven: bool,
 }
 
 /// Whether a client may connect.

@@ -19,6 +19,8 @@ use crate::{Instant, Outbox, server};
 pub(crate) struct Session {
     pub(crate) client_id: Box<str>,
     pub(crate) user_name: Option<Box<str>>,
+    /// Whether the transport has proved it.
+    pub(crate) is_proven: bool,
     /// The connection of the client, if it has one.
     pub(crate) connection: Option<Key>,
     /// Session Expiry Interval in seconds; `u32::MAX`: never.
@@ -40,6 +42,7 @@ impl Session {
         Self {
             client_id: client_id.into(),
             user_name: None,
+            is_proven: false,
             connection: None,
             expiry: 0,
             expires: None,
@@ -52,7 +55,11 @@ impl Session {
     }
 
     pub(crate) fn client(&self) -> Client<'_> {
-        Client { id: &self.client_id, user_name: self.user_name.as_deref() }
+        Client {
+            id: &self.client_id,
+            user_name: self.user_name.as_deref(),
+            is_proven: self.is_proven,
+        }
     }
 
     pub(crate) fn backlog_mut(&mut self) -> &mut Backlog {

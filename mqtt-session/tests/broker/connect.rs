@@ -4,7 +4,8 @@ use core::num::NonZeroU16;
 use std::collections::HashSet;
 
 use mqtt_codec::{
-    Auth, ConnAck, Connect, Packet, Property, PropertyId, QoS, ReasonCode, TopicName, Version, Will,
+    Auth, ConnAck, Connect, Packet, Property, PropertyId, Publish, QoS, ReasonCode, TopicName,
+    Version, Will,
 };
 use mqtt_session::broker::{Admission, Client, Policy};
 use mqtt_session::{AuthStep, Mechanism};
@@ -177,6 +178,57 @@ impl Policy for Doorkeeper {
 
     fn mechanism(&mut self, _: Client<'_>, method: &str) -> Option<Box<dyn Mechanism + Send>> {
         (method == "SUM").then(|| Box::new(Sum) as _)
+    }
+}
+
+/// Lets in whom the transport has proved, and of them only the one called "device".
+struct Certified;
+
+impl Policy for Certified {
+    fn connect(&mut self, client: Client<'_>, _: &Connect<'_>) -> Admission {
+        if client.is_proven && client.user_name == Some("device") {
+            Admission::Allow
+        } else {
+            Admission::Refuse(ReasonCode::NotAuthorized)
+        }
+    }
+
+    fn publish(&mut self, client: Client<'_>, publish: &Publish<'_>) -> Result<(), ReasonCode> {
+        let own = client.is_proven && client.user_name == Some(publish.topic.as_str());
+        if own { Ok(()) } else { Err(ReasonCode::NotAuthorized) }
+    }
+}
+
+// Section 5.4.2
+#[test]
+fn the_user_name_that_the_transport_has_proved_takes_the_place_of_that_in_connect() {
+    for version in BOTH {
+        let mut net = Net::with_policy(Certified);
+        let claimed = Connect { user_name: Some("device"), ..Connect::new(version, "c") };
+        assert!(net.refused(&claimed).is_some(), "a claim is no proof");
+        for (proven, name, expected) in [
+            ("device", Some("other"), true),
+            ("other", Some("device"), false),
+            ("device", None, true),
+        ] {
+            let client = net.open(version);
+            net.broker.identify(client.id, proven);
+            net.send(
+                client,
+                &Packet::Connect(Connect { user_name: name, ..Connect::new(version, "c") }),
+            );
+            assert_eq!(net.is_closed(client), !expected, "{proven} {name:?}");
+            if expected {
+                // Too late, so that it stays who it is.
+                net.broker.identify(client.id, "other");
+                let _ = net.packets(client);
+                net.publish(client, "device", "x", QoS::AtLeastOnce);
+                net.subscribe(client, "device", QoS::AtMostOnce);
+                net.publish(client, "device", "y", QoS::AtMostOnce);
+                let taken = net.packets(client).len();
+                assert_eq!(taken, 1, "a message of its own");
+            }
+        }
     }
 }
 
