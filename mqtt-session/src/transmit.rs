@@ -1,6 +1,6 @@
 //! Where packets are put that are to be sent.
 
-use mqtt_codec::{Packet, Rules};
+use mqtt_codec::{Packet, PacketType, Rules};
 
 use crate::Error;
 
@@ -31,6 +31,11 @@ pub trait Transmit {
     ) -> Option<&mut [u8]> {
         self.packet_with(head, shared.get(start..)?)
     }
+
+    /// The packet that room was taken for last is written: its type, and all its bytes. For who counts.
+    fn sent(&mut self, packet_type: PacketType, len: usize) {
+        let _ = (packet_type, len);
+    }
 }
 
 /// Checks the packet, finds room for it, and writes it.
@@ -40,8 +45,10 @@ pub trait Transmit {
 pub(crate) fn send(packet: &Packet<'_>, rules: &Rules, tx: &mut dyn Transmit) -> Result<(), Error> {
     let prepared = rules.prepare(packet)?;
     let payload = prepared.payload();
-    let room = tx.packet_with(prepared.len() - payload.len(), payload);
+    let len = prepared.len();
+    let room = tx.packet_with(len - payload.len(), payload);
     prepared.write_head(room.ok_or(Error::TransmitFull)?);
+    tx.sent(packet.packet_type(), len);
     Ok(())
 }
 

@@ -189,14 +189,16 @@ impl Broker {
             Ok((false, properties)) => {
                 let properties = properties[..].into();
                 let auth = Auth { reason: ReasonCode::ContinueAuthentication, properties };
-                if connection.link.auth(now, &auth, out.transmit(id)).is_err() {
+                let mut tx = self.statistics.sent.counting(out.transmit(id));
+                if connection.link.auth(now, &auth, &mut tx).is_err() {
                     self.refuse(now, id, ReasonCode::NotAuthorized, out);
                 }
             }
             Ok((true, properties)) if connection.session.is_some() => {
                 let properties = properties[..].into();
                 let auth = Auth { reason: ReasonCode::Success, properties };
-                let sent = connection.link.auth(now, &auth, out.transmit(id));
+                let mut tx = self.statistics.sent.counting(out.transmit(id));
+                let sent = connection.link.auth(now, &auth, &mut tx);
                 if let Some(authentication) = &mut connection.authentication {
                     authentication.mechanism = None;
                 }
@@ -270,8 +272,10 @@ impl Broker {
     ) {
         if let Some(connection) = self.connections.get_mut(id.0) {
             let connack = ConnAck::new(or_unspecified(reason, PacketType::ConnAck));
+            let mut tx = self.statistics.sent.counting(out.transmit(id));
             // Without room the connection is closed all the same.
-            let _ = connection.link.reject(&connack, out.transmit(id));
+            let _ = connection.link.reject(&connack, &mut tx);
+            self.statistics.connects_refused += 1;
         }
         self.end(now, id.0, false, out);
     }
@@ -285,8 +289,9 @@ impl Broker {
         out: &mut dyn Outputs,
     ) {
         let Some(connection) = self.connections.get_mut(id.0) else { return };
+        let mut tx = self.statistics.sent.counting(out.transmit(id));
         // Without room the connection is closed all the same.
-        let _ = connection.link.disconnect(&Disconnect::new(reason), out.transmit(id));
+        let _ = connection.link.disconnect(&Disconnect::new(reason), &mut tx);
         self.end(now, id.0, true, out);
     }
 }

@@ -11,7 +11,7 @@ use core::time::Duration;
 use mqtt_codec::{ConnAck, Connect, Disconnect, Property, Publish, QoS, ReasonCode, Version};
 
 use super::message::{KeptWill, Outgoing, unframe};
-use super::session::Session;
+use super::session::{Held, Session};
 use super::slab::Key;
 use super::timers::Timer;
 use super::{Broker, ConnectionId, Outputs};
@@ -35,6 +35,7 @@ impl Broker {
         let earlier = self.find_client(client_id);
         if let Some(connection) = earlier.and_then(|key| self.sessions.get(key)?.connection) {
             // [MQTT-3.1.4-3]
+            self.statistics.taken_over += 1;
             self.disconnect(now, ConnectionId(connection), ReasonCode::SessionTakenOver, out);
         }
         // It may have ended with its connection.
@@ -64,6 +65,10 @@ impl Broker {
         session.is_proven = connection.is_proven;
         session.expiry = wanted.min(self.config.max_session_expiry);
         session.connection = Some(id.0);
+        let connected = &mut self.statistics.sessions_connected;
+        *connected += 1;
+        self.statistics.max_sessions_connected =
+            self.statistics.max_sessions_connected.max(*connected);
         session.will = will.map(Box::new);
         connection.session = Some(key);
         if let Some(mut left) = session.left.take() {
@@ -81,10 +86,13 @@ impl Broker {
             properties: properties[..].into(),
             ..ConnAck::new(ReasonCode::Success)
         };
-        if connection.link.accept(now, &connack, out.transmit(id)).is_err() {
+        let mut tx = self.statistics.sent.counting(out.transmit(id));
+        if connection.link.accept(now, &connack, &mut tx).is_err() {
             // A client that has no room for CONNACK, or wants it smaller than it is.
+            self.statistics.connects_refused += 1;
             return self.end(now, id.0, false, out);
         }
+        self.statistics.connects_accepted += 1;
         self.set_timer(id.0);
         self.pump(now, key, out);
     }
@@ -162,6 +170,7 @@ impl Broker {
         let Some(session_key) = connection.session else { return true };
         let Some(session) = self.sessions.get_mut(session_key) else { return true };
         session.connection = None;
+        self.statistics.sessions_connected = self.statistics.sessions_connected.saturating_sub(1);
         if !with_will {
             session.will = None;
         }
@@ -229,7 +238,7 @@ impl Broker {
             entry.remove();
         }
         if let Some(backlog) = &session.backlog {
-            self.queued_bytes = self.queued_bytes.saturating_sub(backlog.queued_bytes());
+            self.held.replace(backlog.held(), Held::default());
             for replay in &backlog.replays {
                 self.retained.drop_cursor(&replay.cursor);
             }

@@ -12,7 +12,7 @@ use super::retained::{Retained, Walked};
 use super::slab::Key;
 use super::subscriptions::Subscriber;
 use super::timers::Timer;
-use super::{Broker, ConnectionId, Outputs, Owed};
+use super::{Broker, ConnectionId, Outputs, Owed, Statistics};
 use crate::{Error, Instant, Message, Transmit, server};
 
 /// How many levels of retained topics are looked at for one session before others have their turn:
@@ -40,6 +40,7 @@ impl Broker {
         out: &mut dyn Outputs,
     ) {
         self.statistics.messages_received += 1;
+        self.statistics.payload_bytes_received += message.publish.payload.len() as u64;
         let Some(connection) = self.connections.get(id.0) else { return };
         let Some(session) = connection.session else { return };
         if message.publish.qos > self.config.maximum_qos
@@ -66,7 +67,10 @@ impl Broker {
                     ReasonCode::NoMatchingSubscribers
                 }
             }
-            Err(reason) => or_unspecified(reason, PacketType::PubAck),
+            Err(reason) => {
+                self.statistics.publishes_refused += 1;
+                or_unspecified(reason, PacketType::PubAck)
+            }
         };
         let Some(token) = message.token else { return };
         self.answer(id, Owed::Message(token, reason), out);
@@ -161,7 +165,7 @@ impl Broker {
                     self.timers.set(expires, Timer::Retained(node));
                 }
             }
-            None => self.statistics.messages_dropped += 1,
+            None => self.statistics.dropped.retained_full += 1,
         }
     }
 
@@ -211,7 +215,7 @@ impl Broker {
                     properties,
                     ..message.publish
                 };
-                let tx = out.transmit(ConnectionId(key));
+                let tx = &mut self.statistics.sent.counting(out.transmit(ConnectionId(key)));
                 let shared = message.is_shared.then(|| message.frame(&mut self.scratch)).flatten();
                 let sent = match &shared {
                     Some(frame) => connection.link.publish(&publish, &mut Sharing { tx, frame }),
@@ -220,28 +224,37 @@ impl Broker {
                 match sent {
                     Ok(id) => {
                         self.statistics.messages_sent += 1;
+                        self.statistics.payload_bytes_sent += publish.payload.len() as u64;
                         let Some(id) = id else { return };
                         if let Some(frame) = message.frame(&mut self.scratch) {
                             let entry = copy.entry(frame, message.expires);
-                            session.backlog_mut().outbox.push(id, entry);
+                            let backlog = session.backlog_mut();
+                            let before = backlog.held();
+                            backlog.outbox.push(id, entry);
+                            self.held.replace(before, backlog.held());
                         }
                         return;
                     }
                     Err(Error::TransmitFull | Error::QuotaExceeded) => {}
                     // Larger than the client takes [MQTT-3.1.2-25].
-                    Err(_) => return,
+                    Err(_) => {
+                        self.statistics.dropped.too_large += 1;
+                        return;
+                    }
                 }
             }
         } else if copy.qos == QoS::AtMostOnce && !self.config.queue_qos_0 {
+            self.statistics.dropped.offline += 1;
             return;
         }
         if let Some(frame) = message.frame(&mut self.scratch) {
             let entry = copy.entry(frame, message.expires);
             let backlog = session.backlog_mut();
-            let others = self.queued_bytes.saturating_sub(backlog.queued_bytes());
+            let before = backlog.held();
+            let others = self.held.queued_bytes.saturating_sub(before.queued_bytes);
             let dropped = backlog.keep(entry, others, &self.config);
-            self.queued_bytes = others + backlog.queued_bytes();
-            self.statistics.messages_dropped += dropped as u64;
+            self.held.replace(before, backlog.held());
+            self.statistics.dropped.queue_full += dropped as u64;
         }
     }
 
@@ -256,7 +269,9 @@ impl Broker {
         let Some(key) = session else { return };
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(backlog) = &mut session.backlog else { return };
+        let before = backlog.held();
         backlog.outbox.remove(packet);
+        self.held.replace(before, backlog.held());
         self.pump(now, key, out);
     }
 
@@ -272,18 +287,19 @@ impl Broker {
         }
         let link = &mut connection.link;
         let tx = out.transmit(ConnectionId(id));
-        if link.is_resuming() && link.resume(&backlog.outbox, tx).is_err() {
+        let counts = &mut self.statistics;
+        if link.is_resuming()
+            && link.resume(&backlog.outbox, &mut counts.sent.counting(tx)).is_err()
+        {
             return;
         }
-        let others = self.queued_bytes.saturating_sub(backlog.queued_bytes());
-        let mut sent = 0;
+        let before = backlog.held();
         while let Some(entry) = backlog.queue.first_mut() {
             if backlog.outbox.is_full(&self.config) {
                 break;
             }
-            match send(link, now, entry, tx) {
+            match send(link, now, entry, tx, counts) {
                 Ok(id) => {
-                    sent += u64::from(id.is_some());
                     if let (Some(entry), Some(id)) = (backlog.queue.pop(), id) {
                         backlog.outbox.push(id, entry);
                     }
@@ -292,10 +308,9 @@ impl Broker {
             }
         }
         while let Some(entry) = backlog.queue_0.first_mut() {
-            if send(link, now, entry, tx).is_err() {
+            if send(link, now, entry, tx, counts).is_err() {
                 break;
             }
-            sent += 1;
             backlog.queue_0.pop();
         }
         let mut steps = if now < backlog.replay_at { 0 } else { MAX_STEPS };
@@ -338,9 +353,8 @@ impl Broker {
             if entry.qos != QoS::AtMostOnce && backlog.outbox.is_full(&self.config) {
                 break;
             }
-            match send(link, now, &mut entry, tx) {
+            match send(link, now, &mut entry, tx, counts) {
                 Ok(id) => {
-                    sent += 1;
                     if let Some(id) = id {
                         backlog.outbox.push(id, entry);
                     }
@@ -349,8 +363,7 @@ impl Broker {
             }
             replay.cursor.done();
         }
-        self.queued_bytes = others + backlog.queued_bytes();
-        self.statistics.messages_sent += sent;
+        self.held.replace(before, backlog.held());
     }
 }
 
@@ -367,20 +380,30 @@ fn send(
     now: Instant,
     entry: &mut Entry,
     tx: &mut dyn Transmit,
+    counts: &mut Statistics,
 ) -> Result<Option<PacketId>, Error> {
     if entry.is_expired(now) {
+        counts.dropped.expired += 1;
         return Ok(None); // [MQTT-3.3.2-5]
     }
     entry.refresh(now);
     let Some(publish) = entry.publish() else { return Ok(None) };
+    let mut tx = counts.sent.counting(tx);
     let sent = if is_large(&publish) {
-        link.publish(&publish, &mut Sharing { tx, frame: &entry.frame })
+        link.publish(&publish, &mut Sharing { tx: &mut tx, frame: &entry.frame })
     } else {
-        link.publish(&publish, tx)
+        link.publish(&publish, &mut tx)
     };
     match sent {
         Err(error @ (Error::TransmitFull | Error::QuotaExceeded)) => Err(error),
-        Err(_) => Ok(None),
-        Ok(id) => Ok(id),
+        Err(_) => {
+            counts.dropped.too_large += 1;
+            Ok(None)
+        }
+        Ok(id) => {
+            counts.messages_sent += 1;
+            counts.payload_bytes_sent += publish.payload.len() as u64;
+            Ok(id)
+        }
     }
 }

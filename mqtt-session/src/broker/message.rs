@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use mqtt_codec::{
-    Packet, Properties, Property, PropertyId, Publish, QoS, Rules, Sender, Version, Will,
+    Packet, PacketType, Properties, Property, PropertyId, Publish, QoS, Rules, Sender, Version,
+    Will,
 };
 
 use crate::{Instant, Transmit};
@@ -56,6 +57,10 @@ impl Transmit for Sharing<'_> {
             Some(start) if !payload.is_empty() => self.tx.packet_shared(head, self.frame, start),
             _ => self.tx.packet_with(head, payload),
         }
+    }
+
+    fn sent(&mut self, packet_type: PacketType, len: usize) {
+        self.tx.sent(packet_type, len);
     }
 }
 

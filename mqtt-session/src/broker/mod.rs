@@ -14,6 +14,7 @@ mod policy;
 mod retained;
 mod session;
 mod slab;
+mod statistics;
 mod subscribe;
 mod subscriptions;
 mod timers;
@@ -27,11 +28,12 @@ use mqtt_codec::{PacketId, Properties, ReasonCode, SubAck, UnsubAck};
 
 pub use config::{Config, Overflow, Overlap};
 pub use policy::{Admission, AllowAll, Client, Policy};
+pub use statistics::{Dropped, Statistics, Traffic};
 
 use crate::client::Slots;
 use crate::{AckToken, Error, Event, Instant, Transmit, server};
 use admission::{Authentication, Pending};
-use session::Session;
+use session::{Held, Session};
 use slab::{Key, Slab};
 use subscriptions::{Bounds, Subscriber, Subscriptions};
 use timers::{Timer, Timers};
@@ -70,30 +72,6 @@ pub enum Received {
     Blocked,
     /// The connection is closed.
     Closed,
-}
-
-/// Numbers of a broker since it began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Statistics {
-    /// Connections that are open now.
-    pub connections: usize,
-    /// Sessions now, with and without a connection.
-    pub sessions: usize,
-    /// Subscriptions now.
-    pub subscriptions: usize,
-    /// Retained messages now.
-    pub retained_messages: usize,
-    /// Bytes of retained messages now.
-    pub retained_bytes: usize,
-    /// Bytes of messages that wait for sessions now.
-    pub queued_bytes: usize,
-    /// Messages that clients have published.
-    pub messages_received: u64,
-    /// Messages that were sent to clients, those sent again not counted.
-    pub messages_sent: u64,
-    /// Messages that were not sent because a queue was full.
-    pub messages_dropped: u64,
 }
 
 /// An answer that is yet to be sent.
@@ -180,8 +158,8 @@ pub struct Broker {
     retained: retained::Store,
     timers: Timers,
     statistics: Statistics,
-    /// In the queues of all sessions.
-    queued_bytes: usize,
+    /// In the queues of all sessions, and in flight.
+    held: Held,
     /// For client identifiers that are assigned.
     assigned: u64,
     matching: Vec<Subscriber>,
@@ -220,7 +198,7 @@ impl Broker {
             retained: retained::Store::new(&config),
             timers: Timers::new(),
             statistics: Statistics::default(),
-            queued_bytes: 0,
+            held: Held::default(),
             assigned: 0,
             matching: Vec::new(),
             groups: Vec::new(),
@@ -232,6 +210,7 @@ impl Broker {
     /// A new connection, on which CONNECT is waited for. `None` if there are too many.
     pub fn open(&mut self, now: Instant) -> Option<ConnectionId> {
         if self.connections.len() >= self.config.max_connections {
+            self.statistics.connections_refused += 1;
             return None;
         }
         let config = server::Config {
@@ -254,6 +233,7 @@ impl Broker {
             is_proven: false,
             authentication: None,
         })?;
+        self.statistics.connections_opened += 1;
         self.set_timer(key);
         Some(ConnectionId(key))
     }
@@ -288,7 +268,12 @@ impl Broker {
                 connection.blocked = true;
                 return Received::Blocked;
             }
-            match connection.link.receive(now, rx, out.transmit(id)) {
+            let before = *rx;
+            let mut tx = self.statistics.sent.counting(out.transmit(id));
+            let received = connection.link.receive(now, rx, &mut tx);
+            let taken = before.len() - rx.len();
+            self.statistics.received.count_taken(before.get(..taken).unwrap_or_default());
+            match received {
                 Ok(Some(event)) => self.on_event(now, id, &event, out),
                 Ok(None) => {
                     if core::mem::take(&mut connection.blocked) {
@@ -336,7 +321,8 @@ impl Broker {
     /// Sends an answer, or keeps it until there is room.
     fn answer(&mut self, id: ConnectionId, owed: Owed, out: &mut dyn Outputs) {
         let Some(connection) = self.connections.get_mut(id.0) else { return };
-        if !owed.send(&mut connection.link, out.transmit(id)) {
+        let mut tx = self.statistics.sent.counting(out.transmit(id));
+        if !owed.send(&mut connection.link, &mut tx) {
             connection.owed = Some(Box::new(owed));
         }
     }
@@ -345,7 +331,10 @@ impl Broker {
     fn pay(&mut self, id: ConnectionId, out: &mut dyn Outputs) -> bool {
         let Some(connection) = self.connections.get_mut(id.0) else { return true };
         let sent = match &connection.owed {
-            Some(owed) => owed.send(&mut connection.link, out.transmit(id)),
+            Some(owed) => {
+                let mut tx = self.statistics.sent.counting(out.transmit(id));
+                owed.send(&mut connection.link, &mut tx)
+            }
             None => return true,
         };
         if sent {
@@ -361,7 +350,8 @@ impl Broker {
         }
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         let session = connection.session;
-        match connection.link.handle_timeout(now, out.transmit(id)) {
+        let mut tx = self.statistics.sent.counting(out.transmit(id));
+        match connection.link.handle_timeout(now, &mut tx) {
             Ok(()) => {
                 if let Some(session) = session {
                     self.pump(now, session, out);
@@ -400,6 +390,7 @@ impl Broker {
                 Timer::Session(key) => {
                     let session = self.sessions.get(key);
                     if session.and_then(|session| session.expires).is_some_and(|at| at <= now) {
+                        self.statistics.sessions_expired += 1;
                         self.discard(now, key, out);
                     }
                 }
@@ -418,10 +409,15 @@ impl Broker {
     fn on_connection_timer(&mut self, now: Instant, key: Key, out: &mut dyn Outputs) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.timer = None;
-        match connection.link.handle_timeout(now, out.transmit(ConnectionId(key))) {
-            Err(Error::Peer(_)) => self.end(now, key, true, out),
+        let mut tx = self.statistics.sent.counting(out.transmit(ConnectionId(key)));
+        match connection.link.handle_timeout(now, &mut tx) {
+            Err(Error::Peer(_)) => {
+                self.statistics.timeouts += 1;
+                self.end(now, key, true, out);
+            }
             // The client does not even take its answers.
             Err(_) if connection.link.next_timeout().is_some_and(|due| due <= now) => {
+                self.statistics.timeouts += 1;
                 self.end(now, key, true, out);
             }
             _ => self.set_timer(key),
@@ -448,10 +444,10 @@ impl Broker {
             connections: self.connections.len(),
             sessions: self.sessions.len(),
             subscriptions: self.subscriptions.len(),
+            shared_subscriptions: self.subscriptions.shared_len(),
             retained_messages: self.retained.len(),
             retained_bytes: self.retained.bytes(),
-            queued_bytes: self.queued_bytes,
-            ..self.statistics
+            ..self.statistics.with_held(self.held)
         }
     }
 

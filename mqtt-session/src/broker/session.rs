@@ -74,6 +74,27 @@ impl Session {
     }
 }
 
+/// Messages and their bytes: of one backlog, or of all.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Held {
+    pub(crate) queued: usize,
+    pub(crate) queued_bytes: usize,
+    pub(crate) in_flight: usize,
+    pub(crate) in_flight_bytes: usize,
+}
+
+impl Held {
+    /// In place of what was held before there is now something else.
+    pub(crate) const fn replace(&mut self, before: Self, after: Self) {
+        self.queued = self.queued.saturating_sub(before.queued) + after.queued;
+        self.queued_bytes =
+            self.queued_bytes.saturating_sub(before.queued_bytes) + after.queued_bytes;
+        self.in_flight = self.in_flight.saturating_sub(before.in_flight) + after.in_flight;
+        self.in_flight_bytes =
+            self.in_flight_bytes.saturating_sub(before.in_flight_bytes) + after.in_flight_bytes;
+    }
+}
+
 /// Messages on their way to one client.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
@@ -90,6 +111,16 @@ pub(crate) struct Backlog {
 }
 
 impl Backlog {
+    /// What it holds.
+    pub(crate) fn held(&self) -> Held {
+        Held {
+            queued: self.queue.len() + self.queue_0.len(),
+            queued_bytes: self.queued_bytes(),
+            in_flight: self.outbox.entries.len(),
+            in_flight_bytes: self.outbox.bytes,
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.outbox.entries.is_empty()
             && self.queue.is_empty()

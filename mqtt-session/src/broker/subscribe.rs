@@ -35,6 +35,8 @@ impl Broker {
                 .map(|r| if r.is_failure() { ReasonCode::UnspecifiedError } else { r })
                 .collect(),
         };
+        let refused = reasons.iter().filter(|reason| reason.is_failure()).count();
+        self.statistics.subscriptions_refused += refused as u64;
         self.answer(id, Owed::Subscribe(subscribe.packet_id, reasons), out);
         self.pump(now, session, out);
     }

@@ -108,6 +108,8 @@ pub(crate) struct Subscriptions {
     table: HashTable<SubIndex>,
     hasher: DefaultHashBuilder,
     bounds: Bounds,
+    /// How many are shared.
+    shared: usize,
     /// Nodes yet to be looked at, and where their next level begins in the topic.
     walk: Vec<(NodeId, Option<usize>)>,
 }
@@ -121,12 +123,18 @@ impl Subscriptions {
             table: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             bounds,
+            shared: 0,
             walk: Vec::new(),
         }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.table.len()
+    }
+
+    /// Those that are shared.
+    pub(crate) const fn shared_len(&self) -> usize {
+        self.shared
     }
 
     /// Subscribes a session, whose subscriptions `own` lists. A group is named only where the version
@@ -169,6 +177,7 @@ impl Subscriptions {
             None => self.places.push(place),
         }
         own.push(sub);
+        self.shared += usize::from(group.is_some());
         let (places, hasher) = (&self.places, &self.hasher);
         let hash = |sub: &SubIndex| hash_of(hasher, places.get(*sub as usize));
         self.table.insert_unique(hash(&sub), sub, hash);
@@ -275,12 +284,14 @@ impl Subscriptions {
             value.members.swap_remove(place.member as usize);
         }
         let moved = value.members.get(place.member as usize).map(|member| member.sub);
-        let (empty, is_group) = (value.members.is_empty(), value.shared.is_some());
+        let empty = value.members.is_empty();
+        let is_group = self.tree.level(place.node).starts_with(GROUP);
+        self.shared -= usize::from(is_group);
         if let Some(moved) = moved.and_then(|sub| self.places.get_mut(sub as usize)) {
             moved.member = place.member;
         }
         if empty {
-            if is_group && self.tree.level(place.node).starts_with(GROUP) {
+            if is_group {
                 self.remove_group(place.node);
             }
             self.tree.prune(place.node);

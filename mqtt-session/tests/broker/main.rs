@@ -9,5 +9,6 @@ mod properties;
 mod retained;
 mod sessions;
 mod shared;
+mod statistics;
 mod subscribe;
 mod wills;
