@@ -11,6 +11,7 @@ use mqtt_codec::{
     Sender, Version,
 };
 
+use super::notice::{Cause, Notice};
 use super::policy::{Admission, Client};
 use super::{Broker, ConnectionId, Outputs};
 use crate::{Instant, Mechanism};
@@ -30,6 +31,17 @@ pub(crate) struct Pending {
     assigned: Option<String>,
     /// Whether the policy has not answered.
     undecided: bool,
+}
+
+impl Pending {
+    /// The client identifier of CONNECT, or the assigned one.
+    fn client_id(&self) -> &str {
+        match (&self.assigned, RULES.decode(&mut &self.packet[..])) {
+            (Some(assigned), _) => assigned,
+            (None, Ok(Some(Packet::Connect(connect)))) => connect.client_id,
+            _ => "",
+        }
+    }
 }
 
 /// The enhanced authentication of a connection.
@@ -57,7 +69,7 @@ impl Broker {
     ) {
         let assigned = match self.client_id(connect) {
             Ok(assigned) => assigned,
-            Err(reason) => return self.reject(now, id, reason, out),
+            Err(reason) => return self.reject(now, id, connect.client_id, reason, out),
         };
         let (identity, is_proven) = match self.connections.get_mut(id.0) {
             Some(connection) => (connection.identity.take(), connection.is_proven),
@@ -70,7 +82,7 @@ impl Broker {
             Ok(Admission::Allow) => false,
             Ok(Admission::Later) => true,
             Ok(Admission::Refuse(reason)) | Err(reason) => {
-                return self.reject(now, id, reason, out);
+                return self.reject(now, id, client_id, reason, out);
             }
         };
         let method = connect.properties.authentication_method();
@@ -81,7 +93,10 @@ impl Broker {
             None => None,
             Some(method) => match self.policy.mechanism(client, method) {
                 // [MQTT-4.12.0-1]
-                None => return self.reject(now, id, ReasonCode::BadAuthenticationMethod, out),
+                None => {
+                    let reason = ReasonCode::BadAuthenticationMethod;
+                    return self.reject(now, id, client_id, reason, out);
+                }
                 Some(mechanism) => Some(Box::new(Authentication {
                     method: method.into(),
                     mechanism: Some(mechanism),
@@ -92,7 +107,7 @@ impl Broker {
         let mut packet = Vec::new();
         let kept = RULES.encode_to_vec(&Packet::Connect(*connect), &mut packet);
         let Some(connection) = self.connections.get_mut(id.0).filter(|_| kept.is_ok()) else {
-            return self.reject(now, id, ReasonCode::UnspecifiedError, out);
+            return self.reject(now, id, connect.client_id, ReasonCode::UnspecifiedError, out);
         };
         connection.pending = Some(Box::new(Pending { packet, assigned, undecided }));
         connection.authentication = authentication;
@@ -146,7 +161,7 @@ impl Broker {
         pending.undecided = false;
         match admission {
             Ok(()) => self.let_in_if_ready(now, id, out),
-            Err(reason) => self.reject(now, id, reason, out),
+            Err(reason) => self.refuse(now, id, reason, out),
         }
     }
 
@@ -242,7 +257,7 @@ impl Broker {
             Ok(Some(Packet::Connect(connect))) => {
                 self.let_in(now, id, &connect, pending.assigned.as_deref(), &properties, out);
             }
-            _ => self.reject(now, id, ReasonCode::UnspecifiedError, out),
+            _ => self.reject(now, id, "", ReasonCode::UnspecifiedError, out),
         }
     }
 
@@ -256,7 +271,9 @@ impl Broker {
     ) {
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         if connection.session.is_none() {
-            return self.reject(now, id, reason, out);
+            let pending = connection.pending.take();
+            let client_id = pending.as_ref().map_or("", |pending| pending.client_id());
+            return self.reject(now, id, client_id, reason, out);
         }
         self.disconnect(now, id, or_unspecified(reason, PacketType::Disconnect), out);
     }
@@ -267,9 +284,11 @@ impl Broker {
         &mut self,
         now: Instant,
         id: ConnectionId,
+        client_id: &str,
         reason: ReasonCode,
         out: &mut dyn Outputs,
     ) {
+        out.notice(id, &Notice::Refused { client_id, reason });
         if let Some(connection) = self.connections.get_mut(id.0) {
             let connack = ConnAck::new(or_unspecified(reason, PacketType::ConnAck));
             let mut tx = self.statistics.sent.counting(out.transmit(id));
@@ -292,6 +311,7 @@ impl Broker {
         let mut tx = self.statistics.sent.counting(out.transmit(id));
         // Without room the connection is closed all the same.
         let _ = connection.link.disconnect(&Disconnect::new(reason), &mut tx);
+        self.tell_end(id, Cause::Broker(reason), out);
         self.end(now, id.0, true, out);
     }
 }

@@ -11,6 +11,7 @@ use core::time::Duration;
 use mqtt_codec::{ConnAck, Connect, Disconnect, Property, Publish, QoS, ReasonCode, Version};
 
 use super::message::{KeptWill, Outgoing, unframe};
+use super::notice::{Cause, Notice};
 use super::session::{Held, Session};
 use super::slab::Key;
 use super::timers::Timer;
@@ -46,7 +47,7 @@ impl Broker {
             earlier = None;
         }
         let Some(key) = earlier.or_else(|| self.add_session(client_id)) else {
-            return self.reject(now, id, ReasonCode::QuotaExceeded, out);
+            return self.reject(now, id, client_id, ReasonCode::QuotaExceeded, out);
         };
         // [MQTT-3.1.3-9]: the will of the earlier connection is not published any more.
         self.stop_timers(key);
@@ -90,9 +91,16 @@ impl Broker {
         if connection.link.accept(now, &connack, &mut tx).is_err() {
             // A client that has no room for CONNACK, or wants it smaller than it is.
             self.statistics.connects_refused += 1;
+            self.tell_end(id, Cause::Stuck, out);
             return self.end(now, id.0, false, out);
         }
         self.statistics.connects_accepted += 1;
+        let notice = Notice::Connected {
+            client: session.client(),
+            version: connect.version,
+            session_present: earlier.is_some(),
+        };
+        out.notice(id, &notice);
         self.set_timer(id.0);
         self.pump(now, key, out);
     }
@@ -145,6 +153,7 @@ impl Broker {
         }
         // [MQTT-3.14.4-3]
         let with_will = disconnect.reason != ReasonCode::NORMAL_DISCONNECTION;
+        self.tell_end(id, Cause::Client(disconnect.reason), out);
         self.end(now, id.0, with_will, out);
     }
 

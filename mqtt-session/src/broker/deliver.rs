@@ -8,12 +8,13 @@ use mqtt_codec::{PacketId, PacketType, Property, Publish, QoS, ReasonCode, Topic
 use super::admission::or_unspecified;
 use super::config::Overlap;
 use super::message::{Entry, Frame, Outgoing, Sharing, is_large};
+use super::notice::Cause;
 use super::retained::{Retained, Walked};
 use super::slab::Key;
 use super::subscriptions::Subscriber;
 use super::timers::Timer;
 use super::{Broker, ConnectionId, Outputs, Owed, Statistics};
-use crate::{Error, Instant, Message, Transmit, server};
+use crate::{Error, Fault, Instant, Message, Transmit, server};
 
 /// How many levels of retained topics are looked at for one session before others have their turn:
 /// about a millisecond's worth.
@@ -47,6 +48,9 @@ impl Broker {
             || (message.publish.retain && !self.config.retain_available)
         {
             // A client of 3.1.1, which cannot be told that it asks for too much.
+            let too_high = message.publish.qos > self.config.maximum_qos;
+            let fault = if too_high { Fault::QoS } else { Fault::Retain };
+            self.tell_end(id, Cause::Fault(fault), out);
             return self.end(now, id.0, true, out);
         }
         let resolved;

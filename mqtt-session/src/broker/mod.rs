@@ -10,6 +10,7 @@ mod config;
 mod connect;
 mod deliver;
 mod message;
+mod notice;
 mod policy;
 mod retained;
 mod session;
@@ -27,6 +28,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use mqtt_codec::{PacketId, Properties, ReasonCode, SubAck, UnsubAck};
 
 pub use config::{Config, Overflow, Overlap};
+pub use notice::{Cause, Notice};
 pub use policy::{Admission, AllowAll, Client, Policy};
 pub use statistics::{Dropped, Statistics, Traffic};
 
@@ -59,6 +61,12 @@ pub trait Outputs {
 
     /// The broker has done with this connection: send what is in its buffer and close it.
     fn close(&mut self, connection: ConnectionId);
+
+    /// What has become of this connection, for a log; told before [`Outputs::close`]. As it stands,
+    /// nothing is done with it.
+    fn notice(&mut self, connection: ConnectionId, notice: &Notice<'_>) {
+        let _ = (connection, notice);
+    }
 }
 
 /// How far [`Broker::receive`] has come.
@@ -287,7 +295,8 @@ impl Broker {
                     connection.blocked = true;
                     return Received::Blocked;
                 }
-                Err(_) => {
+                Err(error) => {
+                    self.tell_end(id, Cause::of(&error), out);
                     self.end(now, id.0, true, out);
                     return Received::Closed;
                 }
@@ -357,13 +366,17 @@ impl Broker {
                     self.pump(now, session, out);
                 }
             }
-            Err(Error::Peer(_)) => self.end(now, id.0, true, out),
+            Err(Error::Peer(fault)) => {
+                self.tell_end(id, Cause::Fault(fault), out);
+                self.end(now, id.0, true, out);
+            }
             Err(_) => {}
         }
     }
 
     /// The transport of this connection is closed, and not because of [`Outputs::close`].
     pub fn closed(&mut self, now: Instant, id: ConnectionId, out: &mut dyn Outputs) {
+        self.tell_end(id, Cause::Transport, out);
         self.forget(now, id.0, true, out);
     }
 
@@ -411,13 +424,15 @@ impl Broker {
         connection.timer = None;
         let mut tx = self.statistics.sent.counting(out.transmit(ConnectionId(key)));
         match connection.link.handle_timeout(now, &mut tx) {
-            Err(Error::Peer(_)) => {
+            Err(Error::Peer(fault)) => {
                 self.statistics.timeouts += 1;
+                self.tell_end(ConnectionId(key), Cause::Fault(fault), out);
                 self.end(now, key, true, out);
             }
             // The client does not even take its answers.
             Err(_) if connection.link.next_timeout().is_some_and(|due| due <= now) => {
                 self.statistics.timeouts += 1;
+                self.tell_end(ConnectionId(key), Cause::Stuck, out);
                 self.end(now, key, true, out);
             }
             _ => self.set_timer(key),

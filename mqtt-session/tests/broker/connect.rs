@@ -472,3 +472,44 @@ fn a_broker_that_shuts_down_says_so() {
     assert_eq!(net.goodbye(stranger), None);
     assert_eq!(net.broker.statistics().connections, 0);
 }
+
+#[test]
+fn every_connection_is_told_of_when_it_begins_and_once_when_it_ends() {
+    let mut net = Net::with_policy(Doorkeeper);
+    let right = |name| Connect {
+        user_name: Some("user"),
+        password: Some(b"right"),
+        ..Connect::new(Version::V5, name)
+    };
+    let first = net.connect(&right("a")).0;
+    let second = net.connect(&right("a")).0;
+    let third = net.connect(&right("b")).0;
+    let fourth = net.connect(&right("c")).0;
+    net.disconnect(second, ReasonCode::NORMAL_DISCONNECTION);
+    net.cut(third);
+    net.send_bytes(fourth, &[0x00, 0x00]);
+    let refused = net.open(Version::V311);
+    net.send(refused, &Packet::Connect(Connect::new(Version::V311, "d")));
+    let silent = net.open(Version::V311);
+    net.wait(10.0);
+    let later = net.open(Version::V5);
+    let connect = Connect { user_name: Some("later"), ..Connect::new(Version::V5, "e") };
+    net.send(later, &Packet::Connect(connect));
+    net.decide(later, Err(ReasonCode::Banned));
+
+    let ends = [
+        (first, "a is let in", "a ends: the broker said: Session taken over"),
+        (second, "a is let in", "a ends: the client said goodbye"),
+        (third, "b is let in", "b ends: the transport was closed without DISCONNECT"),
+        (fourth, "c is let in", "c ends: byte 0: "),
+        (refused, "d is refused: Bad User Name or Password", ""),
+        (silent, "? ends: no answer came in time", ""),
+        (later, "e is refused: Banned", ""),
+    ];
+    for (client, begin, end) in ends {
+        let told = net.notices(client);
+        assert_eq!(told[0], begin);
+        assert_eq!(told.len(), 1 + usize::from(!end.is_empty()), "{told:?}");
+        assert!(told.last().unwrap().starts_with(end), "{told:?}");
+    }
+}

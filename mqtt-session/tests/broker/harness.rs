@@ -8,7 +8,7 @@ use mqtt_codec::{
     Sender, SubAck, Subscribe, Subscription, TopicFilter, TopicName, UnsubAck, Unsubscribe,
     Version,
 };
-use mqtt_session::broker::{Broker, Config, ConnectionId, Outputs, Policy, Received};
+use mqtt_session::broker::{Broker, Config, ConnectionId, Notice, Outputs, Policy, Received};
 use mqtt_session::{Instant, Transmit};
 
 pub(crate) const BOTH: [Version; 2] = [Version::V311, Version::V5];
@@ -22,6 +22,8 @@ struct End {
     closed: bool,
     /// What the broker could not take yet.
     rx: Vec<u8>,
+    /// What it told of the connection.
+    notices: Vec<String>,
 }
 
 impl Transmit for End {
@@ -42,6 +44,19 @@ impl Outputs for Ends {
 
     fn close(&mut self, id: ConnectionId) {
         self.0.get_mut(&id).expect("an open connection").closed = true;
+    }
+
+    fn notice(&mut self, id: ConnectionId, notice: &Notice<'_>) {
+        let end = self.0.get_mut(&id).expect("an open connection");
+        assert!(!end.closed, "told before the close");
+        end.notices.push(match notice {
+            Notice::Connected { client, .. } => format!("{} is let in", client.id),
+            Notice::Refused { client_id, reason } => format!("{client_id} is refused: {reason}"),
+            Notice::Ended { client, cause } => {
+                format!("{} ends: {cause}", client.map_or("?", |client| client.id))
+            }
+            _ => panic!("an unknown notice"),
+        });
     }
 }
 
@@ -81,7 +96,13 @@ impl Net {
 
     pub(crate) fn open(&mut self, version: Version) -> Client {
         let id = self.broker.open(self.now).expect("room for a connection");
-        let end = End { bytes: Vec::new(), room: usize::MAX, closed: false, rx: Vec::new() };
+        let end = End {
+            bytes: Vec::new(),
+            room: usize::MAX,
+            closed: false,
+            rx: Vec::new(),
+            notices: Vec::new(),
+        };
         assert!(self.ends.0.insert(id, end).is_none(), "an id was used again");
         Client { id, version }
     }
@@ -204,6 +225,11 @@ impl Net {
 
     pub(crate) fn is_closed(&self, client: Client) -> bool {
         self.ends.0[&client.id].closed
+    }
+
+    /// What the broker told of the connection, for a log.
+    pub(crate) fn notices(&self, client: Client) -> &[String] {
+        &self.ends.0[&client.id].notices
     }
 
     /// The reason of the DISCONNECT that closed the connection.
