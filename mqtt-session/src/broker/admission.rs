@@ -131,9 +131,7 @@ impl Broker {
         if will.retain && !self.config.retain_available {
             return Err(ReasonCode::RetainNotSupported); // [MQTT-3.2.2-13]
         }
-        if will.topic.levels().count() > self.config.max_topic_levels {
-            return Err(ReasonCode::TopicNameInvalid);
-        }
+        self.config.check_topic(will.topic)?;
         let publish = Publish {
             qos: will.qos,
             retain: will.retain,

@@ -3,8 +3,9 @@
 use core::num::NonZeroU16;
 use core::time::Duration;
 
-use mqtt_codec::QoS;
+use mqtt_codec::{QoS, ReasonCode, TopicName};
 
+use super::status::PREFIX;
 use crate::TopicAliases;
 
 /// What becomes of a message for a session whose queue is full.
@@ -98,6 +99,10 @@ pub struct Config {
     pub max_filter_levels: usize,
     /// Most levels of a topic name or filter. Default: 128.
     pub max_topic_levels: usize,
+    /// How often the broker publishes its numbers to topics that begin with `$SYS/broker/`, which are kept
+    /// for new subscribers as retained messages are. With that on no client may publish to a topic that
+    /// begins with `$SYS/`. Zero: never. Default: never.
+    pub sys_interval: Duration,
 }
 
 impl Default for Config {
@@ -132,6 +137,22 @@ impl Default for Config {
             max_subscriptions_per_session: 250_000,
             max_filter_levels: 50_000_000,
             max_topic_levels: 128,
+            sys_interval: Duration::ZERO,
         }
+    }
+}
+
+impl Config {
+    /// Whether a client may publish to this topic, as far as the policy need not be asked.
+    pub(super) fn check_topic(&self, topic: TopicName<'_>) -> Result<(), ReasonCode> {
+        // Counting levels costs more than to see that there cannot be that many.
+        let max = self.max_topic_levels;
+        if topic.as_str().len() >= max && topic.levels().count() > max {
+            return Err(ReasonCode::TopicNameInvalid);
+        }
+        if !self.sys_interval.is_zero() && topic.as_str().starts_with(PREFIX) {
+            return Err(ReasonCode::NotAuthorized);
+        }
+        Ok(())
     }
 }

@@ -87,11 +87,7 @@ impl Broker {
     }
 
     fn may_publish(&mut self, session: Key, publish: &Publish<'_>) -> Result<(), ReasonCode> {
-        let max = self.config.max_topic_levels;
-        // Counting levels costs more than to see that there cannot be that many.
-        if publish.topic.as_str().len() >= max && publish.topic.levels().count() > max {
-            return Err(ReasonCode::TopicNameInvalid);
-        }
+        self.config.check_topic(publish.topic)?;
         let Some(session) = self.sessions.get(session) else { return Ok(()) };
         self.policy.publish(session.client(), publish)
     }
@@ -105,8 +101,18 @@ impl Broker {
         out: &mut dyn Outputs,
     ) -> bool {
         if message.publish.retain {
-            self.retain(message);
+            self.keep_retained(message);
         }
+        self.fan_out(from, message, out)
+    }
+
+    /// As [`Broker::route`], but nothing is retained.
+    pub(super) fn fan_out(
+        &mut self,
+        from: Option<u32>,
+        message: &mut Outgoing<'_>,
+        out: &mut dyn Outputs,
+    ) -> bool {
         let mut matching = core::mem::take(&mut self.matching);
         let mut groups = core::mem::take(&mut self.groups);
         matching.clear();
@@ -152,7 +158,8 @@ impl Broker {
         found
     }
 
-    fn retain(&mut self, message: &mut Outgoing<'_>) {
+    /// Keeps a message for its topic, or clears that.
+    pub(super) fn keep_retained(&mut self, message: &mut Outgoing<'_>) {
         let topic = message.publish.topic;
         // [MQTT-3.3.1-5], [MQTT-3.3.1-6], [MQTT-3.3.1-7]
         if let Some((node, expires)) = self.retained.clear(topic) {

@@ -16,6 +16,7 @@ mod retained;
 mod session;
 mod slab;
 mod statistics;
+mod status;
 mod subscribe;
 mod subscriptions;
 mod timers;
@@ -166,6 +167,7 @@ pub struct Broker {
     retained: retained::Store,
     timers: Timers,
     statistics: Statistics,
+    status: status::Status,
     /// In the queues of all sessions, and in flight.
     held: Held,
     /// For client identifiers that are assigned.
@@ -206,6 +208,7 @@ impl Broker {
             retained: retained::Store::new(&config),
             timers: Timers::new(),
             statistics: Statistics::default(),
+            status: status::Status::default(),
             held: Held::default(),
             assigned: 0,
             matching: Vec::new(),
@@ -242,6 +245,7 @@ impl Broker {
             authentication: None,
         })?;
         self.statistics.connections_opened += 1;
+        self.begin_status(now);
         self.set_timer(key);
         Some(ConnectionId(key))
     }
@@ -415,6 +419,7 @@ impl Broker {
                 }
                 Timer::Replay(key) => self.pump(now, key, out),
                 Timer::Retained(node) => self.retained.expire(node, now),
+                Timer::Status => self.publish_status(now, out),
             }
         }
     }

@@ -19,6 +19,8 @@ pub(crate) enum Timer {
     Replay(Key),
     /// A retained message that expires.
     Retained(NodeId),
+    /// The broker's own messages.
+    Status,
 }
 
 /// Timers in the order of their times. A connection that is heard of does not move its timer: that

@@ -10,5 +10,6 @@ mod retained;
 mod sessions;
 mod shared;
 mod statistics;
+mod status;
 mod subscribe;
 mod wills;
