@@ -191,7 +191,7 @@ impl EventLoop {
         }
         let received = self.broker.receive(now, id, &mut rx, &mut self.connections);
         let Some(connection) = self.connections.get(id) else { return len };
-        connection.blocked = received == Received::Blocked;
+        connection.blocked = received != Received::All;
         if earlier.is_empty() {
             connection.rx = rx.to_vec();
         } else {
@@ -223,7 +223,7 @@ impl EventLoop {
         let mut rx = &earlier[..];
         let received = self.broker.receive(now, id, &mut rx, &mut self.connections);
         let Some(connection) = self.connections.get(id) else { return };
-        connection.blocked = received == Received::Blocked;
+        connection.blocked = received != Received::All;
         connection.rx = rx.to_vec();
         if connection.readable && !connection.blocked && !connection.is_ready {
             connection.is_ready = true;

@@ -11,6 +11,7 @@ use mqtt_codec::{
     Sender, Version,
 };
 
+use super::deferred::Ticket;
 use super::notice::{Cause, Notice};
 use super::policy::{Admission, Client};
 use super::{Broker, ConnectionId, Outputs};
@@ -29,11 +30,21 @@ pub(crate) struct Pending {
     packet: Vec<u8>,
     /// The client identifier that it was given.
     assigned: Option<String>,
-    /// Whether the policy has not answered.
-    undecided: bool,
+    /// What the policy has not answered.
+    undecided: Option<u32>,
 }
 
 impl Pending {
+    /// Whether the policy has not answered.
+    pub(super) const fn is_undecided(&self) -> bool {
+        self.undecided.is_some()
+    }
+
+    /// How many bytes it holds.
+    pub(super) fn bytes(&self) -> usize {
+        self.packet.len()
+    }
+
     /// The client identifier of CONNECT, or the assigned one.
     fn client_id(&self) -> &str {
         match (&self.assigned, RULES.decode(&mut &self.packet[..])) {
@@ -77,16 +88,17 @@ impl Broker {
         };
         let connect = &Connect { user_name: identity.as_deref().or(connect.user_name), ..*connect };
         let client_id = assigned.as_deref().unwrap_or(connect.client_id);
-        let client = Client { id: client_id, user_name: connect.user_name, is_proven };
+        let ticket = self.ticket(id);
+        let client = Client { id: client_id, user_name: connect.user_name, is_proven, ticket };
         let undecided = match self.admit(client, connect) {
-            Ok(Admission::Allow) => false,
-            Ok(Admission::Later) => true,
-            Ok(Admission::Refuse(reason)) | Err(reason) => {
+            Admission::Allow | Admission::AllowUpTo(_) => None,
+            Admission::Later => Some(ticket.number),
+            Admission::Refuse(reason) => {
                 return self.reject(now, id, client_id, reason, out);
             }
         };
         let method = connect.properties.authentication_method();
-        if method.is_none() && !undecided {
+        if method.is_none() && undecided.is_none() {
             return self.let_in(now, id, connect, assigned.as_deref(), &[], out);
         }
         let authentication = match method {
@@ -109,6 +121,12 @@ impl Broker {
         let Some(connection) = self.connections.get_mut(id.0).filter(|_| kept.is_ok()) else {
             return self.reject(now, id, connect.client_id, ReasonCode::UnspecifiedError, out);
         };
+        let bytes = self.deferred_bytes.saturating_add(packet.len());
+        if bytes > self.config.max_deferred_bytes {
+            return self.reject(now, id, client_id, ReasonCode::ServerBusy, out);
+        }
+        self.deferred_bytes = bytes;
+        connection.asked = connection.asked.wrapping_add(u32::from(undecided.is_some()));
         connection.pending = Some(Box::new(Pending { packet, assigned, undecided }));
         connection.authentication = authentication;
         if method.is_some() {
@@ -118,49 +136,52 @@ impl Broker {
 
     /// Whether this client may be let in, apart from enhanced authentication. Nothing that an earlier
     /// connection of it would notice has been done yet.
-    fn admit(
-        &mut self,
-        client: Client<'_>,
-        connect: &Connect<'_>,
-    ) -> Result<Admission, ReasonCode> {
+    fn admit(&mut self, client: Client<'_>, connect: &Connect<'_>) -> Admission {
         let admission = self.policy.connect(client, connect);
-        let Some(will) = &connect.will else { return Ok(admission) };
+        let Some(will) = &connect.will else { return admission };
         if will.qos > self.config.maximum_qos {
-            return Err(ReasonCode::QoSNotSupported); // [MQTT-3.2.2-12]
+            return Admission::Refuse(ReasonCode::QoSNotSupported); // [MQTT-3.2.2-12]
         }
         if will.retain && !self.config.retain_available {
-            return Err(ReasonCode::RetainNotSupported); // [MQTT-3.2.2-13]
+            return Admission::Refuse(ReasonCode::RetainNotSupported); // [MQTT-3.2.2-13]
         }
-        self.config.check_topic(will.topic)?;
+        if let Err(reason) = self.config.check_topic(will.topic) {
+            return Admission::Refuse(reason);
+        }
         let publish = Publish {
             qos: will.qos,
             retain: will.retain,
             ..Publish::new(will.topic, will.payload)
         };
-        self.policy.publish(client, &publish)?;
-        Ok(admission)
+        match (admission, self.policy.publish(client, &publish)) {
+            (Admission::Refuse(reason), _) | (_, Admission::Refuse(reason)) => {
+                Admission::Refuse(reason)
+            }
+            (Admission::Later, _) | (_, Admission::Later) => Admission::Later,
+            _ => Admission::Allow,
+        }
     }
 
-    /// The answer of a policy that said [`Admission::Later`]. Has no effect where none is waited for.
-    ///
-    /// The client waits no longer than [`Config::connect_timeout`](super::Config::connect_timeout).
-    pub fn decide(
+    /// The answer about a client that waits to be let in; `false` if it is not about that.
+    pub(super) fn decide(
         &mut self,
         now: Instant,
-        id: ConnectionId,
-        admission: Result<(), ReasonCode>,
+        ticket: Ticket,
+        answer: Admission,
         out: &mut dyn Outputs,
-    ) {
+    ) -> bool {
+        let id = ticket.connection;
         let connection = self.connections.get_mut(id.0);
-        let Some(pending) = connection.and_then(|c| c.pending.as_mut()).filter(|p| p.undecided)
-        else {
-            return;
-        };
-        pending.undecided = false;
-        match admission {
-            Ok(()) => self.let_in_if_ready(now, id, out),
-            Err(reason) => self.refuse(now, id, reason, out),
+        let Some(pending) = connection.and_then(|c| c.pending.as_mut()) else { return false };
+        if pending.undecided != Some(ticket.number) {
+            return false;
         }
+        pending.undecided = None;
+        match answer.refused() {
+            None => self.let_in_if_ready(now, id, out),
+            Some(reason) => self.refuse(now, id, reason, out),
+        }
+        true
     }
 
     pub(super) fn on_auth(
@@ -171,13 +192,14 @@ impl Broker {
         out: &mut dyn Outputs,
     ) {
         if auth.reason == ReasonCode::ReAuthenticate {
+            let ticket = self.ticket(id);
             let Some(connection) = self.connections.get_mut(id.0) else { return };
             let session = connection.session.and_then(|key| self.sessions.get(key));
             if let (Some(session), Some(authentication)) =
                 (session, connection.authentication.as_mut())
             {
                 authentication.mechanism =
-                    self.policy.mechanism(session.client(), &authentication.method);
+                    self.policy.mechanism(session.client(ticket), &authentication.method);
             }
         }
         self.authenticate(now, id, auth.properties.authentication_data(), out);
@@ -240,8 +262,9 @@ impl Broker {
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         let authenticates =
             connection.authentication.as_ref().is_some_and(|a| a.mechanism.is_some());
-        let ready = |pending: &mut Box<Pending>| !pending.undecided && !authenticates;
+        let ready = |pending: &mut Box<Pending>| !pending.is_undecided() && !authenticates;
         let Some(pending) = connection.pending.take_if(ready) else { return };
+        self.deferred_bytes = self.deferred_bytes.saturating_sub(pending.bytes());
         let (method, data) = match &mut connection.authentication {
             Some(a) => (Some(a.method.clone()), core::mem::take(&mut a.data)),
             None => (None, Vec::new()),
@@ -271,6 +294,8 @@ impl Broker {
         if connection.session.is_none() {
             let pending = connection.pending.take();
             let client_id = pending.as_ref().map_or("", |pending| pending.client_id());
+            let bytes = pending.as_ref().map_or(0, |pending| pending.bytes());
+            self.deferred_bytes = self.deferred_bytes.saturating_sub(bytes);
             return self.reject(now, id, client_id, reason, out);
         }
         self.disconnect(now, id, or_unspecified(reason, PacketType::Disconnect), out);

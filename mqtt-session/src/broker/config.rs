@@ -99,6 +99,12 @@ pub struct Config {
     pub max_filter_levels: usize,
     /// Most levels of a topic name or filter. Default: 128.
     pub max_topic_levels: usize,
+    /// How long a client waits for an answer of the policy about a message or a subscription, before its
+    /// connection is closed. Default: 10 s.
+    pub policy_timeout: Duration,
+    /// Most bytes of CONNECT, PUBLISH and SUBSCRIBE packets that wait for an answer of the policy, one at
+    /// most on each connection. What finds no room is refused. Default: 64 MiB.
+    pub max_deferred_bytes: usize,
     /// How often the broker publishes its numbers to topics that begin with `$SYS/broker/`, which are kept
     /// for new subscribers as retained messages are. With that on no client may publish to a topic that
     /// begins with `$SYS/`. Zero: never. Default: never.
@@ -137,6 +143,8 @@ impl Default for Config {
             max_subscriptions_per_session: 250_000,
             max_filter_levels: 50_000_000,
             max_topic_levels: 128,
+            policy_timeout: Duration::from_secs(10),
+            max_deferred_bytes: 64 << 20,
             sys_interval: Duration::ZERO,
         }
     }

@@ -52,6 +52,7 @@ impl Broker {
         // [MQTT-3.1.3-9]: the will of the earlier connection is not published any more.
         self.stop_timers(key);
         let will = connect.will.and_then(|will| KeptWill::new(&will, &mut self.scratch));
+        let ticket = self.ticket(id);
         let (Some(session), Some(connection)) =
             (self.sessions.get_mut(key), self.connections.get_mut(id.0))
         else {
@@ -96,7 +97,7 @@ impl Broker {
         }
         self.statistics.connects_accepted += 1;
         let notice = Notice::Connected {
-            client: session.client(),
+            client: session.client(ticket),
             version: connect.version,
             session_present: earlier.is_some(),
         };
@@ -175,6 +176,12 @@ impl Broker {
         let Some(mut connection) = self.connections.remove(key) else { return false };
         if let Some(timer) = connection.timer {
             self.timers.cancel(timer, Timer::Connection(key));
+        }
+        if let Some(deferred) = &connection.deferred {
+            self.forget_deferred(key, deferred);
+        }
+        if let Some(pending) = &connection.pending {
+            self.deferred_bytes = self.deferred_bytes.saturating_sub(pending.bytes());
         }
         let Some(session_key) = connection.session else { return true };
         let Some(session) = self.sessions.get_mut(session_key) else { return true };

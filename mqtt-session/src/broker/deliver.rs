@@ -3,12 +3,12 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use mqtt_codec::{PacketId, PacketType, Property, Publish, QoS, ReasonCode, TopicName};
+use mqtt_codec::{PacketId, Property, Publish, QoS, ReasonCode, TopicName};
 
-use super::admission::or_unspecified;
 use super::config::Overlap;
 use super::message::{Entry, Frame, Outgoing, Sharing, is_large};
 use super::notice::Cause;
+use super::policy::Admission;
 use super::retained::{Retained, Walked};
 use super::slab::Key;
 use super::subscriptions::Subscriber;
@@ -62,20 +62,15 @@ impl Broker {
             message.publish.topic
         };
         let publish = Publish { topic, ..message.publish };
-        let reason = match self.may_publish(session, &publish) {
-            Ok(()) => {
-                let mut outgoing = Outgoing::new(now, publish);
-                if self.route(Some(session.index), &mut outgoing, out) {
-                    ReasonCode::Success
-                } else {
-                    ReasonCode::NoMatchingSubscribers
-                }
+        let mut answer = self.may_publish(id, session, &publish);
+        if answer == Admission::Later {
+            if self.defer_publish(now, id, &publish, message.token) {
+                return;
             }
-            Err(reason) => {
-                self.statistics.publishes_refused += 1;
-                or_unspecified(reason, PacketType::PubAck)
-            }
-        };
+            answer = Admission::Refuse(ReasonCode::QuotaExceeded);
+        }
+        let mut outgoing = Outgoing::new(now, publish);
+        let reason = self.publish_if(answer, Some(session.index), &mut outgoing, out);
         let Some(token) = message.token else { return };
         self.answer(id, Owed::Message(token, reason), out);
     }
@@ -86,10 +81,15 @@ impl Broker {
         !publish.topic.is_empty() && self.route(None, &mut Outgoing::new(now, *publish), out)
     }
 
-    fn may_publish(&mut self, session: Key, publish: &Publish<'_>) -> Result<(), ReasonCode> {
-        self.config.check_topic(publish.topic)?;
-        let Some(session) = self.sessions.get(session) else { return Ok(()) };
-        self.policy.publish(session.client(), publish)
+    fn may_publish(&mut self, id: ConnectionId, key: Key, publish: &Publish<'_>) -> Admission {
+        if let Err(reason) = self.config.check_topic(publish.topic) {
+            return Admission::Refuse(reason);
+        }
+        let ticket = self.ticket(id);
+        match self.sessions.get(key) {
+            Some(session) => self.policy.publish(session.client(ticket), publish),
+            None => Admission::Allow,
+        }
     }
 
     /// Sends a message to all who have subscribed, and retains it if it says so. `from` is the session

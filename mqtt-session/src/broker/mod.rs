@@ -8,6 +8,7 @@
 mod admission;
 mod config;
 mod connect;
+mod deferred;
 mod deliver;
 mod message;
 mod notice;
@@ -29,6 +30,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use mqtt_codec::{PacketId, Properties, ReasonCode, SubAck, UnsubAck};
 
 pub use config::{Config, Overflow, Overlap};
+pub use deferred::Ticket;
 pub use notice::{Cause, Notice};
 pub use policy::{Admission, AllowAll, Client, Policy};
 pub use statistics::{Dropped, Statistics, Traffic};
@@ -36,6 +38,7 @@ pub use statistics::{Dropped, Statistics, Traffic};
 use crate::client::Slots;
 use crate::{AckToken, Error, Event, Instant, Transmit, server};
 use admission::{Authentication, Pending};
+use deferred::Deferred;
 use session::{Held, Session};
 use slab::{Key, Slab};
 use subscriptions::{Bounds, Subscriber, Subscriptions};
@@ -79,6 +82,9 @@ pub enum Received {
     /// There is no room for answers. Call [`Broker::writable`] when there is, and then
     /// [`Broker::receive`] with what is left; do not read more meanwhile.
     Blocked,
+    /// The policy has not answered. Call [`Broker::receive`] with what is left after
+    /// [`Broker::resolve`]; do not read more meanwhile.
+    Waiting,
     /// The connection is closed.
     Closed,
 }
@@ -124,6 +130,10 @@ struct Connection {
     blocked: bool,
     /// Until the client is let in.
     pending: Option<Box<Pending>>,
+    /// What the policy has not answered. Nothing is taken until it has.
+    deferred: Option<Box<Deferred>>,
+    /// How many answers it has waited for.
+    asked: u32,
     /// The user name that the transport has proved, until CONNECT comes.
     identity: Option<Box<str>>,
     /// Whether it has proved one.
@@ -170,6 +180,8 @@ pub struct Broker {
     status: status::Status,
     /// In the queues of all sessions, and in flight.
     held: Held,
+    /// Of what waits for the policy.
+    deferred_bytes: usize,
     /// For client identifiers that are assigned.
     assigned: u64,
     matching: Vec<Subscriber>,
@@ -210,6 +222,7 @@ impl Broker {
             statistics: Statistics::default(),
             status: status::Status::default(),
             held: Held::default(),
+            deferred_bytes: 0,
             assigned: 0,
             matching: Vec::new(),
             groups: Vec::new(),
@@ -240,6 +253,8 @@ impl Broker {
             owed: None,
             blocked: false,
             pending: None,
+            deferred: None,
+            asked: 0,
             identity: None,
             is_proven: false,
             authentication: None,
@@ -280,6 +295,9 @@ impl Broker {
                 connection.blocked = true;
                 return Received::Blocked;
             }
+            if connection.deferred.is_some() {
+                return Received::Waiting;
+            }
             let before = *rx;
             let mut tx = self.statistics.sent.counting(out.transmit(id));
             let received = connection.link.receive(now, rx, &mut tx);
@@ -288,6 +306,9 @@ impl Broker {
             match received {
                 Ok(Some(event)) => self.on_event(now, id, &event, out),
                 Ok(None) => {
+                    if connection.pending.as_ref().is_some_and(|pending| pending.is_undecided()) {
+                        return Received::Waiting;
+                    }
                     if core::mem::take(&mut connection.blocked) {
                         if let Some(session) = connection.session {
                             self.pump(now, session, out);
@@ -324,11 +345,19 @@ impl Broker {
             }
             Event::Connect(connect) => self.on_connect(now, id, connect, out),
             Event::Auth(auth) => self.on_auth(now, id, auth, out),
-            Event::Subscribe(subscribe) => self.on_subscribe(now, id, subscribe, out),
+            Event::Subscribe(subscribe) => {
+                self.subscribe_all(now, id, subscribe, Vec::new(), None, out);
+            }
             Event::Unsubscribe(unsubscribe) => self.on_unsubscribe(id, unsubscribe, out),
             Event::Disconnected(disconnect) => self.on_disconnect(now, id, disconnect, out),
             _ => {}
         }
+    }
+
+    /// What the policy answers with if it answers what this connection asks now.
+    fn ticket(&self, id: ConnectionId) -> Ticket {
+        let number = self.connections.get(id.0).map_or(0, |connection| connection.asked);
+        Ticket { connection: id, number }
     }
 
     /// Sends an answer, or keeps it until there is room.
@@ -419,6 +448,7 @@ impl Broker {
                 }
                 Timer::Replay(key) => self.pump(now, key, out),
                 Timer::Retained(node) => self.retained.expire(node, now),
+                Timer::Deferred(key) => self.on_deferred_timer(now, key, out),
                 Timer::Status => self.publish_status(now, out),
             }
         }

@@ -84,7 +84,7 @@ impl Broker {
     pub(super) fn tell_end(&self, id: ConnectionId, cause: Cause, out: &mut dyn Outputs) {
         let Some(connection) = self.connections.get(id.0) else { return };
         let session = connection.session.and_then(|key| self.sessions.get(key));
-        let client = session.map(super::session::Session::client);
+        let client = session.map(|session| session.client(self.ticket(id)));
         out.notice(id, &Notice::Ended { client, cause });
     }
 }

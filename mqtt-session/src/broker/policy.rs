@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 
 use mqtt_codec::{Connect, Publish, QoS, ReasonCode, Subscription, TopicFilter};
 
+use super::deferred::Ticket;
 use crate::Mechanism;
 
 /// A client that was let in.
@@ -17,23 +18,40 @@ pub struct Client<'a> {
     /// Whether the transport has proved the user name, see
     /// [`Broker::identify`](super::Broker::identify): then there need not be a password.
     pub is_proven: bool,
+    /// What to hand to [`Broker::resolve`](super::Broker::resolve) if the answer is
+    /// [`Admission::Later`].
+    pub ticket: Ticket,
 }
 
-/// Whether a client may connect.
+/// Whether a client may do what it asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Admission {
     /// It may.
     Allow,
-    /// It may not: the code for CONNACK, such as [`ReasonCode::BadUserNameOrPassword`].
+    /// It may subscribe with this Maximum QoS; what is no subscription it may do.
+    AllowUpTo(QoS),
+    /// It may not: the code that it is told, such as [`ReasonCode::NotAuthorized`].
     Refuse(ReasonCode),
-    /// It is told later, by [`Broker::decide`](super::Broker::decide).
+    /// It is told later, by [`Broker::resolve`](super::Broker::resolve) with [`Client::ticket`]. Until
+    /// then nothing more is taken from the client, so that the order of what it asks for is kept.
     Later,
+}
+
+impl Admission {
+    /// The code of a refusal.
+    pub(super) const fn refused(self) -> Option<ReasonCode> {
+        match self {
+            Self::Refuse(reason) => Some(reason),
+            _ => None,
+        }
+    }
 }
 
 /// What the embedder of a broker decides. As it stands, everybody may do everything.
 pub trait Policy {
-    /// Whether this client may connect. `client` is who it would be.
+    /// Whether this client may connect. `client` is who it would be. Refused with codes such as
+    /// [`ReasonCode::BadUserNameOrPassword`].
     fn connect(&mut self, client: Client<'_>, connect: &Connect<'_>) -> Admission {
         let _ = (client, connect);
         Admission::Allow
@@ -47,27 +65,20 @@ pub trait Policy {
         None
     }
 
-    /// Whether this client may publish this message, which may be its will. The topic is complete.
+    /// Whether this client may publish this message. The topic is complete. To a client that has no way
+    /// to be told of a refusal, the message counts as taken (3.1.1 \[MQTT-3.3.5-2]).
     ///
-    /// # Errors
-    /// The code that PUBACK or PUBREC refuses it with, such as [`ReasonCode::NotAuthorized`]. To a
-    /// client that has no way to be told, the message counts as taken (3.1.1 \[MQTT-3.3.5-2]).
-    fn publish(&mut self, client: Client<'_>, publish: &Publish<'_>) -> Result<(), ReasonCode> {
+    /// It may be the will of a client that connects: [`Admission::Later`] then has the client wait as
+    /// [`Policy::connect`] does, and one answer is for both.
+    fn publish(&mut self, client: Client<'_>, publish: &Publish<'_>) -> Admission {
         let _ = (client, publish);
-        Ok(())
+        Admission::Allow
     }
 
-    /// Whether this client may subscribe, and with which Maximum QoS.
-    ///
-    /// # Errors
-    /// The code that SUBACK refuses it with, such as [`ReasonCode::NotAuthorized`].
-    fn subscribe(
-        &mut self,
-        client: Client<'_>,
-        subscription: &Subscription<'_>,
-    ) -> Result<QoS, ReasonCode> {
-        let _ = client;
-        Ok(subscription.qos)
+    /// Whether this client may subscribe. Asked for each filter of a SUBSCRIBE, in their order.
+    fn subscribe(&mut self, client: Client<'_>, subscription: &Subscription<'_>) -> Admission {
+        let _ = (client, subscription);
+        Admission::Allow
     }
 
     /// Whether this client may end this subscription.

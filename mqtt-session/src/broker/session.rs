@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use mqtt_codec::{PacketId, Publish};
 
 use super::config::{Config, Overflow};
+use super::deferred::Ticket;
 use super::message::{Entry, KeptWill};
 use super::policy::Client;
 use super::retained::Cursor;
@@ -54,8 +55,10 @@ impl Session {
         }
     }
 
-    pub(crate) fn client(&self) -> Client<'_> {
+    /// The client, as the policy gets to see it, which answers with this ticket.
+    pub(crate) fn client(&self, ticket: Ticket) -> Client<'_> {
         Client {
+            ticket,
             id: &self.client_id,
             user_name: self.user_name.as_deref(),
             is_proven: self.is_proven,

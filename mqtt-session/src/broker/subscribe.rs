@@ -8,6 +8,8 @@ use mqtt_codec::{
 };
 
 use super::admission::or_unspecified;
+use super::deferred::Subscribing;
+use super::policy::Admission;
 use super::session::Replay;
 use super::slab::Key;
 use super::subscriptions::{Options, Subscribed};
@@ -15,30 +17,76 @@ use super::{Broker, ConnectionId, Outputs, Owed};
 use crate::Instant;
 
 impl Broker {
-    pub(super) fn on_subscribe(
+    /// Subscribes to the filters behind those that `reasons` is for, and answers. `answer` is what the
+    /// policy says to the first of them, where that was waited for.
+    pub(super) fn subscribe_all(
         &mut self,
         now: Instant,
         id: ConnectionId,
         subscribe: &Subscribe<'_>,
+        mut reasons: Vec<ReasonCode>,
+        mut answer: Option<Admission>,
         out: &mut dyn Outputs,
     ) {
         let Some((session, version)) = self.session_of(id) else { return };
         let sub_id = subscribe.properties.subscription_identifier();
-        let reasons = subscribe.subscriptions.iter().map(|subscription| {
-            self.subscribe(session, version, &subscription, sub_id)
-                .unwrap_or_else(|reason| or_unspecified(reason, PacketType::SubAck))
-        });
-        let reasons: Vec<ReasonCode> = match version {
-            Version::V5 => reasons.collect(),
-            // [MQTT-3.9.3-2] of 3.1.1: a failure is 0x80.
-            _ => reasons
-                .map(|r| if r.is_failure() { ReasonCode::UnspecifiedError } else { r })
-                .collect(),
-        };
-        let refused = reasons.iter().filter(|reason| reason.is_failure()).count();
-        self.statistics.subscriptions_refused += refused as u64;
+        let mut is_full = false;
+        for subscription in subscribe.subscriptions.iter().skip(reasons.len()) {
+            let allowed = match answer.take() {
+                Some(answer) => answer,
+                None => self.may_subscribe(id, session, version, &subscription),
+            };
+            let granted = match allowed {
+                Admission::Allow => Ok(subscription.qos),
+                Admission::AllowUpTo(qos) => Ok(qos),
+                Admission::Refuse(reason) => Err(reason),
+                Admission::Later if is_full => Err(ReasonCode::QuotaExceeded),
+                Admission::Later => {
+                    let so_far = reasons.clone();
+                    let kept = Subscribing::new(subscribe, version, so_far);
+                    if kept.is_some_and(|kept| self.defer_subscribe(now, id, kept)) {
+                        return;
+                    }
+                    is_full = true;
+                    Err(ReasonCode::QuotaExceeded)
+                }
+            };
+            let reason = granted
+                .and_then(|qos| self.subscribe(session, version, &subscription, sub_id, qos))
+                .unwrap_or_else(|reason| or_unspecified(reason, PacketType::SubAck));
+            self.statistics.subscriptions_refused += u64::from(reason.is_failure());
+            reasons.push(match version {
+                // [MQTT-3.9.3-2] of 3.1.1: a failure is 0x80.
+                Version::V31 | Version::V311 if reason.is_failure() => ReasonCode::UnspecifiedError,
+                _ => reason,
+            });
+        }
         self.answer(id, Owed::Subscribe(subscribe.packet_id, reasons), out);
         self.pump(now, session, out);
+    }
+
+    fn may_subscribe(
+        &mut self,
+        id: ConnectionId,
+        key: Key,
+        version: Version,
+        subscription: &Subscription<'_>,
+    ) -> Admission {
+        let (filter, _) = parts(subscription.filter, version);
+        if filter.as_str().len() >= self.config.max_topic_levels
+            && filter.levels().count() > self.config.max_topic_levels
+        {
+            return Admission::Refuse(ReasonCode::TopicFilterInvalid);
+        }
+        // A session of 3.1.1 lets them pass, as it cannot have announced this.
+        if filter.has_wildcard() && !self.config.wildcard_subscription_available {
+            return Admission::Refuse(ReasonCode::WildcardSubscriptionsNotSupported);
+        }
+        let ticket = self.ticket(id);
+        match self.sessions.get(key) {
+            Some(session) => self.policy.subscribe(session.client(ticket), subscription),
+            None => Admission::Refuse(ReasonCode::UnspecifiedError),
+        }
     }
 
     fn subscribe(
@@ -47,21 +95,12 @@ impl Broker {
         version: Version,
         subscription: &Subscription<'_>,
         id: Option<SubscriptionId>,
+        granted: QoS,
     ) -> Result<ReasonCode, ReasonCode> {
         let Some(session) = self.sessions.get_mut(key) else {
             return Err(ReasonCode::UnspecifiedError);
         };
         let (filter, group) = parts(subscription.filter, version);
-        if filter.as_str().len() >= self.config.max_topic_levels
-            && filter.levels().count() > self.config.max_topic_levels
-        {
-            return Err(ReasonCode::TopicFilterInvalid);
-        }
-        // A session of 3.1.1 lets them pass, as it cannot have announced this.
-        if filter.has_wildcard() && !self.config.wildcard_subscription_available {
-            return Err(ReasonCode::WildcardSubscriptionsNotSupported);
-        }
-        let granted = self.policy.subscribe(session.client(), subscription)?;
         let granted = granted.min(subscription.qos).min(self.config.maximum_qos);
         let replays = session.backlog.as_ref().map_or(0, |backlog| backlog.replays.len());
         if replays >= self.config.max_subscriptions_per_session {
@@ -96,10 +135,11 @@ impl Broker {
         out: &mut dyn Outputs,
     ) {
         let Some((key, version)) = self.session_of(id) else { return };
+        let ticket = self.ticket(id);
         let mut reasons = Vec::new();
         for filter in unsubscribe.filters {
             let Some(session) = self.sessions.get_mut(key) else { return };
-            reasons.push(match self.policy.unsubscribe(session.client(), filter) {
+            reasons.push(match self.policy.unsubscribe(session.client(ticket), filter) {
                 Err(reason) => or_unspecified(reason, PacketType::UnsubAck),
                 Ok(()) => {
                     let (filter, group) = parts(filter, version);

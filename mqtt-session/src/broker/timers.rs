@@ -19,6 +19,8 @@ pub(crate) enum Timer {
     Replay(Key),
     /// A retained message that expires.
     Retained(NodeId),
+    /// What waits for the policy on a connection.
+    Deferred(Key),
     /// The broker's own messages.
     Status,
 }

@@ -1,13 +1,15 @@
 //! CONNECT, CONNACK, takeover, authentication, Keep Alive.
 
+use alloc::sync::Arc;
 use core::num::NonZeroU16;
 use std::collections::HashSet;
+use std::sync::Mutex;
 
 use mqtt_codec::{
     Auth, ConnAck, Connect, Packet, Property, PropertyId, Publish, QoS, ReasonCode, TopicName,
     Version, Will,
 };
-use mqtt_session::broker::{Admission, Client, Policy};
+use mqtt_session::broker::{Admission, Client, Policy, Ticket};
 use mqtt_session::{AuthStep, Mechanism};
 
 use crate::harness::{BOTH, Net};
@@ -163,10 +165,13 @@ fn a_client_that_connects_again_takes_over_and_the_old_connection_is_told() {
     }
 }
 
-struct Doorkeeper;
+/// Keeps the ticket of who is told later.
+#[derive(Default)]
+struct Doorkeeper(Arc<Mutex<Vec<Ticket>>>);
 
 impl Policy for Doorkeeper {
     fn connect(&mut self, client: Client<'_>, connect: &Connect<'_>) -> Admission {
+        self.0.lock().unwrap().push(client.ticket);
         match (client.user_name, connect.password) {
             (Some("later"), _) => Admission::Later,
             (Some("moved"), _) => Admission::Refuse(ReasonCode::ServerMoved),
@@ -193,9 +198,9 @@ impl Policy for Certified {
         }
     }
 
-    fn publish(&mut self, client: Client<'_>, publish: &Publish<'_>) -> Result<(), ReasonCode> {
+    fn publish(&mut self, client: Client<'_>, publish: &Publish<'_>) -> Admission {
         let own = client.is_proven && client.user_name == Some(publish.topic.as_str());
-        if own { Ok(()) } else { Err(ReasonCode::NotAuthorized) }
+        if own { Admission::Allow } else { Admission::Refuse(ReasonCode::NotAuthorized) }
     }
 }
 
@@ -258,7 +263,7 @@ fn user<'a>(version: Version, name: &'a str, password: &'a [u8]) -> Connect<'a> 
 #[test]
 fn who_is_refused_is_told_and_what_it_sent_behind_is_not_looked_at() {
     for version in BOTH {
-        let mut net = Net::with_policy(Doorkeeper);
+        let mut net = Net::with_policy(Doorkeeper::default());
         let (old, _) = net.connect(&user(version, "ann", b"right"));
         net.subscribe(old, "a", QoS::AtMostOnce);
         let stranger = net.open(version);
@@ -281,7 +286,7 @@ fn who_is_refused_is_told_and_what_it_sent_behind_is_not_looked_at() {
 // [MQTT-3.2.2-6 of 3.1.1]
 #[test]
 fn where_no_return_code_says_it_the_connection_is_closed_without_connack() {
-    let mut net = Net::with_policy(Doorkeeper);
+    let mut net = Net::with_policy(Doorkeeper::default());
     let reason = |version, name| (version, name);
     for ((version, name), told) in [
         (reason(Version::V5, "moved"), Some(ReasonCode::ServerMoved)),
@@ -294,18 +299,25 @@ fn where_no_return_code_says_it_the_connection_is_closed_without_connack() {
 
 #[test]
 fn a_policy_may_answer_later() {
-    let mut net = Net::with_policy(Doorkeeper);
-    for (answer, connected) in [(Ok(()), true), (Err(ReasonCode::NotAuthorized), false)] {
+    let policy = Doorkeeper::default();
+    let tickets = Arc::clone(&policy.0);
+    let mut net = Net::with_policy(policy);
+    let refused = Admission::Refuse(ReasonCode::NotAuthorized);
+    for (answer, connected) in [(Admission::Allow, true), (refused, false)] {
         let client = net.open(Version::V5);
         net.send(client, &Packet::Connect(user(Version::V5, "later", b"")));
         assert_eq!(net.packet(client), None);
         net.wait(5.0);
-        net.decide(client, answer);
+        let ticket = tickets.lock().unwrap().pop().unwrap();
+        assert_eq!(ticket.connection(), client.id);
+        net.resolve(ticket, Admission::Later);
+        assert_eq!(net.packet(client), None);
+        net.resolve(ticket, answer);
         let Some(Packet::ConnAck(connack)) = net.packet(client) else { panic!("no CONNACK") };
         assert_eq!(connack.reason == ReasonCode::Success, connected);
         assert_eq!(net.is_closed(client), !connected);
         // A second answer changes nothing.
-        net.decide(client, Err(ReasonCode::Banned));
+        net.resolve(ticket, Admission::Refuse(ReasonCode::Banned));
         assert_eq!(net.packet(client), None);
     }
     let patient = net.open(Version::V5);
@@ -324,7 +336,7 @@ fn sum(version: Version, first: &[u8]) -> ([Property<'_>; 2], Connect<'static>) 
 #[test]
 fn a_mechanism_may_ask_back_until_it_lets_the_client_in_or_not() {
     for (answer, reason) in [([3], ReasonCode::Success), ([4], ReasonCode::NotAuthorized)] {
-        let mut net = Net::with_policy(Doorkeeper);
+        let mut net = Net::with_policy(Doorkeeper::default());
         let client = net.open(Version::V5);
         let method = [Property::AuthenticationMethod("SUM")];
         let connect =
@@ -363,7 +375,7 @@ fn a_mechanism_may_ask_back_until_it_lets_the_client_in_or_not() {
 // [MQTT-4.12.0-1]
 #[test]
 fn an_unknown_authentication_method_is_refused() {
-    let mut net = Net::with_policy(Doorkeeper);
+    let mut net = Net::with_policy(Doorkeeper::default());
     let method = [Property::AuthenticationMethod("GUESS")];
     let connect = Connect { properties: method[..].into(), ..user(Version::V5, "ann", b"right") };
     assert_eq!(net.refused(&connect), Some(ReasonCode::BadAuthenticationMethod));
@@ -372,7 +384,7 @@ fn an_unknown_authentication_method_is_refused() {
 // [MQTT-4.12.0-6]
 #[test]
 fn who_names_no_authentication_method_is_sent_none() {
-    let mut net = Net::with_policy(Doorkeeper);
+    let mut net = Net::with_policy(Doorkeeper::default());
     let (client, connack) = net.connect(&user(Version::V5, "ann", b"right"));
     assert!(!connack.properties.contains(PropertyId::AuthenticationMethod));
     let (properties, _) = sum(Version::V5, &[3]);
@@ -475,7 +487,9 @@ fn a_broker_that_shuts_down_says_so() {
 
 #[test]
 fn every_connection_is_told_of_when_it_begins_and_once_when_it_ends() {
-    let mut net = Net::with_policy(Doorkeeper);
+    let policy = Doorkeeper::default();
+    let tickets = Arc::clone(&policy.0);
+    let mut net = Net::with_policy(policy);
     let right = |name| Connect {
         user_name: Some("user"),
         password: Some(b"right"),
@@ -495,7 +509,8 @@ fn every_connection_is_told_of_when_it_begins_and_once_when_it_ends() {
     let later = net.open(Version::V5);
     let connect = Connect { user_name: Some("later"), ..Connect::new(Version::V5, "e") };
     net.send(later, &Packet::Connect(connect));
-    net.decide(later, Err(ReasonCode::Banned));
+    let ticket = tickets.lock().unwrap().pop().unwrap();
+    net.resolve(ticket, Admission::Refuse(ReasonCode::Banned));
 
     let ends = [
         (first, "a is let in", "a ends: the broker said: Session taken over"),

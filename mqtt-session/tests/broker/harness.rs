@@ -8,7 +8,9 @@ use mqtt_codec::{
     Sender, SubAck, Subscribe, Subscription, TopicFilter, TopicName, UnsubAck, Unsubscribe,
     Version,
 };
-use mqtt_session::broker::{Broker, Config, ConnectionId, Notice, Outputs, Policy, Received};
+use mqtt_session::broker::{
+    Admission, Broker, Config, ConnectionId, Notice, Outputs, Policy, Received, Ticket,
+};
 use mqtt_session::{Instant, Transmit};
 
 pub(crate) const BOTH: [Version; 2] = [Version::V311, Version::V5];
@@ -87,7 +89,16 @@ impl Net {
     }
 
     pub(crate) fn with_policy(policy: impl Policy + Send + 'static) -> Self {
-        Self::of(Broker::with_policy(Config::default(), Box::new(policy)))
+        Self::with_both(policy, |_| {})
+    }
+
+    pub(crate) fn with_both(
+        policy: impl Policy + Send + 'static,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let mut config = Config::default();
+        change(&mut config);
+        Self::of(Broker::with_policy(config, Box::new(policy)))
     }
 
     fn of(broker: Broker) -> Self {
@@ -435,8 +446,15 @@ impl Net {
         self.broker.shut_down(self.now, &mut self.ends);
     }
 
-    pub(crate) fn decide(&mut self, client: Client, admission: Result<(), ReasonCode>) {
-        self.broker.decide(self.now, client.id, admission, &mut self.ends);
+    /// The policy answers. What the client has sent meanwhile is taken then.
+    pub(crate) fn resolve(&mut self, ticket: Ticket, answer: Admission) {
+        self.broker.resolve(self.now, ticket, answer, &mut self.ends);
+        let id = ticket.connection();
+        let Some(end) = self.ends.0.get_mut(&id).filter(|end| !end.closed) else { return };
+        let waiting = core::mem::take(&mut end.rx);
+        let mut rx = &waiting[..];
+        let _ = self.broker.receive(self.now, id, &mut rx, &mut self.ends);
+        self.ends.0.get_mut(&id).expect("a client").rx = rx.to_vec();
     }
 
     /// Time passes, and the broker is called whenever it wants to be.

@@ -1,6 +1,9 @@
 //! The broker core, packet by packet.
 
+extern crate alloc;
+
 mod connect;
+mod deferred;
 mod deliver;
 mod harness;
 mod hostile;

@@ -3,7 +3,7 @@
 use mqtt_codec::{
     Connect, PacketType, Property, Publish, QoS, ReasonCode, Subscription, TopicFilter, Version,
 };
-use mqtt_session::broker::{Client, Policy};
+use mqtt_session::broker::{Admission, Client, Policy};
 
 use crate::harness::{BOTH, EVERY_QOS, Net, message};
 
@@ -152,12 +152,12 @@ fn connections_and_sessions_are_counted_as_they_come_and_go() {
 struct Nobody;
 
 impl Policy for Nobody {
-    fn publish(&mut self, _: Client<'_>, _: &Publish<'_>) -> Result<(), ReasonCode> {
-        Err(ReasonCode::NotAuthorized)
+    fn publish(&mut self, _: Client<'_>, _: &Publish<'_>) -> Admission {
+        Admission::Refuse(ReasonCode::NotAuthorized)
     }
 
-    fn subscribe(&mut self, _: Client<'_>, _: &Subscription<'_>) -> Result<QoS, ReasonCode> {
-        Err(ReasonCode::NotAuthorized)
+    fn subscribe(&mut self, _: Client<'_>, _: &Subscription<'_>) -> Admission {
+        Admission::Refuse(ReasonCode::NotAuthorized)
     }
 }
 

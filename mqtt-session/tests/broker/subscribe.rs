@@ -4,7 +4,7 @@ use mqtt_codec::{
     Ack, Packet, PacketId, Property, Publish, QoS, ReasonCode, Subscribe, Subscription,
     SubscriptionId, TopicFilter, Version,
 };
-use mqtt_session::broker::{Client, Policy};
+use mqtt_session::broker::{Admission, Client, Policy};
 
 use crate::harness::{BOTH, EVERY_QOS, Net, message, subscription};
 
@@ -52,15 +52,11 @@ fn subscribe_is_answered_by_one_suback_with_a_code_per_filter_in_order() {
 struct Picky;
 
 impl Policy for Picky {
-    fn subscribe(
-        &mut self,
-        _: Client<'_>,
-        subscription: &Subscription<'_>,
-    ) -> Result<QoS, ReasonCode> {
+    fn subscribe(&mut self, _: Client<'_>, subscription: &Subscription<'_>) -> Admission {
         match subscription.filter.as_str() {
-            "secret" => Err(ReasonCode::NotAuthorized),
-            "low" => Ok(QoS::AtLeastOnce),
-            _ => Ok(QoS::ExactlyOnce),
+            "secret" => Admission::Refuse(ReasonCode::NotAuthorized),
+            "low" => Admission::AllowUpTo(QoS::AtLeastOnce),
+            _ => Admission::Allow,
         }
     }
 
@@ -68,10 +64,10 @@ impl Policy for Picky {
         if filter.as_str() == "fixed" { Err(ReasonCode::NotAuthorized) } else { Ok(()) }
     }
 
-    fn publish(&mut self, _: Client<'_>, publish: &Publish<'_>) -> Result<(), ReasonCode> {
+    fn publish(&mut self, _: Client<'_>, publish: &Publish<'_>) -> Admission {
         match publish.topic.as_str() {
-            "forbidden" => Err(ReasonCode::NotAuthorized),
-            _ => Ok(()),
+            "forbidden" => Admission::Refuse(ReasonCode::NotAuthorized),
+            _ => Admission::Allow,
         }
     }
 }
