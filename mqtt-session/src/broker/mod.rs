@@ -5,6 +5,7 @@
 //! [`ConnectionId`]s; what is to be sent on them goes into the [`Transmit`]s of the caller's
 //! [`Outputs`], time comes as an argument, and nothing waits for anything.
 
+mod acl;
 mod admission;
 mod config;
 mod connect;
@@ -29,6 +30,7 @@ use alloc::vec::Vec;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use mqtt_codec::{PacketId, Properties, ReasonCode, SubAck, UnsubAck};
 
+pub use acl::{Acl, AclError};
 pub use config::{Config, Overflow, Overlap};
 pub use deferred::Ticket;
 pub use notice::{Cause, Notice};

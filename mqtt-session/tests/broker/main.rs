@@ -2,6 +2,7 @@
 
 extern crate alloc;
 
+mod acl;
 mod connect;
 mod deferred;
 mod deliver;
