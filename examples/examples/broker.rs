@@ -7,8 +7,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use motewire_examples::broker::BrokerServer;
-use mqtt_session::broker::Config;
+use motewire_examples::broker::{BrokerServer, Endpoint};
+use mqtt_session::broker::{Broker, Config};
 
 /// An MQTT broker: 3.1, 3.1.1 and 5.0 on one port.
 #[derive(Debug, Parser)]
@@ -31,10 +31,12 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn core::error::Error>> {
-    let server = BrokerServer::bind(arguments.listen, Config::default())
+    let mut server = BrokerServer::new(Broker::new(Config::default()))?;
+    let endpoint = server
+        .listen(&Endpoint::tcp(arguments.listen))
         .map_err(|error| format!("cannot listen on {}: {error}", arguments.listen))?;
     stop_on_signals(&server)?;
-    println!("ready on {}", server.local_addr());
+    println!("ready on {}", endpoint);
     std::io::stdout().flush()?;
     server.run()?;
     Ok(())
@@ -45,11 +47,11 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn core::error::Error>> {
 fn stop_on_signals(server: &BrokerServer) -> std::io::Result<()> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
-    let stopper = server.stopper();
+    let control = server.control();
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         if signals.forever().next().is_some() {
             // If the broker cannot be woken it has ended.
-            let _ = stopper.stop();
+            let _ = control.stop();
         }
     })?;
     Ok(())

@@ -2,11 +2,13 @@
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice};
 
-use mio::net::TcpStream;
 use mqtt_session::Transmit;
-use mqtt_session::broker::{ConnectionId, Outputs};
+use mqtt_session::broker::{ConnectionId, Notice, Outputs};
+
+use super::log::Log;
+use super::transport::{Ended, Peer, Transport};
 
 /// From how many bytes on output is written before more is taken.
 const TX_LIMIT: usize = 128 * 1024;
@@ -23,7 +25,7 @@ const PARTS: usize = 64;
 /// Bytes on their way to a socket.
 #[derive(Debug)]
 pub(super) struct Tx {
-    pub(super) stream: TcpStream,
+    pub(super) transport: Transport,
     bytes: Vec<u8>,
     /// How many of them are written.
     written: usize,
@@ -48,9 +50,9 @@ struct Insert {
 }
 
 impl Tx {
-    fn new(stream: TcpStream) -> Self {
+    fn new(transport: Transport) -> Self {
         Self {
-            stream,
+            transport,
             bytes: Vec::new(),
             written: 0,
             inserts: VecDeque::new(),
@@ -63,24 +65,24 @@ impl Tx {
 
     /// Writes as much as the socket takes.
     pub(super) fn flush(&mut self) {
-        while !self.is_full && !self.broken && self.waiting > 0 {
-            let written = if self.inserts.is_empty() {
-                self.stream.write(self.bytes.get(self.written..).unwrap_or_default())
+        while !self.is_full && !self.is_empty() {
+            let room = self.transport.begin(self.waiting);
+            if room == 0 && !self.transport.has_pending() {
+                // A WebSocket that is closed takes nothing any more.
+                self.broken = true;
+                break;
+            }
+            let own = self.bytes.get(self.written..).unwrap_or_default();
+            let written = if room == 0 {
+                self.transport.write(&[])
+            } else if self.inserts.is_empty() {
+                self.transport.write(&[IoSlice::new(own.get(..room).unwrap_or(own))])
             } else {
                 let mut parts = [IoSlice::new(&[]); PARTS];
-                let mut at = self.written;
-                for (pair, insert) in parts.chunks_exact_mut(2).zip(&self.inserts) {
-                    if let [own, shared] = pair {
-                        *own = IoSlice::new(self.bytes.get(at..insert.at).unwrap_or_default());
-                        *shared =
-                            IoSlice::new(insert.shared.get(insert.start..).unwrap_or_default());
-                        at = insert.at;
-                    }
-                }
-                self.stream.write_vectored(&parts)
+                let count = gather(&self.bytes, self.written, &self.inserts, room, &mut parts);
+                self.transport.write(parts.get(..count).unwrap_or_default())
             };
             match written {
-                Ok(0) => self.broken = true,
                 Ok(len) => self.advance(len),
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => self.is_full = true,
@@ -135,14 +137,44 @@ impl Tx {
     }
 
     /// Whether all is written, or never will be.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.waiting == 0 || self.broken
+    pub(super) fn is_empty(&self) -> bool {
+        (self.waiting == 0 && !self.transport.has_pending()) || self.broken
     }
 
     /// The socket takes more.
     pub(super) const fn writable(&mut self) {
         self.is_full = false;
     }
+}
+
+/// Gathers so many of the bytes that are still to be written; how many parts they are in.
+fn gather<'a>(
+    bytes: &'a [u8],
+    mut at: usize,
+    inserts: &'a VecDeque<Insert>,
+    mut room: usize,
+    parts: &mut [IoSlice<'a>; PARTS],
+) -> usize {
+    let mut count = 0;
+    let mut add = |bytes: &'a [u8]| {
+        let bytes = bytes.get(..room).unwrap_or(bytes);
+        if let Some(part) = parts.get_mut(count).filter(|_| !bytes.is_empty()) {
+            *part = IoSlice::new(bytes);
+            count += 1;
+            room -= bytes.len();
+        }
+        count < PARTS && room > 0
+    };
+    for insert in inserts {
+        if !add(bytes.get(at..insert.at).unwrap_or_default())
+            || !add(insert.shared.get(insert.start..).unwrap_or_default())
+        {
+            return count;
+        }
+        at = insert.at;
+    }
+    add(bytes.get(at..).unwrap_or_default());
+    count
 }
 
 impl Transmit for Tx {
@@ -178,6 +210,7 @@ impl Transmit for Tx {
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) id: ConnectionId,
+    pub(super) peer: Peer,
     pub(super) tx: Tx,
     /// The beginning of a packet, or what the broker could not take yet.
     pub(super) rx: Vec<u8>,
@@ -192,25 +225,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Reads once; `None` when the peer sends no more.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        match self.tx.stream.read(buffer) {
-            Ok(0) => None,
-            Ok(len) => {
-                // A read that does not fill the buffer has emptied the socket; the next byte to come
-                // is told. The end is not told again.
-                self.readable = len == buffer.len() || self.read_closed;
-                Some(len)
-            }
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock => {
-                    self.readable = false;
-                    Some(0)
-                }
-                io::ErrorKind::Interrupted => Some(0),
-                _ => None,
-            },
-        }
+    /// Reads once: how many bytes.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Ended> {
+        let input = self.tx.transport.read(buffer)?;
+        // The end is not told again.
+        self.readable = input.more || self.read_closed;
+        Ok(input.len)
     }
 }
 
@@ -225,6 +245,7 @@ pub(super) struct Connections {
     /// Buffers that nobody uses.
     buffers: Vec<Vec<u8>>,
     nowhere: Nowhere,
+    pub(super) log: Log,
 }
 
 /// The buffer of a connection that there is not.
@@ -238,10 +259,11 @@ impl Transmit for Nowhere {
 }
 
 impl Connections {
-    pub(super) fn insert(&mut self, id: ConnectionId, stream: TcpStream) {
+    pub(super) fn insert(&mut self, id: ConnectionId, peer: Peer, transport: Transport) {
         let connection = Connection {
             id,
-            tx: Tx::new(stream),
+            peer,
+            tx: Tx::new(transport),
             rx: Vec::new(),
             readable: false,
             read_closed: false,
@@ -265,9 +287,27 @@ impl Connections {
         self.at(id.index()).filter(|connection| connection.id == id)
     }
 
-    /// The connection is no more.
-    pub(super) fn remove(&mut self, id: ConnectionId) -> Option<Box<Connection>> {
-        self.places.get_mut(id.index())?.take_if(|connection| connection.id == id)
+    /// The connection is no more, but for what is left to say below MQTT.
+    pub(super) fn remove(&mut self, id: ConnectionId) {
+        let place = self.places.get_mut(id.index());
+        let Some(connection) = place.and_then(|place| place.take_if(|it| it.id == id)) else {
+            return;
+        };
+        if connection.tx.transport.has_pending() {
+            self.closed.push(*connection);
+        }
+    }
+
+    /// There is something to write.
+    pub(super) fn set_dirty(&mut self, id: ConnectionId) {
+        let Some(connection) = self.places.get_mut(id.index()).and_then(Option::as_deref_mut)
+        else {
+            return;
+        };
+        if !connection.is_dirty {
+            connection.is_dirty = true;
+            self.dirty.push(id);
+        }
     }
 
     /// One of those that the broker has done with.
@@ -323,7 +363,13 @@ impl Outputs for Connections {
     }
 
     fn close(&mut self, id: ConnectionId) {
-        let removed = self.remove(id);
+        let place = self.places.get_mut(id.index());
+        let removed = place.and_then(|place| place.take_if(|it| it.id == id));
         self.closed.extend(removed.map(|connection| *connection));
+    }
+
+    fn notice(&mut self, id: ConnectionId, notice: &Notice<'_>) {
+        let peer = self.at(id.index()).map(|connection| connection.peer);
+        self.log.notice(peer, notice);
     }
 }

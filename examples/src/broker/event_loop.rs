@@ -2,23 +2,30 @@
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::io;
-use std::net::TcpListener as StdListener;
+use std::sync::mpsc::Receiver;
 use std::time::Instant as StdInstant;
 
-use mio::net::TcpListener;
+use mio::event::Source;
 use mio::{Events, Interest, Poll, Token, Waker};
 use mqtt_session::broker::{Broker, ConnectionId, Received};
 use mqtt_session::{Clock, Instant};
+use rustls::ServerConfig;
 
+use super::command::Command;
 use super::connection::Connections;
 use super::lingering::Lingerers;
+use super::listener::{Endpoint, Listener};
+use super::transport::{Peer, Socket, Transport};
 
-const LISTENER: Token = Token(0);
-const WAKER: Token = Token(1);
-const FIRST: usize = 2;
+const WAKER: Token = Token(0);
+
+/// Most listeners.
+const MAX_LISTENERS: usize = 255;
+
+/// The first token that is no listener's.
+const FIRST: usize = 1 + MAX_LISTENERS;
 
 /// How much is read at once, and from one connection in one turn.
 const READ_SIZE: usize = 128 * 1024;
@@ -39,9 +46,8 @@ const STOP_PATIENCE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct EventLoop {
     poll: Poll,
-    listener: Option<TcpListener>,
-    /// When to accept, if connections may wait.
-    accept_at: Option<StdInstant>,
+    listeners: Vec<Listener>,
+    tls: Option<Arc<ServerConfig>>,
     broker: Broker,
     clock: Clock,
     connections: Connections,
@@ -49,46 +55,65 @@ pub(super) struct EventLoop {
     /// Connections that may have something to read.
     ready: VecDeque<ConnectionId>,
     buffer: Vec<u8>,
-    stop: Arc<AtomicBool>,
+    commands: Receiver<Command>,
+    is_stopping: bool,
     /// When it ends, whoever still lingers.
     ends_at: Option<StdInstant>,
 }
 
 impl EventLoop {
-    pub(super) fn new(
-        listener: StdListener,
-        broker: Broker,
-        stop: Arc<AtomicBool>,
-    ) -> io::Result<(Self, Waker)> {
+    /// A loop without listeners, and what wakes it when a command was sent.
+    pub(super) fn new(broker: Broker, commands: Receiver<Command>) -> io::Result<(Self, Waker)> {
         let poll = Poll::new()?;
-        listener.set_nonblocking(true)?;
-        let mut listener = TcpListener::from_std(listener);
-        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let this = Self {
             poll,
-            listener: Some(listener),
-            accept_at: None,
+            listeners: Vec::new(),
+            tls: None,
             broker,
             clock: Clock::start(),
             connections: Connections::default(),
             lingerers: Lingerers::default(),
             ready: VecDeque::new(),
             buffer: vec![0; READ_SIZE],
-            stop,
+            commands,
+            is_stopping: false,
             ends_at: None,
         };
         Ok((this, waker))
     }
 
+    /// Listens there too; where that is exactly.
+    pub(super) fn listen(&mut self, endpoint: &Endpoint) -> io::Result<&Endpoint> {
+        if self.listeners.len() >= MAX_LISTENERS {
+            return Err(io::Error::other("too many listeners"));
+        }
+        if endpoint.tls && self.tls.is_none() {
+            return Err(io::Error::other("TLS without a certificate"));
+        }
+        let mut listener = Listener::bind(endpoint)?;
+        let token = Token(1 + self.listeners.len());
+        listener.source().register(self.poll.registry(), token, Interest::READABLE)?;
+        self.listeners.push(listener);
+        self.listeners
+            .last()
+            .map(|listener| &listener.endpoint)
+            .ok_or_else(|| io::Error::other("no listener"))
+    }
+
+    /// What new connections in TLS are made with.
+    pub(super) fn set_tls(&mut self, tls: Arc<ServerConfig>) {
+        self.tls = Some(tls);
+    }
+
     /// Serves until it is told to stop.
     pub(super) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
-        while !self.stop.load(Ordering::Acquire) {
+        while !self.is_stopping {
             self.turn(&mut events)?;
         }
         // Whoever comes now is refused.
-        self.listener = None;
+        self.listeners.clear();
         let now = self.clock.now();
         self.broker.shut_down(now, &mut self.connections);
         let until = StdInstant::now() + STOP_PATIENCE;
@@ -108,8 +133,12 @@ impl EventLoop {
         }
         for event in &*events {
             match event.token() {
-                LISTENER => self.accept_at = Some(StdInstant::now()),
                 WAKER => {}
+                Token(token) if token < FIRST => {
+                    if let Some(listener) = self.listeners.get_mut(token - 1) {
+                        listener.accept_at = Some(StdInstant::now());
+                    }
+                }
                 Token(token) => {
                     let index = (token - FIRST) / 2;
                     if token % 2 == 1 {
@@ -121,6 +150,7 @@ impl EventLoop {
                 }
             }
         }
+        self.obey();
         let now = self.clock.now();
         let mut left = MAX_READ;
         // Those that have more to read go to the end of the queue.
@@ -132,10 +162,24 @@ impl EventLoop {
             left = left.saturating_sub(self.read(now, id));
         }
         self.broker.handle_timeout(now, &mut self.connections);
-        self.accept(now);
+        self.accept_all(now);
         self.write_all(now)?;
         self.lingerers.handle_timeout(StdInstant::now());
         Ok(())
+    }
+
+    /// Does what others have asked for.
+    fn obey(&mut self) {
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Stop => self.is_stopping = true,
+                Command::Tls(tls) => self.tls = Some(tls),
+                Command::Report(answer) => {
+                    // Who does not wait any more has had no answer for too long.
+                    let _ = answer.send(self.broker.statistics());
+                }
+            }
+        }
     }
 
     /// How long to wait at most.
@@ -144,7 +188,8 @@ impl EventLoop {
             return Some(Duration::ZERO);
         }
         let broker = self.broker.next_timeout().map(|at| self.clock.deadline(at));
-        let times = [broker, self.accept_at, self.lingerers.next_timeout(), self.ends_at];
+        let accept = self.listeners.iter().filter_map(|listener| listener.accept_at).min();
+        let times = [broker, accept, self.lingerers.next_timeout(), self.ends_at];
         let next = times.into_iter().flatten().min();
         // A timer that is due in a part of a millisecond must not be polled for.
         let wait = next.map(|at| at.saturating_duration_since(StdInstant::now()));
@@ -177,11 +222,23 @@ impl EventLoop {
         if connection.blocked || !connection.readable {
             return 0;
         }
-        let Some(len) = connection.read(&mut self.buffer) else {
-            self.connections.remove(id);
-            self.broker.closed(now, id, &mut self.connections);
-            return 0;
+        let len = match connection.read(&mut self.buffer) {
+            Ok(len) => len,
+            Err(ended) => {
+                let peer = connection.peer;
+                self.connections.log.ended(peer, &ended);
+                self.broker.closed(now, id, &mut self.connections);
+                self.connections.remove(id);
+                return 0;
+            }
         };
+        if let Some(name) = connection.tx.transport.identity() {
+            self.broker.identify(id, &name);
+        }
+        if connection.tx.transport.has_pending() {
+            self.connections.set_dirty(id);
+        }
+        let Some(connection) = self.connections.get(id) else { return len };
         let mut earlier = core::mem::take(&mut connection.rx);
         let read = self.buffer.get(..len).unwrap_or_default();
         let mut rx = read;
@@ -241,7 +298,7 @@ impl EventLoop {
                 if let Some(tx) = self.lingerers.tx(index) {
                     let token = Token(FIRST + 2 * index + 1);
                     let interest = Interest::READABLE | Interest::WRITABLE;
-                    self.poll.registry().reregister(&mut tx.stream, token, interest)?;
+                    tx.transport.source().reregister(self.poll.registry(), token, interest)?;
                 }
             } else {
                 return Ok(());
@@ -249,37 +306,59 @@ impl EventLoop {
         }
     }
 
-    fn accept(&mut self, now: Instant) {
-        if self.accept_at.is_none_or(|at| at > StdInstant::now()) {
+    /// Takes connections from the listeners that have some.
+    fn accept_all(&mut self, now: Instant) {
+        for index in 0..self.listeners.len() {
+            let Some(listener) = self.listeners.get_mut(index) else { return };
+            if listener.accept_at.take_if(|at| *at <= StdInstant::now()).is_some() {
+                let again = self.accept(now, index);
+                if let Some(listener) = self.listeners.get_mut(index) {
+                    listener.accept_at = again;
+                }
+            }
+        }
+    }
+
+    /// Takes connections from this listener; when to do it again, if not when there are more.
+    fn accept(&mut self, now: Instant, index: usize) -> Option<StdInstant> {
+        for _ in 0..MAX_ACCEPTED {
+            match self.listeners.get(index)?.accept() {
+                Ok((socket, peer)) => self.open(now, index, socket, peer),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return None,
+                    io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
+                    // No file or no memory for it: others must close first.
+                    _ => return Some(StdInstant::now() + ACCEPT_PAUSE),
+                },
+            }
+        }
+        Some(StdInstant::now())
+    }
+
+    /// A connection has come from this listener.
+    fn open(&mut self, now: Instant, listener: usize, socket: Socket, peer: Peer) {
+        let Some(endpoint) = self.listeners.get(listener).map(|listener| &listener.endpoint) else {
+            return;
+        };
+        let tls = if endpoint.tls {
+            // Never without it where it was asked for.
+            let Some(tls) = &self.tls else { return };
+            Some(tls)
+        } else {
+            None
+        };
+        let Ok(mut transport) = Transport::new(socket, tls, endpoint.websocket) else { return };
+        let Some(id) = self.broker.open(now) else {
+            self.connections.log.too_many(peer);
+            return;
+        };
+        let token = Token(FIRST + 2 * id.index());
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if transport.source().register(self.poll.registry(), token, interest).is_err() {
+            // The system watches no more sockets: this one goes, those that are there stay.
+            self.broker.closed(now, id, &mut self.connections);
             return;
         }
-        self.accept_at = None;
-        let Some(listener) = &self.listener else { return };
-        for _ in 0..MAX_ACCEPTED {
-            let mut stream = match listener.accept() {
-                Ok((stream, _)) => stream,
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return,
-                    io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => continue,
-                    // No file or no memory for it: others must close first.
-                    _ => {
-                        self.accept_at = Some(StdInstant::now() + ACCEPT_PAUSE);
-                        return;
-                    }
-                },
-            };
-            let Some(id) = self.broker.open(now) else { continue };
-            // Packets are gathered here already; without it they only come later.
-            let _ = stream.set_nodelay(true);
-            let token = Token(FIRST + 2 * id.index());
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            if self.poll.registry().register(&mut stream, token, interest).is_err() {
-                // The system watches no more sockets: this one goes, those that are there stay.
-                self.broker.closed(now, id, &mut self.connections);
-                continue;
-            }
-            self.connections.insert(id, stream);
-        }
-        self.accept_at = Some(StdInstant::now());
+        self.connections.insert(id, peer, transport);
     }
 }

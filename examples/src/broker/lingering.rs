@@ -2,8 +2,7 @@
 //! closed while bytes from its peer wait unread takes back what it has sent.
 
 use core::time::Duration;
-use std::io::{self, Read};
-use std::net::Shutdown;
+use std::io;
 use std::time::Instant;
 
 use super::connection::Tx;
@@ -18,6 +17,7 @@ const MAX: usize = 4096;
 #[derive(Debug)]
 struct Lingering {
     tx: Tx,
+    has_said_goodbye: bool,
     is_shut: bool,
     until: Instant,
 }
@@ -32,7 +32,12 @@ pub(super) struct Lingerers {
 impl Lingerers {
     /// Has the socket say what is left to say. If it lingers, the index at which it is kept.
     pub(super) fn add(&mut self, tx: Tx) -> Option<usize> {
-        let mut lingering = Lingering { tx, is_shut: false, until: Instant::now() + PATIENCE };
+        let mut lingering = Lingering {
+            tx,
+            has_said_goodbye: false,
+            is_shut: false,
+            until: Instant::now() + PATIENCE,
+        };
         if lingering.step() || self.len >= MAX {
             return None;
         }
@@ -98,16 +103,24 @@ impl Lingering {
         if !self.tx.is_empty() {
             return false;
         }
+        if !self.has_said_goodbye {
+            self.has_said_goodbye = true;
+            self.tx.transport.say_goodbye();
+            self.tx.flush();
+            if !self.tx.is_empty() {
+                return false;
+            }
+        }
         if !self.is_shut {
             self.is_shut = true;
-            if self.tx.stream.shutdown(Shutdown::Write).is_err() {
+            if self.tx.transport.shutdown().is_err() {
                 return true;
             }
         }
         let mut sink = [0; 4096];
         // What the peer goes on sending is bounded by the time it has.
         for _ in 0..64 {
-            match self.tx.stream.read(&mut sink) {
+            match self.tx.transport.discard(&mut sink) {
                 Ok(0) => return true,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -4,23 +4,32 @@
 //! to go out: one system call for each connection, however many packets. Nothing waits for a turn to
 //! fill up. Memory for buffers belongs to connections that have something in them.
 
+mod command;
 mod connection;
 mod event_loop;
 mod lingering;
+mod listener;
+mod log;
+mod transport;
 
 use alloc::sync::Arc;
 use core::net::SocketAddr;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
 use std::io;
 use std::net::ToSocketAddrs;
+use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use mio::Waker;
-use mqtt_session::broker::{Broker, Config};
+use mqtt_session::broker::{Broker, Config, Statistics};
+use rustls::ServerConfig;
 
+use command::Command;
 use event_loop::EventLoop;
+pub use listener::{Endpoint, Place};
+pub use transport::TlsFiles;
 
-/// A broker with a listening socket.
+/// A broker with its listening sockets.
 ///
 /// ```
 /// use motewire_examples::broker::BrokerServer;
@@ -34,14 +43,15 @@ use event_loop::EventLoop;
 #[derive(Debug)]
 pub struct BrokerServer {
     event_loop: EventLoop,
-    address: SocketAddr,
-    stopper: Stopper,
+    /// The first one of TCP.
+    address: Option<SocketAddr>,
+    control: Control,
 }
 
-/// Stops a [`BrokerServer`] from another thread.
+/// Asks something of a [`BrokerServer`] from another thread.
 #[derive(Clone, Debug)]
-pub struct Stopper {
-    wanted: Arc<AtomicBool>,
+pub struct Control {
+    commands: Sender<Command>,
     waker: Arc<Waker>,
 }
 
@@ -49,7 +59,7 @@ pub struct Stopper {
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
-    stopper: Stopper,
+    control: Control,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
 
@@ -59,32 +69,49 @@ impl BrokerServer {
     /// # Errors
     /// Those of the operating system, such as [`io::ErrorKind::AddrInUse`].
     pub fn bind(address: impl ToSocketAddrs, config: Config) -> io::Result<Self> {
-        Self::with_broker(address, Broker::new(config))
+        let mut server = Self::new(Broker::new(config))?;
+        let mut result = Err(io::Error::other("no address"));
+        for address in address.to_socket_addrs()? {
+            result = server.listen(&Endpoint::tcp(address)).map(|_| ());
+            if result.is_ok() {
+                break;
+            }
+        }
+        result.map(|()| server)
     }
 
-    /// As [`BrokerServer::bind`], with a broker that was made elsewhere.
+    /// A broker that listens nowhere yet.
     ///
     /// # Errors
-    /// As [`BrokerServer::bind`].
-    pub fn with_broker(address: impl ToSocketAddrs, broker: Broker) -> io::Result<Self> {
-        let listener = std::net::TcpListener::bind(address)?;
-        let address = listener.local_addr()?;
-        let wanted = Arc::new(AtomicBool::new(false));
-        let (event_loop, waker) = EventLoop::new(listener, broker, Arc::clone(&wanted))?;
-        let stopper = Stopper { wanted, waker: Arc::new(waker) };
-        Ok(Self { event_loop, address, stopper })
+    /// If the operating system has no way to wait for sockets.
+    pub fn new(broker: Broker) -> io::Result<Self> {
+        let (commands, receiver) = channel();
+        let (event_loop, waker) = EventLoop::new(broker, receiver)?;
+        let control = Control { commands, waker: Arc::new(waker) };
+        Ok(Self { event_loop, address: None, control })
     }
 
-    /// Where it listens.
-    #[must_use]
-    pub const fn local_addr(&self) -> SocketAddr {
-        self.address
+    /// Listens there too; where that is exactly.
+    ///
+    /// # Errors
+    /// As [`BrokerServer::bind`], and if it is to be TLS and there is no certificate.
+    pub fn listen(&mut self, endpoint: &Endpoint) -> io::Result<Endpoint> {
+        let bound = self.event_loop.listen(endpoint)?.clone();
+        if let (Place::Tcp(address), None) = (&bound.place, self.address) {
+            self.address = Some(*address);
+        }
+        Ok(bound)
     }
 
-    /// What stops it.
+    /// What connections in TLS are made with: to be set before one listens for them.
+    pub fn set_tls(&mut self, tls: Arc<ServerConfig>) {
+        self.event_loop.set_tls(tls);
+    }
+
+    /// What other threads ask it with.
     #[must_use]
-    pub fn stopper(&self) -> Stopper {
-        self.stopper.clone()
+    pub fn control(&self) -> Control {
+        self.control.clone()
     }
 
     /// Serves until it is stopped.
@@ -98,21 +125,44 @@ impl BrokerServer {
     /// Serves on a thread of its own.
     ///
     /// # Errors
-    /// If there is no thread to be had.
+    /// If there is no thread to be had, or it does not listen on TCP.
     pub fn spawn(self) -> io::Result<Running> {
-        let (address, stopper) = (self.address, self.stopper());
+        let address = self.address.ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let control = self.control();
         let thread = thread::Builder::new().name("broker".into()).spawn(|| self.run())?;
-        Ok(Running { address, stopper, thread: Some(thread) })
+        Ok(Running { address, control, thread: Some(thread) })
     }
 }
 
-impl Stopper {
+impl Control {
     /// Has the broker say goodbye to its clients and end.
     ///
     /// # Errors
-    /// If the operating system cannot wake the broker's thread.
+    /// If it has ended, or the operating system cannot wake its thread.
     pub fn stop(&self) -> io::Result<()> {
-        self.wanted.store(true, Ordering::Release);
+        self.send(Command::Stop)
+    }
+
+    /// Has new connections in TLS be made with this.
+    ///
+    /// # Errors
+    /// As [`Control::stop`].
+    pub fn set_tls(&self, tls: Arc<ServerConfig>) -> io::Result<()> {
+        self.send(Command::Tls(tls))
+    }
+
+    /// Asks for the broker's numbers. An answer shows that it is not stuck.
+    ///
+    /// # Errors
+    /// As [`Control::stop`], and if none comes within this time.
+    pub fn statistics(&self, patience: Duration) -> io::Result<Statistics> {
+        let (sender, receiver) = sync_channel(1);
+        self.send(Command::Report(sender))?;
+        receiver.recv_timeout(patience).map_err(|_| io::ErrorKind::TimedOut.into())
+    }
+
+    fn send(&self, command: Command) -> io::Result<()> {
+        self.commands.send(command).map_err(|_| io::ErrorKind::NotConnected)?;
         self.waker.wake()
     }
 }
@@ -129,7 +179,7 @@ impl Running {
     /// # Errors
     /// As [`BrokerServer::run`].
     pub fn stop(mut self) -> io::Result<()> {
-        self.stopper.stop()?;
+        self.control.stop()?;
         self.join()
     }
 
@@ -152,7 +202,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if self.thread.is_some() && self.stopper.stop().is_ok() {
+        if self.thread.is_some() && self.control.stop().is_ok() {
             // Whoever wants to know calls `stop`.
             let _ = self.join();
         }
@@ -160,118 +210,4 @@ impl Drop for Running {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{Read, Write};
-    use std::net::TcpStream;
-
-    use mqtt_session::broker::Config;
-
-    use super::{BrokerServer, Running};
-
-    fn start() -> Running {
-        BrokerServer::bind("127.0.0.1:0", Config::default()).unwrap().spawn().unwrap()
-    }
-
-    /// A client of version 5, with CONNECT sent.
-    fn connect(running: &Running) -> TcpStream {
-        let mut stream = TcpStream::connect(running.local_addr()).unwrap();
-        stream.write_all(b"\x10\x0E\x00\x04MQTT\x05\x02\x00\x3C\x00\x00\x01c").unwrap();
-        let mut head = [0; 2];
-        stream.read_exact(&mut head).unwrap();
-        assert_eq!(head[0], 0x20);
-        stream.read_exact(&mut vec![0; usize::from(head[1])]).unwrap();
-        stream
-    }
-
-    #[test]
-    fn a_broker_that_stops_says_goodbye_to_its_clients() {
-        let running = start();
-        let mut client = connect(&running);
-        running.stop().unwrap();
-        let mut rest = Vec::new();
-        client.read_to_end(&mut rest).unwrap();
-        assert_eq!(rest, [0xE0, 1, 0x8B], "Server shutting down");
-    }
-
-    #[test]
-    fn a_client_that_ends_right_behind_its_last_packet_is_not_waited_for() {
-        let running = start();
-        for _ in 0..20 {
-            let mut client = connect(&running);
-            client.set_read_timeout(Some(core::time::Duration::from_secs(10))).unwrap();
-            // The broker is told of the packet and of the end at once, or of each.
-            client.write_all(&[0xC0, 0]).unwrap();
-            client.shutdown(std::net::Shutdown::Write).unwrap();
-            let mut rest = Vec::new();
-            client.read_to_end(&mut rest).unwrap();
-            assert_eq!(rest, [0xD0, 0]);
-        }
-    }
-
-    #[test]
-    fn the_reason_of_a_close_arrives_though_the_client_goes_on_sending() {
-        let running = start();
-        let mut client = connect(&running);
-        client.write_all(&[0x00; 100_000]).unwrap();
-        let mut told = Vec::new();
-        client.read_to_end(&mut told).unwrap();
-        assert_eq!(told, [0xE0, 1, 0x81], "Malformed Packet");
-    }
-
-    #[test]
-    fn a_packet_larger_than_all_buffers_passes_whole() {
-        let mut config = Config::default();
-        config.max_packet_size = 3_000_000;
-        let running = BrokerServer::bind("127.0.0.1:0", config).unwrap().spawn().unwrap();
-        let mut client = connect(&running);
-        client.write_all(b"\x82\x07\x00\x01\x00\x00\x01t\x00").unwrap();
-        let mut suback = [0; 6];
-        client.read_exact(&mut suback).unwrap();
-        // Remaining Length 2,097,156: a topic, no properties, and 2 MiB.
-        let mut packet = b"\x30\x84\x80\x80\x01\x00\x01t\x00".to_vec();
-        packet.extend((0..2_097_152_u32).map(|n| (n % 251) as u8));
-        let mut writer = client.try_clone().unwrap();
-        let sent = packet.clone();
-        let thread = std::thread::spawn(move || writer.write_all(&sent));
-        let mut got = vec![0; packet.len()];
-        client.read_exact(&mut got).unwrap();
-        thread.join().unwrap().unwrap();
-        assert!(got == packet);
-    }
-
-    #[test]
-    fn large_messages_reach_many_subscribers_whole_however_slowly_they_read() {
-        let running = start();
-        let mut publisher = connect(&running);
-        let mut subscribers = Vec::new();
-        for n in 0..5_u8 {
-            let mut stream = TcpStream::connect(running.local_addr()).unwrap();
-            let name = b'0' + n;
-            stream.write_all(b"\x10\x0D\x00\x04MQTT\x04\x02\x00\x00\x00\x01").unwrap();
-            stream.write_all(&[name]).unwrap();
-            stream.write_all(b"\x82\x06\x00\x01\x00\x01t\x00").unwrap();
-            let mut answers = [0; 9];
-            stream.read_exact(&mut answers).unwrap();
-            subscribers.push(stream);
-        }
-        // 100 messages of 30,000 bytes and as many small ones between them.
-        let mut sent = Vec::new();
-        let mut expected = Vec::new();
-        for n in 0..100_u8 {
-            let payload: Vec<u8> = (0..30_000_u32).map(|i| (i % 253) as u8 ^ n).collect();
-            sent.extend_from_slice(b"\x30\xB4\xEA\x01\x00\x01t\x00");
-            expected.extend_from_slice(b"\x30\xB3\xEA\x01\x00\x01t");
-            sent.extend_from_slice(&payload);
-            expected.extend_from_slice(&payload);
-            sent.extend_from_slice(&[0x30, 5, 0, 1, b't', 0, n]);
-            expected.extend_from_slice(&[0x30, 4, 0, 1, b't', n]);
-        }
-        let thread = std::thread::spawn(move || publisher.write_all(&sent).map(|()| publisher));
-        for mut subscriber in subscribers {
-            let mut got = vec![0; expected.len()];
-            subscriber.read_exact(&mut got).unwrap();
-            assert!(got == expected);
-        }
-        drop(thread.join().unwrap().unwrap());
-    }
-}
+mod tests;

@@ -1,0 +1,152 @@
+//! Sockets that connections come from.
+
+use core::fmt;
+use core::net::SocketAddr;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use mio::event::Source;
+use mio::net::TcpListener;
+#[cfg(unix)]
+use mio::net::UnixListener;
+
+use super::transport::{Peer, Socket};
+
+/// Where to listen, and what is spoken there: MQTT in all its versions, as it is or in something else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Where.
+    pub place: Place,
+    /// Whether in TLS.
+    pub tls: bool,
+    /// Whether in WebSocket, at the path `/mqtt`.
+    pub websocket: bool,
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// TCP; port 0 takes any free one.
+    Tcp(SocketAddr),
+    /// A Unix socket at this path.
+    Unix(PathBuf),
+}
+
+impl Endpoint {
+    /// MQTT over TCP as it is.
+    #[must_use]
+    pub const fn tcp(address: SocketAddr) -> Self {
+        Self { place: Place::Tcp(address), tls: false, websocket: false }
+    }
+
+    /// Whether only this machine can get there.
+    #[must_use]
+    pub const fn is_local(&self) -> bool {
+        match &self.place {
+            Place::Tcp(address) => address.ip().is_loopback(),
+            Place::Unix(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.place, self.tls, self.websocket) {
+            (Place::Unix(path), ..) => write!(f, "unix:{}", path.display()),
+            (Place::Tcp(address), false, false) => address.fmt(f),
+            (Place::Tcp(address), true, false) => write!(f, "mqtts://{address}"),
+            (Place::Tcp(address), false, true) => write!(f, "ws://{address}/mqtt"),
+            (Place::Tcp(address), true, true) => write!(f, "wss://{address}/mqtt"),
+        }
+    }
+}
+
+/// A socket that connections come from.
+#[derive(Debug)]
+pub(super) struct Listener {
+    socket: Listening,
+    pub(super) endpoint: Endpoint,
+    /// When to accept, if connections may wait.
+    pub(super) accept_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum Listening {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+impl Listener {
+    pub(super) fn bind(endpoint: &Endpoint) -> io::Result<Self> {
+        let mut endpoint = endpoint.clone();
+        let socket = match &mut endpoint.place {
+            Place::Tcp(address) => {
+                // With SO_REUSEADDR where that means no more than not to wait for old connections.
+                let listener = TcpListener::bind(*address)?;
+                *address = listener.local_addr()?;
+                Listening::Tcp(listener)
+            }
+            Place::Unix(path) => bind_unix(path)?,
+        };
+        Ok(Self { socket, endpoint, accept_at: None })
+    }
+
+    pub(super) fn source(&mut self) -> &mut dyn Source {
+        match &mut self.socket {
+            Listening::Tcp(listener) => listener,
+            #[cfg(unix)]
+            Listening::Unix(listener) => listener,
+        }
+    }
+
+    pub(super) fn accept(&self) -> io::Result<(Socket, Peer)> {
+        match &self.socket {
+            Listening::Tcp(listener) => {
+                let (stream, address) = listener.accept()?;
+                // Packets are gathered here already; without it they only come later.
+                let _ = stream.set_nodelay(true);
+                Ok((Socket::Tcp(stream), Peer::Address(address)))
+            }
+            #[cfg(unix)]
+            Listening::Unix(listener) => {
+                let (stream, _) = listener.accept()?;
+                Ok((Socket::Unix(stream), Peer::Local))
+            }
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Place::Unix(path) = &self.endpoint.place {
+            // Somebody may have taken it away.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// A Unix socket that its owner and its group may use. What an earlier broker left there is replaced,
+/// if nobody listens on it any more.
+#[cfg(unix)]
+fn bind_unix(path: &Path) -> io::Result<Listening> {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    if std::fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket()) {
+        match std::os::unix::net::UnixStream::connect(path) {
+            Ok(_) => return Err(io::ErrorKind::AddrInUse.into()),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                std::fs::remove_file(path)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    Ok(Listening::Unix(listener))
+}
+
+#[cfg(not(unix))]
+fn bind_unix(_: &Path) -> io::Result<Listening> {
+    Err(io::ErrorKind::Unsupported.into())
+}

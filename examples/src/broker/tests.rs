@@ -1,0 +1,115 @@
+//! The sockets, with bytes written by hand.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use mqtt_session::broker::Config;
+
+use super::{BrokerServer, Running};
+
+fn start() -> Running {
+    BrokerServer::bind("127.0.0.1:0", Config::default()).unwrap().spawn().unwrap()
+}
+
+/// A client of version 5, with CONNECT sent.
+fn connect(running: &Running) -> TcpStream {
+    let mut stream = TcpStream::connect(running.local_addr()).unwrap();
+    stream.write_all(b"\x10\x0E\x00\x04MQTT\x05\x02\x00\x3C\x00\x00\x01c").unwrap();
+    let mut head = [0; 2];
+    stream.read_exact(&mut head).unwrap();
+    assert_eq!(head[0], 0x20);
+    stream.read_exact(&mut vec![0; usize::from(head[1])]).unwrap();
+    stream
+}
+
+#[test]
+fn a_broker_that_stops_says_goodbye_to_its_clients() {
+    let running = start();
+    let mut client = connect(&running);
+    running.stop().unwrap();
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest, [0xE0, 1, 0x8B], "Server shutting down");
+}
+
+#[test]
+fn a_client_that_ends_right_behind_its_last_packet_is_not_waited_for() {
+    let running = start();
+    for _ in 0..20 {
+        let mut client = connect(&running);
+        client.set_read_timeout(Some(core::time::Duration::from_secs(10))).unwrap();
+        // The broker is told of the packet and of the end at once, or of each.
+        client.write_all(&[0xC0, 0]).unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).unwrap();
+        assert_eq!(rest, [0xD0, 0]);
+    }
+}
+
+#[test]
+fn the_reason_of_a_close_arrives_though_the_client_goes_on_sending() {
+    let running = start();
+    let mut client = connect(&running);
+    client.write_all(&[0x00; 100_000]).unwrap();
+    let mut told = Vec::new();
+    client.read_to_end(&mut told).unwrap();
+    assert_eq!(told, [0xE0, 1, 0x81], "Malformed Packet");
+}
+
+#[test]
+fn a_packet_larger_than_all_buffers_passes_whole() {
+    let mut config = Config::default();
+    config.max_packet_size = 3_000_000;
+    let running = BrokerServer::bind("127.0.0.1:0", config).unwrap().spawn().unwrap();
+    let mut client = connect(&running);
+    client.write_all(b"\x82\x07\x00\x01\x00\x00\x01t\x00").unwrap();
+    let mut suback = [0; 6];
+    client.read_exact(&mut suback).unwrap();
+    // Remaining Length 2,097,156: a topic, no properties, and 2 MiB.
+    let mut packet = b"\x30\x84\x80\x80\x01\x00\x01t\x00".to_vec();
+    packet.extend((0..2_097_152_u32).map(|n| (n % 251) as u8));
+    let mut writer = client.try_clone().unwrap();
+    let sent = packet.clone();
+    let thread = std::thread::spawn(move || writer.write_all(&sent));
+    let mut got = vec![0; packet.len()];
+    client.read_exact(&mut got).unwrap();
+    thread.join().unwrap().unwrap();
+    assert!(got == packet);
+}
+
+#[test]
+fn large_messages_reach_many_subscribers_whole_however_slowly_they_read() {
+    let running = start();
+    let mut publisher = connect(&running);
+    let mut subscribers = Vec::new();
+    for n in 0..5_u8 {
+        let mut stream = TcpStream::connect(running.local_addr()).unwrap();
+        let name = b'0' + n;
+        stream.write_all(b"\x10\x0D\x00\x04MQTT\x04\x02\x00\x00\x00\x01").unwrap();
+        stream.write_all(&[name]).unwrap();
+        stream.write_all(b"\x82\x06\x00\x01\x00\x01t\x00").unwrap();
+        let mut answers = [0; 9];
+        stream.read_exact(&mut answers).unwrap();
+        subscribers.push(stream);
+    }
+    // 100 messages of 30,000 bytes and as many small ones between them.
+    let mut sent = Vec::new();
+    let mut expected = Vec::new();
+    for n in 0..100_u8 {
+        let payload: Vec<u8> = (0..30_000_u32).map(|i| (i % 253) as u8 ^ n).collect();
+        sent.extend_from_slice(b"\x30\xB4\xEA\x01\x00\x01t\x00");
+        expected.extend_from_slice(b"\x30\xB3\xEA\x01\x00\x01t");
+        sent.extend_from_slice(&payload);
+        expected.extend_from_slice(&payload);
+        sent.extend_from_slice(&[0x30, 5, 0, 1, b't', 0, n]);
+        expected.extend_from_slice(&[0x30, 4, 0, 1, b't', n]);
+    }
+    let thread = std::thread::spawn(move || publisher.write_all(&sent).map(|()| publisher));
+    for mut subscriber in subscribers {
+        let mut got = vec![0; expected.len()];
+        subscriber.read_exact(&mut got).unwrap();
+        assert!(got == expected);
+    }
+    drop(thread.join().unwrap().unwrap());
+}

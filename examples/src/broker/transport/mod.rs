@@ -1,0 +1,188 @@
+//! What lies between a socket and MQTT: nothing, TLS, WebSocket, or one in the other.
+//!
+//! Whatever it is, bytes are read into one buffer and decoded in place, and what is written is
+//! gathered from where it lies.
+
+mod socket;
+mod tls;
+mod upgrade;
+mod websocket;
+
+use alloc::sync::Arc;
+use core::fmt;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+
+use mio::event::Source;
+
+pub(super) use socket::{Peer, Socket};
+use tls::Tls;
+pub use tls::TlsFiles;
+use websocket::WebSocket;
+
+/// A connection as far as it is not MQTT.
+#[derive(Debug)]
+pub(super) struct Transport {
+    socket: Socket,
+    tls: Option<Box<Tls>>,
+    websocket: Option<Box<WebSocket>>,
+}
+
+/// What was read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Input {
+    /// So many bytes of MQTT.
+    pub(super) len: usize,
+    /// Whether there may be more at once.
+    pub(super) more: bool,
+}
+
+/// Why there will be no more to read.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// The peer has said all.
+    Closed,
+    /// The socket is broken.
+    Io(io::Error),
+    /// What came is not TLS as it should be.
+    Tls(rustls::Error),
+    /// What came is not WebSocket as it should be.
+    WebSocket(&'static str),
+    /// An HTTP request that is not answered with a WebSocket.
+    Refused(u16),
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("closed by the peer"),
+            Self::Io(error) => error.fmt(f),
+            Self::Tls(error) => write!(f, "TLS: {error}"),
+            Self::WebSocket(what) => write!(f, "WebSocket: {what}"),
+            Self::Refused(status) => write!(f, "HTTP request refused with {status}"),
+        }
+    }
+}
+
+impl Transport {
+    /// # Errors
+    /// If TLS does not take its configuration.
+    pub(super) fn new(
+        socket: Socket,
+        tls: Option<&Arc<rustls::ServerConfig>>,
+        websocket: bool,
+    ) -> Result<Self, rustls::Error> {
+        let tls = tls.map(Tls::new).transpose()?.map(Box::new);
+        Ok(Self { socket, tls, websocket: websocket.then(Default::default) })
+    }
+
+    /// The socket, to be watched.
+    pub(super) fn source(&mut self) -> &mut impl Source {
+        &mut self.socket
+    }
+
+    /// Reads at most once what the socket has, as much as the buffer holds.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<Input, Ended> {
+        let mut input = match &mut self.tls {
+            None => read_plain(&mut self.socket, buffer)?,
+            Some(tls) => tls.read(&mut self.socket, buffer)?,
+        };
+        if let Some(websocket) = &mut self.websocket {
+            let (len, ended) = websocket.decode(buffer.get_mut(..input.len).unwrap_or_default())?;
+            // The end is told when all before it is taken.
+            input = Input { len, more: input.more || ended };
+        }
+        Ok(input)
+    }
+
+    /// The name that a client's certificate has, once, as soon as it is known.
+    pub(super) fn identity(&mut self) -> Option<String> {
+        self.tls.as_mut()?.identity()
+    }
+
+    /// How many of so many waiting bytes can be written next; more may follow.
+    pub(super) fn begin(&mut self, waiting: usize) -> usize {
+        match &mut self.websocket {
+            None => waiting,
+            Some(websocket) => websocket.begin(waiting),
+        }
+    }
+
+    /// Writes some of these parts, no more than [`Transport::begin`] said, and of what the layers below
+    /// have to say themselves. `Ok(0)`: only of that.
+    pub(super) fn write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        let Some(websocket) = &mut self.websocket else {
+            return write_below(&mut self.socket, self.tls.as_deref_mut(), parts);
+        };
+        if !websocket.has_pending() {
+            let len = write_below(&mut self.socket, self.tls.as_deref_mut(), parts)?;
+            websocket.written(len);
+            return Ok(len);
+        }
+        let mut all = Vec::with_capacity(1 + parts.len());
+        all.push(IoSlice::new(websocket.pending()));
+        all.extend_from_slice(parts);
+        let len = write_below(&mut self.socket, self.tls.as_deref_mut(), &all)?;
+        Ok(websocket.advance(len))
+    }
+
+    /// Whether the layers below have something to say themselves.
+    pub(super) fn has_pending(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.has_pending())
+            || self.websocket.as_ref().is_some_and(|websocket| websocket.has_pending())
+    }
+
+    /// The layers say goodbye: to be called once when all is written.
+    pub(super) fn say_goodbye(&mut self) {
+        if let Some(websocket) = &mut self.websocket {
+            websocket.close();
+        }
+        if let Some(tls) = &mut self.tls {
+            // Nothing of MQTT may come behind it, and what WebSocket has to say goes before it.
+            if let Some(websocket) = &mut self.websocket {
+                let len = tls.take(&[IoSlice::new(websocket.pending())]);
+                websocket.advance(len);
+            }
+            tls.close();
+        }
+    }
+
+    /// Writes no more.
+    pub(super) fn shutdown(&self) -> io::Result<()> {
+        self.socket.shutdown(Shutdown::Write)
+    }
+
+    /// Reads from the socket what nobody wants.
+    pub(super) fn discard(&mut self, sink: &mut [u8]) -> io::Result<usize> {
+        self.socket.read(sink)
+    }
+}
+
+fn read_plain(socket: &mut Socket, buffer: &mut [u8]) -> Result<Input, Ended> {
+    match socket.read(buffer) {
+        Ok(0) => Err(Ended::Closed),
+        // A read that does not fill the buffer has emptied the socket; the next byte to come is told.
+        Ok(len) => Ok(Input { len, more: len == buffer.len() }),
+        Err(error) => match error.kind() {
+            io::ErrorKind::WouldBlock => Ok(Input { len: 0, more: false }),
+            io::ErrorKind::Interrupted => Ok(Input { len: 0, more: true }),
+            _ => Err(Ended::Io(error)),
+        },
+    }
+}
+
+fn write_below(
+    socket: &mut Socket,
+    tls: Option<&mut Tls>,
+    parts: &[IoSlice<'_>],
+) -> io::Result<usize> {
+    if let Some(tls) = tls {
+        return tls.write(socket, parts);
+    }
+    let len = match parts {
+        [] => return Ok(0),
+        [one] => socket.write(one)?,
+        _ => socket.write_vectored(parts)?,
+    };
+    if len == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(len) }
+}

@@ -1,0 +1,452 @@
+//! WebSocket (RFC 6455) as section 6 of MQTT has it: packets in binary frames, however they are cut.
+//!
+//! Frames are not gathered: what has come of one is unmasked where it lies and handed on. So a frame
+//! may be of any size, and none needs memory. What is written at once goes out as one frame.
+
+use std::io::Cursor;
+
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
+
+use super::Ended;
+use super::upgrade::{self, Answer};
+
+/// Longest frame header.
+const MAX_HEADER: usize = 14;
+
+/// Longest payload of a control frame (RFC 6455, section 5.5).
+const MAX_CONTROL: usize = 125;
+
+/// Largest HTTP request.
+const MAX_REQUEST: usize = 8 * 1024;
+
+/// One connection's frames.
+#[derive(Debug, Default)]
+pub(super) struct WebSocket {
+    state: State,
+    /// The beginning of the HTTP request or of a frame header, or the payload of a control frame.
+    partial: Vec<u8>,
+    /// The frame that is being read.
+    frame: Option<Frame>,
+    /// Whether a message goes on in the next data frame.
+    is_fragmented: bool,
+    /// What is to be written before anything else, and how much of it is.
+    out: Vec<u8>,
+    out_written: usize,
+    /// How much of the frame that is being written is still to come.
+    left: usize,
+    /// The last PING that is not answered (RFC 6455, section 5.5.3).
+    ping: Option<Vec<u8>>,
+    /// The code to close with, once.
+    close: Option<u16>,
+}
+
+/// How far the connection is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    /// The HTTP request is not there yet.
+    #[default]
+    Upgrade,
+    Open,
+    /// No more is read: why, if it is not that the peer has closed.
+    Ended(Option<End>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Refused(u16),
+    Wrong(&'static str),
+}
+
+/// A frame of which the header has been read.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    /// `None`: data.
+    control: Option<Control>,
+    mask: [u8; 4],
+    left: u64,
+}
+
+impl WebSocket {
+    /// Decodes in place: how many bytes of MQTT the buffer begins with then, and whether the end is
+    /// behind them.
+    pub(super) fn decode(&mut self, buffer: &mut [u8]) -> Result<(usize, bool), Ended> {
+        let mut from = 0;
+        if self.state == State::Upgrade {
+            from = self.upgrade(buffer);
+        }
+        let len = match self.state {
+            State::Open => self.frames(buffer, from),
+            _ => 0,
+        };
+        match self.state {
+            State::Ended(_) if len > 0 => Ok((len, true)),
+            State::Ended(None) => Err(Ended::Closed),
+            State::Ended(Some(End::Refused(status))) => Err(Ended::Refused(status)),
+            State::Ended(Some(End::Wrong(what))) => Err(Ended::WebSocket(what)),
+            State::Upgrade | State::Open => Ok((len, false)),
+        }
+    }
+
+    /// Takes what belongs to the HTTP request, and answers once it is whole. How much it was.
+    fn upgrade(&mut self, buffer: &[u8]) -> usize {
+        let earlier = self.partial.len();
+        let room = MAX_REQUEST - earlier;
+        self.partial.extend_from_slice(buffer.get(..room).unwrap_or(buffer));
+        // Only what is new is looked through, so that a request in single bytes costs no more.
+        let fresh = self.partial.get(earlier.saturating_sub(3)..).unwrap_or_default();
+        let end = fresh.windows(4).position(|window| window == b"\r\n\r\n");
+        let answer = match end {
+            Some(_) => upgrade::answer(&self.partial),
+            None if self.partial.len() >= MAX_REQUEST => Answer::Refuse(431, ""),
+            None if !b"GET ".starts_with(self.partial.get(..4).unwrap_or(&self.partial)) => {
+                Answer::Refuse(400, "")
+            }
+            None => return buffer.len(),
+        };
+        let head = end.map_or(0, |at| earlier.saturating_sub(3) + at + 4);
+        self.partial = Vec::new();
+        self.state = match answer {
+            Answer::Accept(response) => {
+                self.out = response;
+                State::Open
+            }
+            Answer::Refuse(status, more) => {
+                self.out = upgrade::refusal(status, more);
+                State::Ended(Some(End::Refused(status)))
+            }
+        };
+        head - earlier.min(head)
+    }
+
+    /// Takes the frames in this buffer from there on. How many bytes of MQTT it begins with then.
+    fn frames(&mut self, buffer: &mut [u8], mut from: usize) -> usize {
+        let mut len = 0;
+        while from < buffer.len() && self.state == State::Open {
+            let Some(mut frame) = self.frame.take() else {
+                from += self.header(buffer.get(from..).unwrap_or_default());
+                continue;
+            };
+            let here = usize::try_from(frame.left).unwrap_or(usize::MAX).min(buffer.len() - from);
+            let payload = buffer.get_mut(from..from + here).unwrap_or_default();
+            unmask(payload, &mut frame.mask);
+            frame.left -= here as u64;
+            match frame.control {
+                None => {
+                    buffer.copy_within(from..from + here, len);
+                    len += here;
+                }
+                Some(control) => {
+                    self.partial.extend_from_slice(payload);
+                    if frame.left == 0 {
+                        self.control(control);
+                    }
+                }
+            }
+            from += here;
+            self.frame = Some(frame).filter(|frame| frame.left > 0);
+        }
+        len
+    }
+
+    /// Reads a frame header, or the next part of one. How many bytes it was.
+    fn header(&mut self, bytes: &[u8]) -> usize {
+        let earlier = self.partial.len();
+        let more = bytes.len().min(MAX_HEADER - earlier.min(MAX_HEADER));
+        self.partial.extend_from_slice(bytes.get(..more).unwrap_or_default());
+        let mut cursor = Cursor::new(&self.partial);
+        let header = match FrameHeader::parse(&mut cursor) {
+            Ok(None) => return more,
+            Ok(Some(header)) => Ok(header),
+            Err(_) => Err("a frame of an unknown kind"),
+        };
+        let len = usize::try_from(cursor.position()).unwrap_or(more).saturating_sub(earlier);
+        self.partial.clear();
+        match header.and_then(|(header, payload)| self.begin_frame(&header, payload)) {
+            Ok(frame) => self.frame = frame,
+            Err(what) => self.wrong(CloseCode::Protocol, what),
+        }
+        len
+    }
+
+    /// Checks what a header says. `None`: there is nothing behind it.
+    fn begin_frame(
+        &mut self,
+        header: &FrameHeader,
+        left: u64,
+    ) -> Result<Option<Frame>, &'static str> {
+        let Some(mask) = header.mask else { return Err("a frame without mask") };
+        if header.rsv1 || header.rsv2 || header.rsv3 {
+            return Err("a frame with reserved bits");
+        }
+        if left >> 63 != 0 {
+            return Err("a frame that is too long");
+        }
+        let control = match header.opcode {
+            OpCode::Control(control) => {
+                if !header.is_final || left > MAX_CONTROL as u64 {
+                    return Err("a control frame that is too long");
+                }
+                Some(control)
+            }
+            OpCode::Data(Data::Continue) if self.is_fragmented => None,
+            OpCode::Data(Data::Binary) if !self.is_fragmented => None,
+            OpCode::Data(Data::Text) => {
+                // [MQTT-6.0.0-1]
+                self.wrong(CloseCode::Unsupported, "a frame that is not binary [MQTT-6.0.0-1]");
+                return Ok(None);
+            }
+            OpCode::Data(_) => return Err("a frame out of its message"),
+        };
+        if control.is_none() {
+            self.is_fragmented = !header.is_final;
+        }
+        if left > 0 {
+            return Ok(Some(Frame { control, mask, left }));
+        }
+        if let Some(control) = control {
+            self.control(control);
+        }
+        Ok(None)
+    }
+
+    /// A control frame is whole, its payload in `partial`.
+    fn control(&mut self, control: Control) {
+        let payload = core::mem::take(&mut self.partial);
+        match control {
+            Control::Ping => self.ping = Some(payload),
+            Control::Close => {
+                let code = payload.first_chunk().map_or(1000, |code| u16::from_be_bytes(*code));
+                let allowed = CloseCode::from(code).is_allowed();
+                self.close.get_or_insert(if allowed { code } else { CloseCode::Protocol.into() });
+                self.state = State::Ended(None);
+            }
+            _ => {}
+        }
+        self.interject();
+    }
+
+    /// Reads no more.
+    fn wrong(&mut self, code: CloseCode, what: &'static str) {
+        self.close.get_or_insert(code.into());
+        self.state = State::Ended(Some(End::Wrong(what)));
+        self.interject();
+    }
+
+    /// Between two frames of data: what there is to say besides.
+    fn interject(&mut self) {
+        if self.left > 0 || self.state == State::Upgrade {
+            return;
+        }
+        // Only when there is room: of those who ask faster than they read, the last is kept.
+        if let Some(ping) = self.ping.take_if(|_| self.out.is_empty()) {
+            self.frame_header(OpCode::Control(Control::Pong), ping.len());
+            self.out.extend_from_slice(&ping);
+        }
+        // Once; 0 stands for a code that was sent.
+        if let Some(code) = self.close.filter(|code| *code != 0) {
+            self.close = Some(0);
+            self.frame_header(OpCode::Control(Control::Close), 2);
+            self.out.extend_from_slice(&code.to_be_bytes());
+        }
+    }
+
+    fn frame_header(&mut self, opcode: OpCode, len: usize) {
+        let header = FrameHeader { opcode, ..FrameHeader::default() };
+        // Into memory, which does not fail.
+        let _ = header.format(len as u64, &mut self.out);
+    }
+
+    /// How many of so many waiting bytes belong to the frame that is being written, or that is begun
+    /// with them.
+    pub(super) fn begin(&mut self, waiting: usize) -> usize {
+        let is_up = self.state == State::Open || self.left > 0;
+        if self.left == 0 && waiting > 0 && is_up && self.close.is_none() {
+            self.frame_header(OpCode::Data(Data::Binary), waiting);
+            self.left = waiting;
+        }
+        self.left.min(waiting)
+    }
+
+    pub(super) fn has_pending(&self) -> bool {
+        !self.out.is_empty()
+    }
+
+    /// What goes before the bytes of the frame.
+    pub(super) fn pending(&self) -> &[u8] {
+        self.out.get(self.out_written..).unwrap_or_default()
+    }
+
+    /// So many bytes are written, of what was pending first. How many of them were of the frame.
+    pub(super) fn advance(&mut self, len: usize) -> usize {
+        let own = len.min(self.out.len() - self.out_written);
+        self.out_written += own;
+        if self.out_written == self.out.len() {
+            self.out = Vec::new();
+            self.out_written = 0;
+        }
+        self.written(len - own);
+        len - own
+    }
+
+    /// So many bytes of the frame are written.
+    pub(super) fn written(&mut self, len: usize) {
+        self.left -= len.min(self.left);
+        self.interject();
+    }
+
+    /// The server closes.
+    pub(super) fn close(&mut self) {
+        if self.state == State::Open {
+            self.close.get_or_insert(CloseCode::Normal.into());
+            self.state = State::Ended(None);
+        }
+        self.interject();
+    }
+}
+
+/// Applies the mask, and turns it for what follows.
+fn unmask(payload: &mut [u8], mask: &mut [u8; 4]) {
+    for chunk in payload.chunks_mut(4) {
+        for (byte, mask) in chunk.iter_mut().zip(*mask) {
+            *byte ^= mask;
+        }
+    }
+    mask.rotate_left(payload.len() % 4);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{State, WebSocket};
+
+    const REQUEST: &[u8] = b"GET /mqtt HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: other, mqtt\r\n\r\n";
+
+    fn open() -> WebSocket {
+        WebSocket { state: State::Open, ..WebSocket::default() }
+    }
+
+    /// A frame with the mask that does the least to hide a mistake.
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        const MASK: [u8; 4] = [1, 2, 3, 4];
+        let mut bytes = vec![first];
+        match u16::try_from(payload.len()) {
+            Ok(len @ 0..=125) => bytes.push(0x80 | len as u8),
+            Ok(len) => {
+                bytes.push(0x80 | 126);
+                bytes.extend(len.to_be_bytes());
+            }
+            Err(_) => {
+                bytes.push(0x80 | 127);
+                bytes.extend((payload.len() as u64).to_be_bytes());
+            }
+        }
+        bytes.extend(MASK);
+        bytes.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        bytes
+    }
+
+    /// What comes out when the bytes arrive in pieces of this size, and the error at the end.
+    fn decoded(websocket: &mut WebSocket, bytes: &[u8], size: usize) -> (Vec<u8>, Option<String>) {
+        let mut all = Vec::new();
+        for piece in bytes.chunks(size) {
+            let mut buffer = piece.to_vec();
+            match websocket.decode(&mut buffer) {
+                Ok((len, _)) => all.extend_from_slice(&buffer[..len]),
+                Err(ended) => return (all, Some(ended.to_string())),
+            }
+        }
+        (all, websocket.decode(&mut []).err().map(|ended| ended.to_string()))
+    }
+
+    // [MQTT-6.0.0-2], [MQTT-6.0.0-4]
+    #[test]
+    fn packets_may_span_frames_and_share_them_however_the_bytes_arrive() {
+        let long: Vec<u8> = (0..70_000_u32).map(|n| n as u8).collect();
+        let mut bytes = REQUEST.to_vec();
+        bytes.extend(frame(0x82, b"one"));
+        bytes.extend(frame(0x02, b"tw"));
+        bytes.extend(frame(0x89, b"ping"));
+        bytes.extend(frame(0x00, b""));
+        bytes.extend(frame(0x80, b"o"));
+        bytes.extend(frame(0x82, &long));
+        bytes.extend(frame(0x82, &long[..300]));
+        let expected = [b"onetwo", &long[..], &long[..300]].concat();
+        for size in [1, 2, 3, 5, 7, 14, 200, 1000, bytes.len()] {
+            let mut websocket = WebSocket::default();
+            let (all, error) = decoded(&mut websocket, &bytes, size);
+            assert!(all == expected && error.is_none(), "in pieces of {size}: {error:?}");
+            let out = String::from_utf8_lossy(websocket.pending()).into_owned();
+            assert!(out.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{out}");
+            assert!(out.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "RFC 6455, section 1.3: {out}");
+            assert!(out.to_lowercase().contains("sec-websocket-protocol: mqtt\r\n"), "{out}");
+            assert!(out.ends_with("\r\n\r\n"), "{out}");
+            websocket.advance(websocket.pending().len());
+            assert_eq!(websocket.pending(), b"\x8A\x04ping");
+        }
+    }
+
+    // [MQTT-6.0.0-1]
+    #[test]
+    fn what_is_no_binary_frame_closes_the_connection_behind_what_came_before() {
+        let wrong: [(&[u8], u16); 8] = [
+            (&frame(0x81, b"text"), 1003),
+            (&frame(0x83, b"?"), 1002),
+            (&frame(0x80, b"no message goes on"), 1002),
+            (&frame(0xC2, b"reserved bit"), 1002),
+            (&frame(0x09, b"a ping in parts"), 1002),
+            (&[0x82, 1, 0], 1002),
+            (&[0x82, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4], 1002),
+            (&frame(0x89, &[0; 126]), 1002),
+        ];
+        for (bytes, code) in wrong {
+            for size in [1, 3, 1000] {
+                let mut websocket = open();
+                let all = [&frame(0x82, b"before"), bytes, &frame(0x82, b"behind")].concat();
+                let (decoded, error) = decoded(&mut websocket, &all, size);
+                assert_eq!(decoded, b"before", "{bytes:02x?}");
+                assert!(error.is_some(), "{bytes:02x?}");
+                let [a, b] = code.to_be_bytes();
+                assert_eq!(websocket.pending(), [0x88, 2, a, b], "{bytes:02x?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_close_is_answered_once_and_never_within_a_frame() {
+        let mut websocket = open();
+        assert_eq!(websocket.begin(10), 10);
+        assert_eq!(websocket.advance(2 + 4), 4);
+        let (_, error) = decoded(&mut websocket, &frame(0x88, b"\x03\xE9bye"), 1000);
+        assert_eq!(error.as_deref(), Some("closed by the peer"));
+        assert!(!websocket.has_pending(), "six bytes are still to come");
+        websocket.written(6);
+        websocket.close();
+        assert_eq!(websocket.pending(), [0x88, 2, 0x03, 0xE9]);
+        websocket.advance(4);
+        websocket.close();
+        assert!(!websocket.has_pending());
+        assert_eq!(websocket.begin(10), 0, "nothing comes behind it");
+    }
+
+    #[test]
+    fn of_many_pings_the_last_is_answered() {
+        let mut websocket = open();
+        assert_eq!(websocket.begin(1), 1);
+        for n in 0..100 {
+            let (_, error) = decoded(&mut websocket, &frame(0x89, &[n]), 1000);
+            assert_eq!(error, None);
+        }
+        websocket.advance(2 + 1);
+        assert_eq!(websocket.pending(), [0x8A, 1, 99]);
+    }
+
+    #[test]
+    fn a_request_is_bounded() {
+        let mut websocket = WebSocket::default();
+        let mut bytes = b"GET /mqtt HTTP/1.1\r\nA: ".to_vec();
+        bytes.resize(1_000_000, b'a');
+        let (_, error) = decoded(&mut websocket, &bytes, 1000);
+        assert_eq!(error.as_deref(), Some("HTTP request refused with 431"));
+        assert!(websocket.partial.capacity() == 0);
+    }
+}
