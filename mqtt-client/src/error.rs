@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use std::io;
 
-use mqtt_codec::{ReasonCode, Violation};
+use mqtt_codec::{DecodeError, ReasonCode, Violation};
 
 use crate::Server;
 
@@ -27,6 +27,15 @@ pub enum Error {
         /// What the system says.
         source: Arc<io::Error>,
     },
+    /// TLS failed: a certificate is not trusted, or the two have no version or cipher in common.
+    #[cfg(feature = "tls")]
+    #[error("{server}: {source}")]
+    Tls {
+        /// Which server.
+        server: Box<Server>,
+        /// What exactly, on our side, or on the server's by an alert.
+        source: Arc<crate::tls::rustls::Error>,
+    },
     /// The server did not accept the connection.
     #[error("the server refused the connection: {reason}{}", told(.text))]
     Refused {
@@ -46,6 +55,16 @@ pub enum Error {
     /// The server broke the protocol, or was silent for too long.
     #[error(transparent)]
     Protocol(mqtt_session::Error),
+    /// The server sent a packet that is larger than
+    /// [`Options::max_packet_size`](crate::Options::max_packet_size). Before version 5 a server cannot
+    /// know of that limit; one that keeps the session sends the message again on the next connection.
+    #[error("the server sent a packet of {size} bytes, and no more than {limit} are taken")]
+    PacketTooLarge {
+        /// How long it would have been.
+        size: u64,
+        /// The limit.
+        limit: u32,
+    },
     /// The server did not take the subscription, or did not end it.
     #[error("the server refused: {0}")]
     Rejected(ReasonCode),
@@ -64,6 +83,75 @@ pub enum Error {
     /// The client was disconnected, or its driver has ended.
     #[error("the client is closed")]
     Closed,
+}
+
+impl Error {
+    /// Whether trying again is of no use as long as nobody changes something: the server refuses the
+    /// credentials, another client has taken over the session, a certificate is not trusted, a
+    /// transport is not compiled in. What time can heal is not: an expired certificate is renewed, a
+    /// clock is set. The default of [`Reconnect::give_up`](crate::Reconnect::give_up).
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        use ReasonCode as R;
+        match self {
+            Self::Io { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput)
+            }
+            #[cfg(feature = "tls")]
+            Self::Tls { source, .. } => crate::tls::is_permanent(source),
+            Self::Refused { reason, .. } | Self::Disconnected { reason, .. } => matches!(
+                reason,
+                R::UnsupportedProtocolVersion
+                    | R::ClientIdentifierNotValid
+                    | R::BadUserNameOrPassword
+                    | R::NotAuthorized
+                    | R::Banned
+                    | R::BadAuthenticationMethod
+                    | R::SessionTakenOver
+                    | R::TopicNameInvalid
+                    | R::PayloadFormatInvalid
+                    | R::RetainNotSupported
+                    | R::QoSNotSupported
+            ),
+            _ => false,
+        }
+    }
+
+    /// What the session says of the packet that begins here.
+    pub(crate) fn protocol(error: mqtt_session::Error, bytes: &[u8], limit: u32) -> Self {
+        use mqtt_session::{Error as E, Fault};
+        match error {
+            E::Peer(Fault::Packet(DecodeError {
+                violation: Violation::PacketTooLarge, ..
+            })) => Self::PacketTooLarge { size: packet_len(bytes), limit },
+            error => Self::Protocol(error),
+        }
+    }
+
+    /// What was wrong with the connection to this server.
+    pub(crate) fn io(server: Server, source: io::Error) -> Self {
+        let server = Box::new(server);
+        #[cfg(feature = "tls")]
+        if let Some(source) = source.get_ref().and_then(|inner| inner.downcast_ref()) {
+            let source = crate::tls::rustls::Error::clone(source);
+            return Self::Tls { server, source: Arc::new(source) };
+        }
+        Self::Io { server, source: Arc::new(source) }
+    }
+}
+
+/// How long the packet that begins here is, by its Remaining Length (section 2.1.4).
+fn packet_len(bytes: &[u8]) -> u64 {
+    let mut remaining = 0;
+    let mut len = 1;
+    for byte in bytes.iter().skip(1).take(4) {
+        remaining |= u64::from(byte & 0x7F) << (7 * (len - 1));
+        len += 1;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    len + remaining
 }
 
 fn told(text: &Option<String>) -> String {

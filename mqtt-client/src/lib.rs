@@ -16,6 +16,7 @@ mod delivery;
 mod driver;
 mod error;
 mod event;
+mod layers;
 mod message;
 mod options;
 mod outbox;
@@ -31,6 +32,8 @@ mod subscription;
 pub mod tls;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 pub use bytes::Bytes;
 pub use mqtt_codec::{QoS, ReasonCode, RetainHandling, Version};

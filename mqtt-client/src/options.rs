@@ -53,7 +53,8 @@ pub struct Options {
     /// Receive Maximum (version 5): how many QoS 1 and 2 messages the server may send that are not
     /// acknowledged, at least 1. Default: 256.
     pub receive_maximum: u16,
-    /// Maximum Packet Size: the largest packet to receive, in bytes. Default: 1,048,576.
+    /// Maximum Packet Size: the largest packet to receive, in bytes; a larger one ends the connection
+    /// with [`Error::PacketTooLarge`]. Default: 1,048,576.
     pub max_packet_size: u32,
     /// How many QoS 1 and 2 messages may be sent and not acknowledged, at least 1; a server of version
     /// 5 may set less. Default: 256, and before version 5, where a server cannot say how many it
@@ -83,6 +84,13 @@ pub struct Options {
     /// none, the system's roots and nothing else.
     #[cfg(feature = "tls")]
     pub tls: Option<alloc::sync::Arc<crate::tls::ClientConfig>>,
+    /// Header fields of the request for a WebSocket, by name and value. Default: none but those that
+    /// it needs.
+    #[cfg(feature = "websocket")]
+    pub websocket_headers: Vec<(String, String)>,
+    /// What has the last word about each request for a WebSocket. Default: nothing.
+    #[cfg(feature = "websocket")]
+    pub websocket_hook: Option<crate::websocket::RequestHook>,
     /// How many messages that belong to no subscription are kept until there is one: with a session
     /// that the server has kept, messages may come before the program has subscribed. Default: 256.
     pub unrouted_messages: usize,
@@ -105,7 +113,7 @@ impl From<Message> for Will {
 }
 
 /// When and how to connect again: exponential back-off with full jitter.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Reconnect {
     /// Whether to connect again at all. Default: true.
@@ -120,6 +128,19 @@ pub struct Reconnect {
     pub stable_after: Duration,
     /// How many attempts in a row may fail. Default: any number.
     pub max_attempts: Option<u32>,
+    /// For which errors trying again is of no use. A client with several servers gives up when each
+    /// of them in turn has failed so, and at once if its connection was accepted and ended so.
+    /// Default: [`Error::is_permanent`].
+    ///
+    /// ```
+    /// use mqtt_client::{Error, Options};
+    /// let mut options = Options::from_url("mqtts://broker.example?version=3.1.1")?;
+    /// options.reconnect.give_up = |error| {
+    ///     error.is_permanent() || matches!(error, Error::PacketTooLarge { .. })
+    /// };
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub give_up: fn(&Error) -> bool,
 }
 
 impl Default for Reconnect {
@@ -131,6 +152,7 @@ impl Default for Reconnect {
             max: Duration::from_secs(30),
             stable_after: Duration::from_secs(10),
             max_attempts: None,
+            give_up: Error::is_permanent,
         }
     }
 }
@@ -187,28 +209,39 @@ impl Options {
             manual_acknowledge: false,
             #[cfg(feature = "tls")]
             tls: None,
+            #[cfg(feature = "websocket")]
+            websocket_headers: Vec::new(),
+            #[cfg(feature = "websocket")]
+            websocket_hook: None,
             unrouted_messages: 256,
         }
     }
 
     /// The defaults and what a URL says: `SCHEME://[USER[:PASSWORD]@]HOST[:PORT][?PARAMETERS]`. Its
     /// parameters are `version` (`3.1`, `3.1.1` or `5`), `client_id`, `clean_start` (`true` or
-    /// `false`), `keep_alive` and `session_expiry` (seconds), joined by `&`.
+    /// `false`), `keep_alive` and `session_expiry` (seconds), joined by `&`. A WebSocket's URL may
+    /// have others: they are part of what the server is asked for.
     ///
     /// # Errors
     /// [`Error::Url`] if it is none or has other parameters.
     pub fn from_url(url: &str) -> Result<Self, Error> {
         let url = Url::parse(url)?;
-        let mut options = Self::new(url.server);
+        let mut options = Self::new(url.server.clone());
         options.user_name = url.user_name;
         options.password = url.password.map(Bytes::from);
-        for (name, value) in url.query {
-            options.set(&name, &value).ok_or(UrlError::Parameter)?;
+        let mut server = url.server;
+        for parameter in url.query {
+            let own = options.set(&parameter.name, &parameter.value).ok_or(UrlError::Parameter)?;
+            if !own && !server.ask(&parameter) {
+                return Err(UrlError::Parameter.into());
+            }
         }
+        options.servers = alloc::vec![server];
         Ok(options)
     }
 
-    fn set(&mut self, name: &str, value: &str) -> Option<()> {
+    /// Whether there is such a parameter; `None`: it has no such value.
+    fn set(&mut self, name: &str, value: &str) -> Option<bool> {
         let seconds = || value.parse::<u32>().ok().map(|s| Duration::from_secs(s.into()));
         match name {
             "version" => {
@@ -223,9 +256,9 @@ impl Options {
             "clean_start" => self.clean_start = value.parse().ok()?,
             "keep_alive" => self.keep_alive = seconds()?,
             "session_expiry" => self.session_expiry = seconds()?,
-            _ => return None,
+            _ => return Some(false),
         }
-        Some(())
+        Some(true)
     }
 
     /// Whether the server is asked to keep the session when the connection is gone.

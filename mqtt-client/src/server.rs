@@ -69,7 +69,8 @@ pub struct Server {
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// The path in the file system for [`Scheme::Unix`], the request path for a WebSocket.
+    /// The path in the file system for [`Scheme::Unix`]; what is asked for to open a WebSocket, with
+    /// what may follow a `?`.
     pub path: String,
 }
 
@@ -78,6 +79,20 @@ impl Server {
     #[must_use]
     pub fn tcp(host: &str, port: u16) -> Self {
         Self { scheme: Scheme::Tcp, host: host.to_owned(), port, path: String::new() }
+    }
+
+    /// Makes a parameter of the URL one of what is asked for where a WebSocket is opened; whether one
+    /// is.
+    pub(crate) fn ask(&mut self, parameter: &Parameter) -> bool {
+        if !matches!(self.scheme, Scheme::Ws | Scheme::Wss) {
+            return false;
+        }
+        if self.path.is_empty() {
+            self.path.push('/');
+        }
+        self.path.push(if self.path.contains('?') { '&' } else { '?' });
+        self.path.push_str(&parameter.written);
+        true
     }
 
     /// The first server of a Server Reference (section 4.11), reached as this one: `HOST`,
@@ -96,7 +111,11 @@ impl core::str::FromStr for Server {
     type Err = UrlError;
 
     fn from_str(url: &str) -> Result<Self, UrlError> {
-        Ok(Url::parse(url)?.server)
+        let Url { mut server, query, .. } = Url::parse(url)?;
+        for parameter in query {
+            server.ask(&parameter); // elsewhere it is for nobody
+        }
+        Ok(server)
     }
 }
 
@@ -119,8 +138,17 @@ pub(crate) struct Url {
     pub(crate) server: Server,
     pub(crate) user_name: Option<String>,
     pub(crate) password: Option<Vec<u8>>,
-    /// What follows `?`, as name and value.
-    pub(crate) query: Vec<(String, String)>,
+    /// What follows `?`, parameter by parameter.
+    pub(crate) query: Vec<Parameter>,
+}
+
+/// A parameter of a URL.
+#[derive(Debug)]
+pub(crate) struct Parameter {
+    pub(crate) name: String,
+    pub(crate) value: String,
+    /// Both as they are written.
+    pub(crate) written: String,
 }
 
 impl Url {
@@ -135,7 +163,7 @@ impl Url {
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let query = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Ok((text(name)?, text(value)?))
+            Ok(Parameter { name: text(name)?, value: text(value)?, written: pair.to_owned() })
         });
         let query = query.collect::<Result<_, UrlError>>()?;
         let authority_end =
@@ -207,7 +235,9 @@ mod tests {
         assert_eq!(url.server.to_string(), "mqtt://[::1]:1884/x");
         assert_eq!(url.user_name.as_deref(), Some("al"));
         assert_eq!(url.password.as_deref(), Some(&b"p@ss"[..]));
-        assert_eq!(url.query[1], ("client_id".to_owned(), "a b".to_owned()));
+        assert_eq!((&*url.query[1].name, &*url.query[1].value), ("client_id", "a b"));
+        let signed: Server = "wss://h?a=%2F&b".parse().unwrap();
+        assert_eq!(signed.to_string(), "wss://h:443/?a=%2F&b");
         let unix: Server = "unix:///run/mqtt%20sock".parse().unwrap();
         assert_eq!(unix.path, "/run/mqtt sock");
     }

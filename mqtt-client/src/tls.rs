@@ -22,7 +22,6 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use std::io;
 
-use futures::future::BoxFuture;
 use futures_rustls::TlsConnector;
 use futures_rustls::rustls::crypto::CryptoProvider;
 pub use futures_rustls::rustls::{self, ClientConfig, RootCertStore};
@@ -52,15 +51,51 @@ fn system() -> io::Result<Arc<ClientConfig>> {
     Ok(Arc::new(config))
 }
 
-/// Shakes hands with the server of this name, once there is a connection.
+/// Whether it will fail again as long as nobody changes something but the time.
+pub(crate) fn is_permanent(error: &rustls::Error) -> bool {
+    use rustls::{AlertDescription as A, CertificateError as C, Error as E};
+    match error {
+        E::InvalidCertificate(error) => !matches!(
+            error,
+            C::Expired
+                | C::ExpiredContext { .. }
+                | C::NotValidYet
+                | C::NotValidYetContext { .. }
+                | C::ExpiredRevocationList
+                | C::ExpiredRevocationListContext { .. }
+        ),
+        E::AlertReceived(alert) => matches!(
+            alert,
+            A::HandshakeFailure
+                | A::BadCertificate
+                | A::UnsupportedCertificate
+                | A::CertificateRevoked
+                | A::CertificateUnknown
+                | A::UnknownCA
+                | A::AccessDenied
+                | A::DecryptError
+                | A::ProtocolVersion
+                | A::UnrecognisedName
+                | A::CertificateRequired
+                | A::NoApplicationProtocol
+        ),
+        E::PeerIncompatible(_)
+        | E::NoCertificatesPresented
+        | E::UnsupportedNameType
+        | E::NoApplicationProtocol => true,
+        _ => false,
+    }
+}
+
+/// Shakes hands with the server of this name.
 pub(crate) async fn connect(
-    transport: BoxFuture<'static, io::Result<Transport>>,
+    transport: Transport,
     host: String,
     config: Option<Arc<ClientConfig>>,
 ) -> io::Result<Transport> {
     let config = config.map_or_else(system, Ok)?;
     let name = rustls::pki_types::ServerName::try_from(host)
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-    let stream = TlsConnector::from(config).connect(name, transport.await?).await?;
+    let stream = TlsConnector::from(config).connect(name, transport).await?;
     Ok(Box::new(stream))
 }

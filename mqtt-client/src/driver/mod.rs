@@ -23,6 +23,7 @@ use mqtt_session::client::{Config, Session, Slots};
 use mqtt_session::{Event, Instant, Ring};
 
 use crate::backoff::Backoff;
+use crate::layers;
 use crate::outbox::{Listener, Told, tell, tell_written};
 use crate::routes::Routes;
 use crate::shared::{Request, Shared};
@@ -60,6 +61,8 @@ pub struct Driver {
     redirect: Option<Server>,
     /// The server that is to be used instead, as this connection ends.
     server_reference: Option<Server>,
+    /// How many attempts in a row were refused for good.
+    refusals: usize,
     /// Counts connections, so that it is known which messages come again.
     epoch: u64,
     /// The Client Identifier, perhaps assigned by the server.
@@ -136,6 +139,7 @@ impl Driver {
             server: 0,
             redirect: None,
             server_reference: None,
+            refusals: 0,
             epoch: 0,
             client_id: options.client_id.clone(),
             accepted: None,
@@ -168,9 +172,7 @@ impl Driver {
 
     fn io_error(&self, source: io::Error) -> Error {
         match self.target() {
-            Some(server) => {
-                Error::Io { server: Box::new(server.clone()), source: Arc::new(source) }
-            }
+            Some(server) => Error::io(server.clone(), source),
             None => Error::Url(crate::UrlError::Host),
         }
     }
@@ -243,22 +245,10 @@ impl Driver {
         let Some(server) = self.target().cloned() else {
             return self.finish(&Error::Url(crate::UrlError::Host));
         };
-        let transport = self.open(&server);
+        let transport = layers::open(&mut *self.runtime, &server, &self.options);
         let until = now + self.options.response_timeout;
         self.phase = Phase::Connecting { transport, until };
         Step::Again
-    }
-
-    /// Opens a connection, and what is layered on it whatever the runtime.
-    fn open(&mut self, server: &Server) -> BoxFuture<'static, io::Result<Transport>> {
-        #[cfg(feature = "tls")]
-        if server.scheme == crate::Scheme::Tls {
-            let plain = Server { scheme: crate::Scheme::Tcp, ..server.clone() };
-            let transport = self.runtime.connect(&plain);
-            let config = self.options.tls.clone();
-            return Box::pin(crate::tls::connect(transport, plain.host, config));
-        }
-        self.runtime.connect(server)
     }
 
     /// Sends CONNECT.
@@ -298,6 +288,7 @@ impl Driver {
         self.epoch += 1;
         tell_written(&mut self.written, false);
         let policy = &self.options.reconnect;
+        let accepted = self.accepted.is_some();
         match self.accepted.take() {
             Some(since) if now.since(since) >= policy.stable_after => self.backoff.reset(),
             Some(_) => {}
@@ -307,7 +298,14 @@ impl Driver {
         if let Some(server) = self.server_reference.take() {
             self.redirect = Some(server);
         }
-        let again = policy.enabled && (policy.first || self.ever_accepted) && !is_final(&error);
+        let useless = (policy.give_up)(&error);
+        if accepted || !useless {
+            self.refusals = 0;
+        }
+        self.refusals += usize::from(useless);
+        // Another server may have another opinion, unless it was accepted by this one.
+        let useless = useless && (accepted || self.refusals >= self.options.servers.len());
+        let again = policy.enabled && (policy.first || self.ever_accepted) && !useless;
         let wait =
             if again && !self.closing_ends(now) { self.backoff.failed(policy) } else { None };
         let Some(wait) = wait else { return self.finish(&error) };
@@ -416,29 +414,6 @@ fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
-    }
-}
-
-/// Whether there is no use in trying again.
-fn is_final(error: &Error) -> bool {
-    use ReasonCode as R;
-    match error {
-        Error::Io { source, .. } => source.kind() == io::ErrorKind::Unsupported,
-        Error::Refused { reason, .. } | Error::Disconnected { reason, .. } => matches!(
-            reason,
-            R::UnsupportedProtocolVersion
-                | R::ClientIdentifierNotValid
-                | R::BadUserNameOrPassword
-                | R::NotAuthorized
-                | R::Banned
-                | R::BadAuthenticationMethod
-                | R::SessionTakenOver
-                | R::TopicNameInvalid
-                | R::PayloadFormatInvalid
-                | R::RetainNotSupported
-                | R::QoSNotSupported
-        ),
-        _ => false,
     }
 }
 

@@ -97,7 +97,10 @@ impl Driver {
                     }
                 }
                 Ok(None) => break Ok(()),
-                Err(error) => break Err(Error::Protocol(error)),
+                Err(error) => {
+                    let limit = self.options.max_packet_size;
+                    break Err(Error::protocol(error, bytes, limit));
+                }
             }
         };
         self.routes.wake();

@@ -206,3 +206,50 @@ async fn a_server_that_has_moved_is_followed_and_left_when_it_is_not_there_mqtt_
         in_time(client.publish("a", "x", QoS::AtLeastOnce)).await.expect("delivered");
     }
 }
+
+/// A server that does not know of the limit sends the message again each time: 3.1.1 has no way to
+/// tell it, so the application has to be told.
+#[tokio::test(start_paused = true)]
+async fn a_packet_that_is_too_large_is_reported_with_its_size_and_may_be_reason_to_give_up() {
+    for gives_up in [false, true] {
+        let network = Network::new();
+        let mut options = persistent(Version::V311);
+        options.max_packet_size = 1000;
+        if gives_up {
+            options.reconnect.give_up = |error| matches!(error, Error::PacketTooLarge { .. });
+        }
+        let client = start(options, &network);
+        let _subscription =
+            in_time(client.subscribe("a", QoS::AtLeastOnce)).await.expect("granted");
+        let mut events = client.connection_events();
+        network.publish("a", &"x".repeat(2000), QoS::AtLeastOnce);
+        let Some(ConnectionEvent::Disconnected { error, retry_after }) =
+            in_time(events.next()).await
+        else {
+            panic!("it ends");
+        };
+        // 1 + 2 bytes of header, 2 + 1 of topic, 2 of Packet Identifier.
+        assert!(matches!(error, Error::PacketTooLarge { size: 2008, limit: 1000 }), "{error}");
+        assert_eq!(retry_after.is_none(), gives_up);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_several_servers_a_refusal_counts_once_all_have_refused() {
+    let network = Network::new();
+    network.lock().answer = Answer::Refuse(ReasonCode::NotAuthorized);
+    let mut options = options(Version::V5);
+    options.servers.push("mqtt://other".parse().expect("a URL"));
+    let client = start(options, &network);
+    let mut events = client.connection_events();
+    for last in [false, true] {
+        let Some(ConnectionEvent::Disconnected { error, retry_after }) =
+            in_time(events.next()).await
+        else {
+            panic!("it is refused");
+        };
+        assert!(matches!(error, Error::Refused { .. }), "{error}");
+        assert_eq!(retry_after.is_none(), last);
+    }
+    assert_eq!(network.lock().servers, ["mqtt://lab:1883", "mqtt://other:1883"]);
+}

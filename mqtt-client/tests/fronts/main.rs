@@ -1,6 +1,13 @@
 //! Every front over real sockets, with a server that sends back what it gets and breaks its first
 //! connection.
 
+extern crate alloc;
+
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "websocket")]
+mod websocket;
+
 use core::time::Duration;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -110,11 +117,7 @@ async fn talk(client: Client) {
     assert!(client.disconnect().await.is_empty());
 }
 
-fn talk_blocking(url: &str) {
-    talk_blocking_with(options(url));
-}
-
-fn talk_blocking_with(options: Options) {
+fn talk_blocking(options: Options) {
     let client = blocking::Client::connect_with(options).expect("accepted");
     let mut subscription = client.subscribe("a/#", QoS::ExactlyOnce).expect("granted");
     assert!(subscription.next_within(Duration::from_millis(1)).is_none());
@@ -133,14 +136,14 @@ fn talk_blocking_with(options: Options) {
 
 #[test]
 fn threads_over_tcp() {
-    talk_blocking(&tcp());
+    talk_blocking(options(&tcp()));
 }
 
 #[cfg(unix)]
 #[test]
 fn threads_over_a_unix_socket() {
     let folder = tempfile::tempdir().expect("a folder");
-    talk_blocking(&unix(folder.path()));
+    talk_blocking(options(&unix(folder.path())));
 }
 
 /// When the client ends, so do its threads, whatever the server does.
@@ -180,133 +183,22 @@ async fn tokio_over_a_unix_socket() {
 }
 
 #[cfg(feature = "async-io")]
-fn on_async_io(url: &str) {
+fn on_async_io(options: Options) {
     async_io::block_on(async {
         let spawn = |driver| drop(thread::spawn(|| async_io::block_on(driver)));
-        talk(mqtt_client::async_io::connect(options(url), spawn).await.expect("accepted")).await;
+        talk(mqtt_client::async_io::connect(options, spawn).await.expect("accepted")).await;
     });
 }
 
 #[cfg(feature = "async-io")]
 #[test]
 fn async_io_over_tcp() {
-    on_async_io(&tcp());
+    on_async_io(options(&tcp()));
 }
 
 #[cfg(all(feature = "async-io", unix))]
 #[test]
 fn async_io_over_a_unix_socket() {
     let folder = tempfile::tempdir().expect("a folder");
-    on_async_io(&unix(folder.path()));
-}
-
-#[cfg(feature = "tls")]
-mod tls {
-    extern crate alloc;
-
-    use alloc::sync::Arc;
-    use std::net::TcpListener;
-    use std::thread;
-
-    use mqtt_client::tls::{ClientConfig, RootCertStore, ring, rustls};
-    use mqtt_client::{Error, Options, blocking};
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-    use rustls::server::WebPkiClientVerifier;
-
-    use super::{options, serve};
-
-    /// A certificate that vouches for itself, and its key.
-    struct Identity {
-        certificate: CertificateDer<'static>,
-        key: PrivateKeyDer<'static>,
-    }
-
-    impl Identity {
-        fn new(name: &str) -> Self {
-            let made =
-                rcgen::generate_simple_self_signed([name.to_owned()]).expect("a certificate");
-            let key = PrivatePkcs8KeyDer::from(made.key_pair.serialize_der());
-            Self { certificate: made.cert.into(), key: key.into() }
-        }
-
-        fn roots(&self) -> Arc<RootCertStore> {
-            let mut roots = RootCertStore::empty();
-            roots.add(self.certificate.clone()).expect("a root");
-            Arc::new(roots)
-        }
-
-        fn parts(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
-            (vec![self.certificate.clone()], self.key.clone_key())
-        }
-    }
-
-    /// The URL of a server with this certificate, which asks for that of its clients.
-    fn server(own: &Identity, client: &Identity) -> String {
-        let (chain, key) = own.parts();
-        let verifier = WebPkiClientVerifier::builder_with_provider(client.roots(), ring());
-        let config = rustls::ServerConfig::builder_with_provider(ring())
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_client_cert_verifier(verifier.build().expect("a verifier"))
-            .with_single_cert(chain, key)
-            .expect("a certificate");
-        let config = Arc::new(config);
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("it is bound").port();
-        thread::spawn(move || {
-            for (n, stream) in listener.incoming().enumerate() {
-                let Ok(stream) = stream else { continue };
-                let tls = rustls::ServerConnection::new(Arc::clone(&config)).expect("a connection");
-                thread::spawn(move || serve(rustls::StreamOwned::new(tls, stream), n == 0));
-            }
-        });
-        format!("mqtts://localhost:{port}")
-    }
-
-    /// Options that trust `server` and show `client`.
-    fn with_tls(url: &str, server: &Identity, client: Option<&Identity>) -> Options {
-        let config = ClientConfig::builder_with_provider(ring())
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_root_certificates(server.roots());
-        let config = match client.map(Identity::parts) {
-            Some((chain, key)) => config.with_client_auth_cert(chain, key).expect("a certificate"),
-            None => config.with_no_client_auth(),
-        };
-        let mut options = options(url);
-        options.tls = Some(Arc::new(config));
-        options
-    }
-
-    #[test]
-    fn threads_with_a_client_certificate() {
-        let (own, client) = (Identity::new("localhost"), Identity::new("client"));
-        super::talk_blocking_with(with_tls(&server(&own, &client), &own, Some(&client)));
-    }
-
-    #[cfg(feature = "tokio")]
-    #[tokio::test]
-    async fn tokio_with_a_client_certificate() {
-        let (own, client) = (Identity::new("localhost"), Identity::new("client"));
-        let options = with_tls(&server(&own, &client), &own, Some(&client));
-        super::talk(mqtt_client::tokio::connect(options).await.expect("accepted")).await;
-    }
-
-    #[test]
-    fn who_is_not_trusted_is_told_so() {
-        let (own, client) = (Identity::new("localhost"), Identity::new("client"));
-        let url = server(&own, &client);
-        let stranger = Identity::new("localhost");
-        for options in [
-            with_tls(&url, &stranger, Some(&client)),
-            with_tls(&url, &own, Some(&stranger)),
-            with_tls(&url, &own, None),
-            with_tls(&url.replace("localhost", "127.0.0.1"), &own, Some(&client)),
-        ] {
-            let mut options = options;
-            options.reconnect.enabled = false;
-            let error = blocking::Client::connect_with(options).expect_err("no trust");
-            assert!(matches!(error, Error::Io { .. }), "{error}");
-        }
-    }
+    on_async_io(options(&unix(folder.path())));
 }
