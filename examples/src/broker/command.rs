@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
-use mqtt_session::broker::Statistics;
+use mqtt_session::broker::{Admission, Statistics, Ticket};
 use rustls::ServerConfig;
 
 /// To be done between two turns.
@@ -13,6 +13,8 @@ pub(super) enum Command {
     Stop,
     /// New connections in TLS are made with this.
     Tls(Arc<ServerConfig>),
+    /// The answer of a policy that had said that it comes later.
+    Resolve(Ticket, Admission),
     /// Answer with the numbers.
     Report(SyncSender<Statistics>),
 }

@@ -218,7 +218,7 @@ pub(super) struct Connection {
     pub(super) readable: bool,
     /// Whether the peer sends no more, which is told once: behind what it has sent is the end.
     pub(super) read_closed: bool,
-    /// Whether the broker waits for room before it takes more.
+    /// Whether the broker waits for room, or for its policy, before it takes more.
     pub(super) blocked: bool,
     is_dirty: bool,
     pub(super) is_ready: bool,

@@ -9,7 +9,7 @@ use std::time::Instant as StdInstant;
 
 use mio::event::Source;
 use mio::{Events, Interest, Poll, Token, Waker};
-use mqtt_session::broker::{Broker, ConnectionId, Received};
+use mqtt_session::broker::{Admission, Broker, ConnectionId, Received, Ticket};
 use mqtt_session::{Clock, Instant};
 use rustls::ServerConfig;
 
@@ -42,6 +42,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long clients may take to notice that the broker stops.
 const STOP_PATIENCE: Duration = Duration::from_millis(500);
 
+/// What a loop waits with, and what wakes it when a command was sent.
+pub(super) fn poll() -> io::Result<(Poll, Waker)> {
+    let poll = Poll::new()?;
+    let waker = Waker::new(poll.registry(), WAKER)?;
+    Ok((poll, waker))
+}
+
 /// All that the broker's thread works on.
 #[derive(Debug)]
 pub(super) struct EventLoop {
@@ -62,11 +69,9 @@ pub(super) struct EventLoop {
 }
 
 impl EventLoop {
-    /// A loop without listeners, and what wakes it when a command was sent.
-    pub(super) fn new(broker: Broker, commands: Receiver<Command>) -> io::Result<(Self, Waker)> {
-        let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKER)?;
-        let this = Self {
+    /// A loop without listeners.
+    pub(super) fn new(poll: Poll, broker: Broker, commands: Receiver<Command>) -> Self {
+        Self {
             poll,
             listeners: Vec::new(),
             tls: None,
@@ -79,8 +84,7 @@ impl EventLoop {
             commands,
             is_stopping: false,
             ends_at: None,
-        };
-        Ok((this, waker))
+        }
     }
 
     /// Listens there too; where that is exactly.
@@ -174,12 +178,20 @@ impl EventLoop {
             match command {
                 Command::Stop => self.is_stopping = true,
                 Command::Tls(tls) => self.tls = Some(tls),
+                Command::Resolve(ticket, admission) => self.resolve(ticket, admission),
                 Command::Report(answer) => {
                     // Who does not wait any more has had no answer for too long.
                     let _ = answer.send(self.broker.statistics());
                 }
             }
         }
+    }
+
+    /// The policy has answered: what has come on that connection meanwhile is taken.
+    fn resolve(&mut self, ticket: Ticket, admission: Admission) {
+        let now = self.clock.now();
+        self.broker.resolve(now, ticket, admission, &mut self.connections);
+        self.go_on(now, ticket.connection());
     }
 
     /// How long to wait at most.
@@ -272,6 +284,11 @@ impl EventLoop {
             return;
         }
         self.broker.writable(now, id, &mut self.connections);
+        self.go_on(now, id);
+    }
+
+    /// The broker may take what it could not take before.
+    fn go_on(&mut self, now: Instant, id: ConnectionId) {
         let Some(connection) = self.connections.get(id) else { return };
         if !core::mem::take(&mut connection.blocked) {
             return;

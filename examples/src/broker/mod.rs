@@ -21,7 +21,7 @@ use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use mio::Waker;
-use mqtt_session::broker::{Broker, Config, Statistics};
+use mqtt_session::broker::{Admission, Broker, Config, Statistics, Ticket};
 use rustls::ServerConfig;
 
 use command::Command;
@@ -85,9 +85,19 @@ impl BrokerServer {
     /// # Errors
     /// If the operating system has no way to wait for sockets.
     pub fn new(broker: Broker) -> io::Result<Self> {
+        Self::with(|_| broker)
+    }
+
+    /// As [`BrokerServer::new`], for a broker with a policy that answers later, by
+    /// [`Control::resolve`].
+    ///
+    /// # Errors
+    /// As [`BrokerServer::new`].
+    pub fn with(make: impl FnOnce(&Control) -> Broker) -> io::Result<Self> {
         let (commands, receiver) = channel();
-        let (event_loop, waker) = EventLoop::new(broker, receiver)?;
+        let (poll, waker) = event_loop::poll()?;
         let control = Control { commands, waker: Arc::new(waker) };
+        let event_loop = EventLoop::new(poll, make(&control), receiver);
         Ok(Self { event_loop, address: None, control })
     }
 
@@ -149,6 +159,14 @@ impl Control {
     /// As [`Control::stop`].
     pub fn set_tls(&self, tls: Arc<ServerConfig>) -> io::Result<()> {
         self.send(Command::Tls(tls))
+    }
+
+    /// The answer of a policy that had said [`Admission::Later`].
+    ///
+    /// # Errors
+    /// As [`Control::stop`].
+    pub fn resolve(&self, ticket: Ticket, answer: Admission) -> io::Result<()> {
+        self.send(Command::Resolve(ticket, answer))
     }
 
     /// Asks for the broker's numbers. An answer shows that it is not stuck.

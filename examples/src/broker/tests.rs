@@ -3,9 +3,10 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use mqtt_session::broker::Config;
+use mqtt_codec::{Connect, Publish, ReasonCode};
+use mqtt_session::broker::{Admission, Broker, Client, Config, Policy, Ticket};
 
-use super::{BrokerServer, Running};
+use super::{BrokerServer, Endpoint, Running};
 
 fn start() -> Running {
     BrokerServer::bind("127.0.0.1:0", Config::default()).unwrap().spawn().unwrap()
@@ -112,4 +113,49 @@ fn large_messages_reach_many_subscribers_whole_however_slowly_they_read() {
         assert!(got == expected);
     }
     drop(thread.join().unwrap().unwrap());
+}
+
+/// Lets in and through whom another thread allows.
+struct Slow(Box<dyn Fn(Ticket) + Send>);
+
+impl Policy for Slow {
+    fn connect(&mut self, client: Client<'_>, _: &Connect<'_>) -> Admission {
+        (self.0)(client.ticket);
+        Admission::Later
+    }
+
+    fn publish(&mut self, client: Client<'_>, _: &Publish<'_>) -> Admission {
+        (self.0)(client.ticket);
+        Admission::Later
+    }
+}
+
+#[test]
+fn a_policy_that_answers_later_holds_up_only_those_who_ask_it() {
+    let (asked, tickets) = std::sync::mpsc::channel();
+    let ask = Box::new(move |ticket| asked.send(ticket).unwrap());
+    let broker = Broker::with_policy(Config::default(), Box::new(Slow(ask)));
+    let mut server = BrokerServer::new(broker).unwrap();
+    server.listen(&Endpoint::tcp("127.0.0.1:0".parse().unwrap())).unwrap();
+    let control = server.control();
+    let running = server.spawn().unwrap();
+    let open = || TcpStream::connect(running.local_addr()).unwrap();
+    let mut waiting = open();
+    waiting.write_all(b"\x10\x0E\x00\x04MQTT\x05\x02\x00\x3C\x00\x00\x01w").unwrap();
+    let never = tickets.recv().unwrap();
+    let mut client = open();
+    // All that follows is there before the first answer is.
+    client.write_all(b"\x10\x0D\x00\x04MQTT\x04\x02\x00\x3C\x00\x01c").unwrap();
+    client.write_all(b"\x32\x06\x00\x01t\x00\x01x\xC0\x00").unwrap();
+    for expected in [&b"\x20\x02\x00\x00"[..], b"\x40\x02\x00\x01\xD0\x00"] {
+        let ticket = tickets.recv().unwrap();
+        control.resolve(ticket, Admission::Allow).unwrap();
+        let mut got = vec![0; expected.len()];
+        client.read_exact(&mut got).unwrap();
+        assert_eq!(got, expected);
+    }
+    control.resolve(never, Admission::Refuse(ReasonCode::Banned)).unwrap();
+    let mut told = Vec::new();
+    waiting.read_to_end(&mut told).unwrap();
+    assert_eq!((told[0], told[3]), (0x20, 0x8A));
 }
