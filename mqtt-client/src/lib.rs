@@ -32,6 +32,7 @@ mod subscription;
 pub mod tls;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+mod trie;
 #[cfg(feature = "websocket")]
 pub mod websocket;
 

@@ -30,7 +30,9 @@ use crate::{Error, ReasonCode};
 pub struct Message {
     /// Topic Name.
     pub topic: Arc<str>,
-    /// Application Message, which may be empty.
+    /// Application Message, which may be empty. Received: it may share memory with others that came
+    /// with it, up to 4 KiB where it is shorter than 1 KiB, otherwise up to 64 KiB or four times its
+    /// length; keep a copy of what is kept for long.
     pub payload: Bytes,
     /// Quality of service: to publish with, or that it was received with.
     pub qos: QoS,
@@ -141,11 +143,11 @@ impl Message {
         }
     }
 
-    /// A message that was received, under its full topic.
-    pub(crate) fn received(topic: Arc<str>, publish: &Publish<'_>) -> Self {
+    /// A message that was received, with its full topic, and its payload.
+    pub(crate) fn received(topic: Arc<str>, payload: Bytes, publish: &Publish<'_>) -> Self {
         Self {
             topic,
-            payload: Bytes::copy_from_slice(publish.payload),
+            payload,
             qos: publish.qos,
             retain: publish.retain,
             dup: publish.dup,
@@ -228,6 +230,9 @@ impl fmt::Debug for MessageProperties {
 impl MessageProperties {
     fn received(properties: &Properties<'_>) -> Self {
         let mut own = Self::default();
+        if properties.is_empty() {
+            return own;
+        }
         for property in properties.iter() {
             match property {
                 Property::PayloadFormatIndicator(is_text) => own.is_text = is_text,

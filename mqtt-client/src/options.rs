@@ -170,8 +170,9 @@ pub enum Overflow {
     DropOldest,
 }
 
-/// What to do with a QoS 0 message that finds the stream of its subscription full. Messages of QoS 1
-/// and 2 are never dropped: they are not acknowledged, until the server sends no more.
+/// What to do with a QoS 0 message that finds the stream of its subscription full, although the
+/// application was given its turn to take some. Messages of QoS 1 and 2 are never dropped: they are
+/// not acknowledged, until the server sends no more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lag {
@@ -180,6 +181,11 @@ pub enum Lag {
     DropNewest,
     /// Drop the oldest QoS 0 message that waits, in its favour.
     DropOldest,
+    /// Read nothing from the server until the application has taken half of the stream, so that TCP
+    /// slows the server down; after this time, drop messages until it has taken one. All that comes
+    /// on the connection waits with it, acknowledgements of what this client publishes too: far less
+    /// than [`Options::response_timeout`] is right.
+    Pause(Duration),
 }
 
 impl Options {

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::task::Waker;
 
+use bytes::Bytes;
 use futures::channel::oneshot;
 use mqtt_session::client::Session;
 use mqtt_session::{
@@ -207,7 +208,8 @@ impl Outbox {
     pub(crate) fn close(&mut self) -> (Vec<Message>, BTreeMap<u64, Waker>) {
         let messages = self.queue.iter().filter_map(|(_, _, publish)| {
             let publish = publish?;
-            Some(Message::received(Arc::from(publish.topic.as_str()), &publish))
+            let payload = Bytes::copy_from_slice(publish.payload);
+            Some(Message::received(Arc::from(publish.topic.as_str()), payload, &publish))
         });
         let messages = messages.collect();
         let before = self.outcomes.finished.len();

@@ -2,9 +2,11 @@
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::task::{Context, Poll, Waker};
+use core::time::Duration;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mqtt_codec::{QoS, ReasonCode};
@@ -66,48 +68,102 @@ impl fmt::Debug for Hold {
 pub(crate) struct Queue {
     capacity: usize,
     lag: Lag,
+    /// How many messages the stream has taken out together and not handed out yet. They count.
+    taken: AtomicUsize,
+    /// Whether somebody is to hear of it when the stream hands one out: see [`State::needs`].
+    attention: AtomicBool,
     state: Mutex<State>,
 }
+
+/// Messages that a stream has taken out of its queue together, so that the queue is locked once for
+/// many of them.
+pub(crate) type Taken = VecDeque<Waiting>;
 
 #[derive(Debug, Default)]
 struct State {
     messages: VecDeque<Waiting>,
+    /// No message before this one is held.
+    unheld: usize,
+    /// How many of the messages have a receipt: those are dropped when they come again, and so are
+    /// taken one by one.
+    receipts: usize,
     waker: Option<Waker>,
     closed: bool,
     /// How many messages were dropped.
     lagged: u64,
+    /// The driver, if it waits for room.
+    driver: Option<Waker>,
+    /// The driver has waited for room in vain, and nothing was taken since.
+    stuck: bool,
 }
 
 #[derive(Debug)]
-struct Waiting {
+pub(crate) struct Waiting {
     message: Message,
     /// Beyond the capacity: what acknowledges the message once it is within.
     hold: Option<Arc<Hold>>,
 }
 
+impl State {
+    fn push(&mut self, message: Message, hold: Option<Arc<Hold>>) {
+        if hold.is_none() && self.unheld == self.messages.len() {
+            self.unheld += 1;
+        }
+        self.receipts += usize::from(message.receipt.is_some());
+        self.messages.push_back(Waiting { message, hold });
+    }
+
+    fn pop(&mut self) -> Option<Waiting> {
+        let first = self.messages.pop_front()?;
+        self.unheld = self.unheld.saturating_sub(1);
+        self.receipts -= usize::from(first.message.receipt.is_some());
+        Some(first)
+    }
+
+    /// Some were taken out of the middle.
+    fn recount(&mut self) {
+        self.unheld = self.messages.iter().take_while(|waiting| waiting.hold.is_none()).count();
+        let receipts = self.messages.iter().filter(|waiting| waiting.message.receipt.is_some());
+        self.receipts = receipts.count();
+    }
+
+    /// Whether something hangs on a message being handed out.
+    fn needs(&self) -> bool {
+        self.stuck || self.driver.is_some() || self.unheld < self.messages.len()
+    }
+}
+
 impl Queue {
     pub(crate) fn new(capacity: usize, lag: Lag) -> Self {
-        Self { capacity: capacity.max(1), lag, state: Mutex::default() }
+        Self {
+            capacity: capacity.max(1),
+            lag,
+            taken: AtomicUsize::new(0),
+            attention: AtomicBool::new(false),
+            state: Mutex::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the next message would be beyond the capacity.
-    pub(crate) fn is_full(&self) -> bool {
-        self.lock().messages.len() >= self.capacity
+    fn room_in(&self, state: &State) -> usize {
+        let waiting = state.messages.len() + self.taken.load(Ordering::SeqCst);
+        self.capacity.saturating_sub(waiting)
     }
 
-    /// Adds a message if it is within the capacity; otherwise it comes back. Nobody is woken before
-    /// [`Queue::wake`].
-    pub(crate) fn push_within(&self, message: Message) -> Option<Message> {
+    /// How many messages there is room for.
+    pub(crate) fn room(&self) -> usize {
+        self.room_in(&self.lock())
+    }
+
+    /// Adds messages for which there is room.
+    pub(crate) fn append(&self, messages: &mut Vec<Message>) {
         let mut state = self.lock();
-        if state.messages.len() >= self.capacity {
-            return Some(message);
+        for message in messages.drain(..) {
+            state.push(message, None);
         }
-        state.messages.push_back(Waiting { message, hold: None });
-        None
     }
 
     /// Adds a message in any case. `hold` keeps one that is beyond the capacity from being
@@ -116,23 +172,45 @@ impl Queue {
     pub(crate) fn push(&self, message: Message, hold: Option<&Arc<Hold>>) {
         let mut state = self.lock();
         let mut held = None;
-        if state.messages.len() >= self.capacity {
+        if self.room_in(&state) == 0 {
             held = hold.cloned();
             if message.qos == QoS::AtMostOnce {
                 state.lagged += 1;
                 let oldest = match self.lag {
-                    Lag::DropNewest => None,
+                    Lag::DropNewest | Lag::Pause(_) => None,
                     Lag::DropOldest => {
                         state.messages.iter().position(|w| w.message.qos == QoS::AtMostOnce)
                     }
                 };
                 match oldest {
-                    Some(oldest) => drop(state.messages.remove(oldest)),
+                    Some(oldest) => {
+                        drop(state.messages.remove(oldest));
+                        state.recount();
+                    }
                     None => return,
                 }
             }
         }
-        state.messages.push_back(Waiting { message, hold: held });
+        state.push(message, held);
+        let released = self.settle(&mut state);
+        drop(state);
+        drop(released);
+    }
+
+    /// Sees to it that what is within the capacity is not held, and that whoever has to hears of the
+    /// next message that is handed out. Drop what it returns once nothing is locked.
+    fn settle(&self, state: &mut State) -> Vec<Arc<Hold>> {
+        // Before it asks how many are taken: the stream tells first, and asks for attention then.
+        self.attention.store(state.needs(), Ordering::SeqCst);
+        let taken = self.taken.load(Ordering::SeqCst);
+        let within = self.capacity.saturating_sub(taken).min(state.messages.len());
+        if within <= state.unheld {
+            return Vec::new();
+        }
+        let newly = state.messages.range_mut(state.unheld..within);
+        let released = newly.filter_map(|waiting| waiting.hold.take()).collect();
+        state.unheld = within;
+        released
     }
 
     /// Wakes who waits for a message, if there is one: once for many, as waking costs far more than a
@@ -146,16 +224,54 @@ impl Queue {
         }
     }
 
+    /// For how long the driver is to wait before messages are dropped.
+    pub(crate) const fn patience(&self) -> Duration {
+        match self.lag {
+            Lag::DropNewest | Lag::DropOldest => Duration::ZERO,
+            Lag::Pause(time) => time,
+        }
+    }
+
+    /// Whether the driver should wait for room: it is full, and something was taken since it last
+    /// waited.
+    pub(crate) fn should_wait(&self) -> bool {
+        let state = self.lock();
+        !state.stuck && self.room_in(&state) == 0
+    }
+
+    /// The driver waits until there is some room again: whether there is.
+    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        state.driver = Some(cx.waker().clone());
+        // Before it asks how many are taken: see `settle`.
+        self.attention.store(true, Ordering::SeqCst);
+        if self.room_in(&state) * 2 >= self.capacity {
+            state.driver = None;
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    /// The driver has waited long enough: until something is taken it does not wait again.
+    pub(crate) fn give_up_waiting(&self) {
+        let mut state = self.lock();
+        state.driver = None;
+        state.stuck = self.room_in(&state) == 0;
+        let released = self.settle(&mut state);
+        drop(state);
+        drop(released);
+    }
+
     /// Adds a message, in favour of which the oldest one makes way.
     pub(crate) fn push_over(&self, message: Message) {
         let mut state = self.lock();
         let oldest = if state.messages.len() >= self.capacity {
             state.lagged += 1;
-            state.messages.pop_front()
+            state.pop()
         } else {
             None
         };
-        state.messages.push_back(Waiting { message, hold: None });
+        state.push(message, None);
         drop(state);
         // Left without an answer it would take up the server's quota for good.
         if let Some(oldest) = oldest {
@@ -170,36 +286,71 @@ impl Queue {
             .into_iter()
             .partition(|waiting| wanted(&waiting.message));
         state.messages = kept;
+        state.recount();
         taken.into_iter().map(|waiting| waiting.message).collect()
     }
 
     /// The server goes on with its session on a new connection: what is not acknowledged comes again.
     pub(crate) fn drop_what_comes_again(&self, epoch: u64) {
         let comes_again = |hold: &Arc<Hold>| hold.comes_again(epoch);
-        self.lock().messages.retain(|waiting| {
+        let mut state = self.lock();
+        state.messages.retain(|waiting| {
             let receipt = waiting.message.receipt.as_ref().map(|receipt| &receipt.0);
             !waiting.hold.as_ref().or(receipt).is_some_and(comes_again)
         });
+        state.recount();
     }
 
-    pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<Option<Message>> {
+    /// The next message for the stream, which keeps what it has taken out in `taken`.
+    pub(crate) fn poll(&self, cx: &Context<'_>, taken: &mut Taken) -> Poll<Option<Message>> {
+        if let Some(first) = taken.pop_front() {
+            self.handed_out(taken.len());
+            return Poll::Ready(Some(first.message));
+        }
         let mut state = self.lock();
-        match state.messages.pop_front() {
-            Some(first) => {
-                // One that was beyond the capacity is within now.
-                let within = self.capacity - 1;
-                let hold = state.messages.get_mut(within).and_then(|waiting| waiting.hold.take());
-                drop(state);
-                drop((hold, first.hold));
-                Poll::Ready(Some(first.message))
+        // What may still be dropped in favour of others or because it comes again stays here.
+        let together = state.receipts == 0
+            && state.unheld == state.messages.len()
+            && self.lag != Lag::DropOldest;
+        let first = if together {
+            core::mem::swap(&mut state.messages, taken);
+            state.unheld = 0;
+            taken.pop_front()
+        } else {
+            state.pop()
+        };
+        let Some(first) = first else {
+            if state.closed {
+                return Poll::Ready(None);
             }
-            None if state.closed => Poll::Ready(None),
-            None => {
-                if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                    state.waker = Some(cx.waker().clone());
-                }
-                Poll::Pending
+            if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                state.waker = Some(cx.waker().clone());
             }
+            return Poll::Pending;
+        };
+        self.taken.store(taken.len(), Ordering::SeqCst);
+        self.tell(state);
+        Poll::Ready(Some(first.message))
+    }
+
+    /// One of those that the stream has taken was handed out; so many are left of them.
+    fn handed_out(&self, left: usize) {
+        self.taken.store(left, Ordering::SeqCst);
+        if self.attention.load(Ordering::SeqCst) {
+            self.tell(self.lock());
+        }
+    }
+
+    /// A message was handed out: tells whom it concerns.
+    fn tell(&self, mut state: MutexGuard<'_, State>) {
+        state.stuck = false;
+        let roomy = self.room_in(&state) * 2 >= self.capacity;
+        let driver = if roomy { state.driver.take() } else { None };
+        let released = self.settle(&mut state);
+        drop(state);
+        drop(released);
+        if let Some(driver) = driver {
+            driver.wake();
         }
     }
 

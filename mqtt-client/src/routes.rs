@@ -1,17 +1,18 @@
 //! The subscriptions, and which of them a message belongs to.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::cell::Cell;
 
 use futures::channel::oneshot;
 use mqtt_codec::{
-    PacketId, Properties, Property, ReasonCode, SubscriptionId, TopicFilter, TopicName,
+    PacketId, Properties, Property, QoS, ReasonCode, SubscriptionId, TopicFilter, TopicName,
 };
 use mqtt_session::Instant;
 use mqtt_session::client::Session;
 
 use crate::queue::{Hold, Queue};
+use crate::trie::Trie;
 use crate::{Error, Filter, Lag, Message};
 
 /// What the server knows of a subscription, or of its end.
@@ -31,8 +32,12 @@ struct Entry {
     filter: Filter,
     queue: Arc<Queue>,
     state: State,
+    /// Messages that are not in the queue yet, and how many more it has room for: it is locked once for
+    /// many.
+    staged: Vec<Message>,
+    room: usize,
     /// Whether messages were added of which nobody was told.
-    touched: Cell<bool>,
+    touched: bool,
     /// Who waits for the answer.
     done: Option<oneshot::Sender<Result<ReasonCode, Error>>>,
 }
@@ -40,7 +45,7 @@ struct Entry {
 /// A subscription that ends.
 #[derive(Debug)]
 struct Leaving {
-    filter: alloc::string::String,
+    filter: String,
     state: State,
     done: Option<oneshot::Sender<Result<(), Error>>>,
 }
@@ -49,9 +54,26 @@ struct Leaving {
 pub(crate) struct Routes {
     /// By ascending key.
     entries: Vec<Entry>,
+    trie: Trie,
     leaving: Vec<Leaving>,
     /// What belongs to no subscription.
     unrouted: Queue,
+    route: Route,
+    /// The places of entries that were touched.
+    touched: Vec<usize>,
+    /// A stream that messages of QoS 0 have filled up, so that the next one would be dropped.
+    filled: Option<Arc<Queue>>,
+}
+
+/// Where the last message went. The next one mostly goes there too.
+#[derive(Debug, Default)]
+struct Route {
+    /// Whether the rest is true; it is not once there are other subscriptions.
+    is_known: bool,
+    topic: String,
+    ids: Vec<u32>,
+    /// The places of the entries, ascending.
+    targets: Vec<usize>,
 }
 
 impl Entry {
@@ -59,14 +81,26 @@ impl Entry {
         let Ok(filter) = TopicFilter::new(&self.filter.filter) else { return false };
         filter.shared().map_or(filter, |shared| shared.filter).matches(topic)
     }
+
+    /// Puts what is staged into the queue.
+    fn flush(&mut self) {
+        if !self.staged.is_empty() {
+            self.queue.append(&mut self.staged);
+        }
+        self.room = 0;
+    }
 }
 
 impl Routes {
     pub(crate) fn new(unrouted: usize) -> Self {
         Self {
             entries: Vec::new(),
+            trie: Trie::default(),
             leaving: Vec::new(),
             unrouted: Queue::new(unrouted, Lag::DropOldest),
+            route: Route::default(),
+            touched: Vec::new(),
+            filled: None,
         }
     }
 
@@ -78,16 +112,41 @@ impl Routes {
         queue: Arc<Queue>,
         done: oneshot::Sender<Result<ReasonCode, Error>>,
     ) {
-        let touched = Cell::new(true);
-        let entry = Entry { key, filter, queue, state: State::Wanted, touched, done: Some(done) };
+        let entry = Entry {
+            key,
+            filter,
+            queue,
+            state: State::Wanted,
+            staged: Vec::new(),
+            room: 0,
+            touched: false,
+            done: Some(done),
+        };
         let matches = |message: &Message| {
             TopicName::new(&message.topic).is_ok_and(|topic| entry.matches(topic))
         };
         for message in self.unrouted.take_if(matches) {
             entry.queue.push(message, None);
         }
+        entry.queue.wake();
+        self.forget_places();
+        self.trie.insert(&entry.filter.filter, key);
         let place = self.entries.partition_point(|earlier| earlier.key < key);
         self.entries.insert(place, entry);
+    }
+
+    /// Takes out the entry at this place.
+    fn take(&mut self, place: usize) -> Entry {
+        self.forget_places();
+        let entry = self.entries.remove(place);
+        self.trie.remove(&entry.filter.filter, entry.key);
+        entry
+    }
+
+    /// Entries are about to be at other places.
+    fn forget_places(&mut self) {
+        self.wake();
+        self.route.is_known = false;
     }
 
     /// Ends a subscription; the server is told unless another one has the same filter.
@@ -98,7 +157,7 @@ impl Routes {
         done: Option<oneshot::Sender<Result<(), Error>>>,
     ) {
         let index = self.entries.iter().position(|entry| entry.key == key);
-        let entry = index.map(|index| self.entries.remove(index));
+        let entry = index.map(|index| self.take(index));
         match entry {
             Some(Entry { filter, state, .. })
                 if tell
@@ -142,7 +201,11 @@ impl Routes {
                 }
             }
         }
-        self.entries.retain(|entry| !refused.contains(&entry.key));
+        for key in refused {
+            if let Ok(place) = self.entries.binary_search_by_key(&key, |entry| entry.key) {
+                self.take(place);
+            }
+        }
         Ok(())
     }
 
@@ -156,7 +219,7 @@ impl Routes {
         let asked = |entry: &Entry| entry.state == State::Asked(id);
         let Some(index) = self.entries.iter().position(asked) else { return };
         if reason.is_failure() {
-            let entry = self.entries.remove(index);
+            let entry = self.take(index);
             answer(entry.done, Err(Error::Rejected(reason)));
             entry.queue.close();
         } else if let Some(entry) = self.entries.get_mut(index) {
@@ -198,66 +261,122 @@ impl Routes {
         }
     }
 
+    /// Finds out where a message goes.
+    fn find(&mut self, topic: TopicName<'_>, properties: &Properties<'_>) {
+        let Self { entries, route, trie, .. } = self;
+        let ids = || properties.subscription_identifiers().map(SubscriptionId::get);
+        if route.is_known && route.topic == topic.as_str() && ids().eq(route.ids.iter().copied()) {
+            return;
+        }
+        route.is_known = true;
+        route.topic.clear();
+        route.topic.push_str(topic.as_str());
+        route.ids.clear();
+        route.ids.extend(ids());
+        let mut keys = Vec::new();
+        trie.find(topic, &mut keys);
+        keys.sort_unstable();
+        let place = |key: &u32| entries.binary_search_by_key(key, |entry| entry.key).ok();
+        route.targets.clear();
+        route.targets.extend(keys.iter().filter_map(place));
+        // An identifier may be of an earlier run of this program, with the same session.
+        let is_named =
+            |place: &usize| entries.get(*place).is_some_and(|entry| route.ids.contains(&entry.key));
+        let filter = |place: usize| entries.get(place).map(|entry| entry.filter.filter.as_str());
+        let named: Vec<_> = route.targets.iter().copied().filter(is_named).map(filter).collect();
+        if !named.is_empty() {
+            route.targets.retain(|place| named.contains(&filter(*place)));
+        }
+    }
+
     /// Puts a message where it belongs. `hold` makes what acknowledges it where that must wait;
     /// returns whether nothing has to, so that it is to be acknowledged now.
     pub(crate) fn deliver(
-        &self,
+        &mut self,
         message: Message,
         topic: TopicName<'_>,
         properties: &Properties<'_>,
         hold: impl FnOnce() -> Option<Arc<Hold>>,
     ) -> bool {
-        let named = || {
-            properties.subscription_identifiers().filter_map(|id| {
-                let index = self.entries.binary_search_by_key(&id.get(), |entry| entry.key).ok()?;
-                self.entries.get(index).filter(|entry| entry.matches(topic))
-            })
-        };
-        // An identifier may be of an earlier run of this program, with the same session.
-        let by_id = named().next().is_some();
-        let mut targets = self.entries.iter().filter(|entry| match by_id {
-            true => named().any(|named| named.filter.filter == entry.filter.filter),
-            false => entry.matches(topic),
-        });
-        let Some(first) = targets.next() else {
-            // The application acknowledges it, or nobody has to.
-            let acknowledge = message.receipt.is_none();
-            self.unrouted.push_over(message);
-            return acknowledge;
-        };
-        first.touched.set(true);
+        self.find(topic, properties);
         let manual = message.receipt.is_some();
-        let mut targets = targets.peekable();
-        let message = match targets.peek() {
-            // As it mostly is.
-            None => match first.queue.push_within(message) {
-                None => return !manual,
-                Some(message) => message,
-            },
-            Some(_) => message,
-        };
-        let waits = first.queue.is_full() || targets.clone().any(|entry| entry.queue.is_full());
-        let hold = if waits && !manual { hold() } else { None };
-        let mut entry = first;
-        for next in targets {
-            entry.queue.push(message.clone(), hold.as_ref());
-            next.touched.set(true);
-            entry = next;
+        let Self { entries, route, touched, .. } = self;
+        for place in &route.targets {
+            if let Some(entry) = entries.get_mut(*place).filter(|entry| !entry.touched) {
+                entry.touched = true;
+                entry.room = entry.queue.room();
+                touched.push(*place);
+            }
         }
-        entry.queue.push(message, hold.as_ref());
+        match *route.targets {
+            [] => {
+                // The application acknowledges it, or nobody has to.
+                self.unrouted.push_over(message);
+                return !manual;
+            }
+            // As it mostly is.
+            [place] => {
+                let Some(entry) = entries.get_mut(place) else { return !manual };
+                if entry.staged.len() < entry.room {
+                    let quality = message.qos;
+                    entry.staged.push(message);
+                    if quality == QoS::AtMostOnce && entry.staged.len() == entry.room {
+                        entry.flush();
+                        if entry.queue.should_wait() {
+                            self.filled = Some(Arc::clone(&entry.queue));
+                        }
+                        entry.room = entry.queue.room();
+                    }
+                    return !manual;
+                }
+            }
+            _ => {}
+        }
+        let mut waits = false;
+        for place in &route.targets {
+            if let Some(entry) = entries.get_mut(*place) {
+                entry.flush();
+                waits |= entry.queue.room() == 0;
+            }
+        }
+        let hold = if waits && !manual { hold() } else { None };
+        for place in &route.targets {
+            let Some(entry) = entries.get(*place) else { continue };
+            entry.queue.push(message.clone(), hold.as_ref());
+            if message.qos == QoS::AtMostOnce && entry.queue.should_wait() {
+                self.filled = Some(Arc::clone(&entry.queue));
+            }
+        }
         // What holds it acknowledges it in the end.
         !manual && hold.is_none()
     }
 
+    /// Whether a stream was filled up by messages of QoS 0, so that nothing should be read before
+    /// something is taken from it.
+    pub(crate) const fn is_filled(&self) -> bool {
+        self.filled.is_some()
+    }
+
+    /// The stream that was filled up.
+    pub(crate) const fn take_filled(&mut self) -> Option<Arc<Queue>> {
+        self.filled.take()
+    }
+
     /// Wakes those for whom there are messages.
-    pub(crate) fn wake(&self) {
-        for entry in self.entries.iter().filter(|entry| entry.touched.replace(false)) {
-            entry.queue.wake();
+    pub(crate) fn wake(&mut self) {
+        for place in self.touched.drain(..) {
+            if let Some(entry) = self.entries.get_mut(place) {
+                entry.touched = false;
+                entry.flush();
+                entry.queue.wake();
+            }
         }
     }
 
     /// The client is closed.
     pub(crate) fn close(&mut self, error: &Error) {
+        self.forget_places();
+        self.trie = Trie::default();
         for entry in self.entries.drain(..) {
             entry.queue.close();
             answer(entry.done, Err(error.clone()));

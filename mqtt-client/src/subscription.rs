@@ -9,7 +9,7 @@ use futures::channel::oneshot;
 use mqtt_codec::{QoS, ReasonCode, RetainHandling, TopicFilter};
 
 use crate::client::Handle;
-use crate::queue::Queue;
+use crate::queue::{Queue, Taken};
 use crate::shared::Request;
 use crate::{Error, Lag, Message};
 
@@ -76,6 +76,7 @@ impl Filter {
 pub struct Subscription {
     handle: Arc<Handle>,
     queue: Arc<Queue>,
+    taken: Taken,
     key: u32,
     granted: QoS,
     /// Whether the server is told when this is dropped.
@@ -92,7 +93,9 @@ impl Subscription {
         let tell = filter.unsubscribe_on_drop.unwrap_or(!handle.persistent);
         let granted = filter.qos;
         // Should this future be dropped while it waits, so is the subscription.
-        let mut subscription = Self { handle, queue: Arc::clone(&queue), key, granted, tell };
+        let taken = Taken::new();
+        let mut subscription =
+            Self { handle, queue: Arc::clone(&queue), taken, key, granted, tell };
         let request = Request::Subscribe { key, filter, queue, done };
         subscription.handle.shared.request(request)?;
         let reason = answer.await.unwrap_or(Err(Error::Closed))?;
@@ -106,7 +109,7 @@ impl Subscription {
 
     /// The next message; `None` when the client is closed. Cancel safe: no message is lost.
     pub async fn next(&mut self) -> Option<Message> {
-        core::future::poll_fn(|cx| self.queue.poll(cx)).await
+        core::future::poll_fn(|cx| self.queue.poll(cx, &mut self.taken)).await
     }
 
     /// The Maximum QoS that the server has granted.
@@ -146,7 +149,8 @@ impl Drop for Subscription {
 impl futures::Stream for Subscription {
     type Item = Message;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        self.queue.poll(cx)
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        let Self { queue, taken, .. } = &mut *self;
+        queue.poll(cx, taken)
     }
 }

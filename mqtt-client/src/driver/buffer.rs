@@ -5,7 +5,9 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::io;
 
+use bytes::{Bytes, BytesMut};
 use futures::{AsyncRead, AsyncWrite};
+use mqtt_codec::{Rules, Sender, Version};
 
 use crate::Transport;
 
@@ -13,14 +15,24 @@ use crate::Transport;
 const SMALL: usize = 4 * 1024;
 const LARGE: usize = 64 * 1024;
 
+/// A payload that is shorter is copied, next to others, so that one that is kept for long does not
+/// keep much memory with it.
+const SHORT: usize = 1024;
+
 /// What was read and not understood yet.
 #[derive(Debug, Default)]
 pub(super) struct ReadBuffer {
-    bytes: Vec<u8>,
-    /// What of it is filled.
-    start: usize,
+    /// Whole packets, as far as they are not understood: payloads are slices of it.
+    packets: Bytes,
+    /// What is read into, filled up to `end` with the beginning of a packet.
+    bytes: BytesMut,
     end: usize,
+    /// How much is to be read at once.
+    size: usize,
 }
+
+/// To look at lengths with: what is wrong with a packet the session finds out.
+const ANY: Rules = Rules::new(Version::V311, Sender::Either);
 
 impl ReadBuffer {
     /// Reads once. 0: the peer has closed.
@@ -31,52 +43,114 @@ impl ReadBuffer {
     ) -> Poll<io::Result<usize>> {
         self.make_room();
         let room = self.bytes.get_mut(self.end..).unwrap_or_default();
+        let wanted = room.len();
         let read = ready!(Pin::new(transport).poll_read(cx, room))?;
         self.end += read;
+        if read == wanted {
+            // Whoever fills it at once has more.
+            self.size = LARGE;
+        }
         Poll::Ready(Ok(read))
     }
 
-    /// Room behind what is filled: the whole buffer where that is nothing, and a larger one where it
-    /// is full. That it grows no further than a packet may be long is seen to by the session, which
-    /// refuses a longer one when it sees its length.
+    /// Room behind what is filled. That it grows no further than a packet may be long is seen to by the
+    /// session, which refuses a longer one when it sees its length.
     fn make_room(&mut self) {
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-        } else if self.end == self.bytes.len() && self.start > 0 {
-            self.bytes.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
+        self.size = self.size.max(SMALL);
+        if self.bytes.len() - self.end >= self.size / 4 {
+            return;
         }
-        if self.end == self.bytes.len() {
-            self.bytes.resize((self.end * 2).max(SMALL), 0);
-        }
+        // Twice what there is of a packet, so that each byte is moved about once.
+        let size = self.size.max(2 * self.end);
+        self.bytes.truncate(self.end);
+        // Where no payload is left of what was read before, that memory is used again.
+        self.bytes.reserve(size - self.end);
+        self.bytes.resize(size, 0);
     }
 
-    pub(super) fn filled(&self) -> &[u8] {
-        self.bytes.get(self.start..self.end).unwrap_or_default()
+    /// What is not understood: packets, the last of which may have only begun.
+    pub(super) fn packets(&mut self) -> Bytes {
+        let begun = self.bytes.get(..self.end).unwrap_or_default();
+        let header = ANY.fixed_header(begun).ok().flatten();
+        if self.packets.is_empty() && header.is_some_and(|header| header.packet_len() <= self.end) {
+            self.packets = self.bytes.split_to(self.end).freeze();
+            self.end = 0;
+        }
+        self.packets.clone()
     }
 
-    /// All but the last `rest` bytes are understood.
-    pub(super) fn keep(&mut self, rest: usize) {
-        let full = self.end == self.bytes.len();
-        self.start = self.end.saturating_sub(rest);
-        // Whoever fills it at once has more.
-        if rest == 0 && full && self.bytes.len() < LARGE {
-            self.bytes.resize(LARGE, 0);
+    /// What there is of a packet where [`ReadBuffer::packets`] is empty.
+    pub(super) fn begun(&self) -> &[u8] {
+        self.bytes.get(..self.end).unwrap_or_default()
+    }
+
+    /// Of what is there all but the last `rest` bytes are understood, and these are the beginning of a
+    /// packet unless there `is_more`.
+    pub(super) fn keep(&mut self, rest: usize, is_more: bool) {
+        if self.packets.is_empty() {
+            self.bytes.copy_within(self.end.saturating_sub(rest)..self.end, 0);
+            self.end = rest;
+            return;
         }
+        let mut packets = core::mem::take(&mut self.packets);
+        let rest = packets.split_off(packets.len().saturating_sub(rest));
+        if is_more {
+            self.packets = rest;
+            return;
+        }
+        if self.bytes.len() < rest.len() {
+            self.bytes.resize(rest.len(), 0);
+        }
+        if let Some(room) = self.bytes.get_mut(..rest.len()) {
+            room.copy_from_slice(&rest);
+        }
+        self.end = rest.len();
+    }
+
+    /// Whether there are packets to be understood without reading more.
+    pub(super) fn has_packets(&self) -> bool {
+        !self.packets.is_empty()
     }
 
     /// Forgets all, and gives back what was only needed for much.
     pub(super) fn clear(&mut self) {
-        (self.start, self.end) = (0, 0);
-        self.bytes.truncate(SMALL);
-        self.bytes.shrink_to(SMALL);
+        *self = Self::default();
     }
 
     /// Gives back what was only needed for much, if nothing is in it.
     pub(super) fn rest(&mut self) {
-        if self.start == self.end {
+        if self.end == 0 && self.packets.is_empty() {
             self.clear();
         }
+    }
+}
+
+/// The payloads of messages.
+#[derive(Debug, Default)]
+pub(super) struct Payloads {
+    short: BytesMut,
+}
+
+impl Payloads {
+    /// A payload among these packets, for as long as somebody wants it.
+    pub(super) fn take(&mut self, packets: &Bytes, payload: &[u8]) -> Bytes {
+        if payload.len() < SHORT {
+            if self.short.capacity() - self.short.len() < payload.len() {
+                self.short.reserve(SMALL);
+            }
+            self.short.extend_from_slice(payload);
+            return self.short.split().freeze();
+        }
+        let start = payload.as_ptr().addr().wrapping_sub(packets.as_ptr().addr());
+        match start.checked_add(payload.len()) {
+            Some(end) if end <= packets.len() => packets.slice(start..end),
+            _ => Bytes::copy_from_slice(payload),
+        }
+    }
+
+    /// Gives back what was only needed for much.
+    pub(super) fn rest(&mut self) {
+        self.short = BytesMut::new();
     }
 }
 

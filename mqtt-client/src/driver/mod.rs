@@ -25,10 +25,11 @@ use mqtt_session::{Event, Instant, Ring};
 use crate::backoff::Backoff;
 use crate::layers;
 use crate::outbox::{Listener, Told, tell, tell_written};
+use crate::queue::Queue;
 use crate::routes::Routes;
 use crate::shared::{Request, Shared};
 use crate::{ConnectionEvent, Error, Options, Runtime, Server, Transport};
-use buffer::{ReadBuffer, WriteBuffer};
+use buffer::{Payloads, ReadBuffer, WriteBuffer};
 use timer::Timer;
 
 /// How often the loop goes round before others get their turn.
@@ -72,7 +73,18 @@ pub struct Driver {
     /// Whether any connection ever was accepted, and who waits for the first one.
     ever_accepted: bool,
     first: Option<oneshot::Sender<Result<(), Error>>>,
+    /// The topic of the last message, and whether others may have it.
     topic: Arc<str>,
+    topic_is_shared: bool,
+    payloads: Payloads,
+    /// While nothing is read, as a stream is full.
+    pause: Option<Pause>,
+}
+
+/// Nothing is read until there is room in this stream, or it is this late.
+struct Pause {
+    queue: Arc<Queue>,
+    until: Instant,
 }
 
 enum Phase {
@@ -97,6 +109,8 @@ enum Step {
     Again,
     /// There is nothing to do before something happens, or it is this late.
     Wait(Option<Instant>),
+    /// Others are to get their turn first.
+    Yield,
 }
 
 impl Driver {
@@ -146,6 +160,9 @@ impl Driver {
             ever_accepted: false,
             first: None,
             topic: Arc::from(""),
+            topic_is_shared: false,
+            payloads: Payloads::default(),
+            pause: None,
             shared,
             options,
             runtime,
@@ -286,6 +303,7 @@ impl Driver {
         self.tx.clear();
         self.rx.clear();
         self.epoch += 1;
+        self.pause = None;
         tell_written(&mut self.written, false);
         let policy = &self.options.reconnect;
         let accepted = self.accepted.is_some();
@@ -428,7 +446,11 @@ impl Future for Driver {
             }
             let now = this.shared.now();
             this.take_requests(cx, now);
-            let Step::Wait(until) = this.step(cx, now) else { continue };
+            let until = match this.step(cx, now) {
+                Step::Again => continue,
+                Step::Wait(until) => until,
+                Step::Yield => break,
+            };
             if matches!(this.phase, Phase::Done) {
                 return Poll::Ready(());
             }

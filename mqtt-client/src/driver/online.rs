@@ -4,10 +4,11 @@ use alloc::sync::Arc;
 use core::task::{Context, Poll};
 use std::io;
 
+use bytes::Bytes;
 use mqtt_codec::{ConnAck, Disconnect, Properties, ReasonCode};
 use mqtt_session::{Event, Instant};
 
-use super::{Driver, Phase, Step, earliest};
+use super::{Driver, Pause, Phase, Step, earliest};
 use crate::outbox::{tell, tell_written};
 use crate::queue::Hold;
 use crate::{ConnectionEvent, Error, Message, Receipt, Transport};
@@ -43,7 +44,13 @@ impl Driver {
         if progress {
             return Step::Again;
         }
-        Step::Wait(earliest(self.session.next_timeout(), None))
+        match &self.pause {
+            Some(pause) if pause.until <= now => Step::Yield,
+            pause => {
+                let until = pause.as_ref().map(|pause| pause.until);
+                Step::Wait(earliest(self.session.next_timeout(), until))
+            }
+        }
     }
 
     /// Reads, acts, writes; returns whether there was anything to do.
@@ -57,10 +64,17 @@ impl Driver {
             // Nothing was sent for the Keep Alive: an idle client takes little.
             self.tx.rest();
             self.rx.rest();
+            self.payloads.rest();
         }
         self.session.handle_timeout(now, self.tx.packets()).map_err(Error::Protocol)?;
         let mut progress = false;
-        if self.tx.len() < TOO_MUCH_TO_SEND {
+        self.end_pause(cx, now);
+        if self.pause.is_some() || self.tx.len() >= TOO_MUCH_TO_SEND {
+            // Nothing is read.
+        } else if self.rx.has_packets() {
+            self.receive(now)?;
+            progress = true;
+        } else {
             match self.rx.poll_fill(cx, transport) {
                 Poll::Ready(Ok(0)) => {
                     return Err(self.io_error(io::ErrorKind::UnexpectedEof.into()));
@@ -76,6 +90,7 @@ impl Driver {
         if self.session.is_connected() {
             self.send(now)?;
         }
+        self.begin_pause(cx, now);
         match self.tx.poll_flush(cx, transport) {
             Poll::Ready(Ok(any)) => {
                 tell_written(&mut self.written, true);
@@ -86,17 +101,44 @@ impl Driver {
         }
     }
 
+    /// Gives the application its turn to take messages, where a stream was filled up.
+    fn begin_pause(&mut self, cx: &Context<'_>, now: Instant) {
+        let Some(queue) = self.routes.take_filled() else { return };
+        if queue.poll_room(cx).is_pending() {
+            self.pause = Some(Pause { until: now + queue.patience(), queue });
+        }
+    }
+
+    /// Goes on reading once messages were taken, or it was waited for that long enough.
+    fn end_pause(&mut self, cx: &Context<'_>, now: Instant) {
+        let Some(pause) = &self.pause else { return };
+        if pause.queue.poll_room(cx).is_pending() {
+            if now < pause.until {
+                return;
+            }
+            pause.queue.give_up_waiting();
+        }
+        self.pause = None;
+    }
+
     fn receive(&mut self, now: Instant) -> Result<(), Error> {
         let mut rx = core::mem::take(&mut self.rx);
-        let mut bytes = rx.filled();
+        let packets = rx.packets();
+        let mut bytes = if packets.is_empty() { rx.begun() } else { &packets[..] };
+        // One that messages have which were handed out is left to them: counting who has it would
+        // keep two processors busy with each other.
+        self.topic_is_shared = true;
         let result = loop {
+            if self.routes.is_filled() || self.tx.len() >= TOO_MUCH_TO_SEND {
+                break Ok(true);
+            }
             match self.session.receive(now, &mut bytes, self.tx.packets()) {
                 Ok(Some(event)) => {
-                    if let Err(error) = self.on_event(now, &event) {
+                    if let Err(error) = self.on_event(now, &event, &packets) {
                         break Err(error);
                     }
                 }
-                Ok(None) => break Ok(()),
+                Ok(None) => break Ok(false),
                 Err(error) => {
                     let limit = self.options.max_packet_size;
                     break Err(Error::protocol(error, bytes, limit));
@@ -105,14 +147,14 @@ impl Driver {
         };
         self.routes.wake();
         let rest = bytes.len();
-        rx.keep(rest);
+        rx.keep(rest, matches!(result, Ok(true)));
         self.rx = rx;
-        result
+        result.map(|_| ())
     }
 
-    fn on_event(&mut self, now: Instant, event: &Event<'_>) -> Result<(), Error> {
+    fn on_event(&mut self, now: Instant, event: &Event<'_>, packets: &Bytes) -> Result<(), Error> {
         match event {
-            Event::Message(message) => self.on_message(now, message),
+            Event::Message(message) => self.on_message(now, message, packets),
             Event::Acknowledged { id, reason } => {
                 self.events.push(Event::Acknowledged { id: *id, reason: *reason });
             }
@@ -169,12 +211,14 @@ impl Driver {
         }
     }
 
-    fn on_message(&mut self, now: Instant, message: &mqtt_session::Message<'_>) {
+    fn on_message(&mut self, now: Instant, message: &mqtt_session::Message<'_>, packets: &Bytes) {
         let topic = self.session.topic(&message.publish);
-        if *self.topic != *topic.as_str() {
+        if self.topic_is_shared || *self.topic != *topic.as_str() {
             self.topic = Arc::from(topic.as_str());
+            self.topic_is_shared = false;
         }
-        let mut own = Message::received(Arc::clone(&self.topic), &message.publish);
+        let payload = self.payloads.take(packets, message.publish.payload);
+        let mut own = Message::received(Arc::clone(&self.topic), payload, &message.publish);
         let hold = |automatic| {
             let token = message.token?;
             Some(Arc::new(Hold::new(Arc::clone(&self.shared), token, self.epoch, automatic)))
