@@ -151,7 +151,7 @@ mod ours {
 
     fn filter(case: Case) -> Filter {
         let mut filter = Filter::new(format!("{}/{}", case.count, case.size), case.qos);
-        filter.capacity = 4096;
+        filter.capacity = 1024;
         // None may be lost.
         filter.lag = Lag::Pause(Duration::from_secs(5));
         filter

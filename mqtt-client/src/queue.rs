@@ -104,6 +104,12 @@ pub(crate) struct Waiting {
     hold: Option<Arc<Hold>>,
 }
 
+impl From<Message> for Waiting {
+    fn from(message: Message) -> Self {
+        Self { message, hold: None }
+    }
+}
+
 impl State {
     fn push(&mut self, message: Message, hold: Option<Arc<Hold>>) {
         if hold.is_none() && self.unheld == self.messages.len() {
@@ -159,11 +165,21 @@ impl Queue {
     }
 
     /// Adds messages for which there is room.
-    pub(crate) fn append(&self, messages: &mut Vec<Message>) {
+    pub(crate) fn append(&self, messages: &mut Taken) {
         let mut state = self.lock();
-        for message in messages.drain(..) {
-            state.push(message, None);
+        if state.messages.is_empty() {
+            core::mem::swap(&mut state.messages, messages);
+            state.recount();
+        } else {
+            for waiting in messages.drain(..) {
+                state.push(waiting.message, None);
+            }
         }
+    }
+
+    /// Gives back what was only needed for many messages.
+    pub(crate) fn rest(&self) {
+        self.lock().messages.shrink_to_fit();
     }
 
     /// Adds a message in any case. `hold` keeps one that is beyond the capacity from being

@@ -11,7 +11,7 @@ use mqtt_codec::{
 use mqtt_session::Instant;
 use mqtt_session::client::Session;
 
-use crate::queue::{Hold, Queue};
+use crate::queue::{Hold, Queue, Taken};
 use crate::trie::Trie;
 use crate::{Error, Filter, Lag, Message};
 
@@ -34,7 +34,7 @@ struct Entry {
     state: State,
     /// Messages that are not in the queue yet, and how many more it has room for: it is locked once for
     /// many.
-    staged: Vec<Message>,
+    staged: Taken,
     room: usize,
     /// Whether messages were added of which nobody was told.
     touched: bool,
@@ -117,7 +117,7 @@ impl Routes {
             filter,
             queue,
             state: State::Wanted,
-            staged: Vec::new(),
+            staged: Taken::new(),
             room: 0,
             touched: false,
             done: Some(done),
@@ -319,7 +319,7 @@ impl Routes {
                 let Some(entry) = entries.get_mut(place) else { return !manual };
                 if entry.staged.len() < entry.room {
                     let quality = message.qos;
-                    entry.staged.push(message);
+                    entry.staged.push_back(message.into());
                     if quality == QoS::AtMostOnce && entry.staged.len() == entry.room {
                         entry.flush();
                         if entry.queue.should_wait() {
@@ -370,6 +370,14 @@ impl Routes {
                 entry.flush();
                 entry.queue.wake();
             }
+        }
+    }
+
+    /// Gives back what was only needed for many messages.
+    pub(crate) fn rest(&mut self) {
+        for entry in &mut self.entries {
+            entry.staged.shrink_to_fit();
+            entry.queue.rest();
         }
     }
 

@@ -1,5 +1,6 @@
 //! Bytes on their way to and from the transport.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
@@ -29,7 +30,12 @@ pub(super) struct ReadBuffer {
     end: usize,
     /// How much is to be read at once.
     size: usize,
+    /// Memory that may be used again, once no message needs it.
+    used: VecDeque<BytesMut>,
 }
+
+/// How many of them are kept.
+const USED: usize = 4;
 
 /// To look at lengths with: what is wrong with a packet the session finds out.
 const ANY: Rules = Rules::new(Version::V311, Sender::Either);
@@ -63,8 +69,17 @@ impl ReadBuffer {
         // Twice what there is of a packet, so that each byte is moved about once.
         let size = self.size.max(2 * self.end);
         self.bytes.truncate(self.end);
-        // Where no payload is left of what was read before, that memory is used again.
-        self.bytes.reserve(size - self.end);
+        if !self.bytes.try_reclaim(size - self.end) {
+            let free = self.used.iter_mut().position(|used| used.try_reclaim(size));
+            let free = free.and_then(|place| self.used.remove(place));
+            let mut next = free.unwrap_or_else(|| BytesMut::with_capacity(size));
+            next.extend_from_slice(&self.bytes);
+            self.bytes.clear();
+            self.used.push_back(core::mem::replace(&mut self.bytes, next));
+            if self.used.len() > USED {
+                self.used.pop_front();
+            }
+        }
         self.bytes.resize(size, 0);
     }
 

@@ -85,6 +85,8 @@ pub struct Driver {
 struct Pause {
     queue: Arc<Queue>,
     until: Instant,
+    /// Whether others have had their turn since.
+    yielded: bool,
 }
 
 enum Phase {

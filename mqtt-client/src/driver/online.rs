@@ -41,16 +41,15 @@ impl Driver {
             };
         }
         self.phase = Phase::Online(transport);
+        if let Some(pause) = self.pause.as_mut().filter(|pause| !pause.yielded) {
+            pause.yielded = true;
+            return Step::Yield;
+        }
         if progress {
             return Step::Again;
         }
-        match &self.pause {
-            Some(pause) if pause.until <= now => Step::Yield,
-            pause => {
-                let until = pause.as_ref().map(|pause| pause.until);
-                Step::Wait(earliest(self.session.next_timeout(), until))
-            }
-        }
+        let until = self.pause.as_ref().map(|pause| pause.until);
+        Step::Wait(earliest(self.session.next_timeout(), until))
     }
 
     /// Reads, acts, writes; returns whether there was anything to do.
@@ -65,6 +64,7 @@ impl Driver {
             self.tx.rest();
             self.rx.rest();
             self.payloads.rest();
+            self.routes.rest();
         }
         self.session.handle_timeout(now, self.tx.packets()).map_err(Error::Protocol)?;
         let mut progress = false;
@@ -105,7 +105,7 @@ impl Driver {
     fn begin_pause(&mut self, cx: &Context<'_>, now: Instant) {
         let Some(queue) = self.routes.take_filled() else { return };
         if queue.poll_room(cx).is_pending() {
-            self.pause = Some(Pause { until: now + queue.patience(), queue });
+            self.pause = Some(Pause { until: now + queue.patience(), queue, yielded: false });
         }
     }
 
@@ -113,7 +113,7 @@ impl Driver {
     fn end_pause(&mut self, cx: &Context<'_>, now: Instant) {
         let Some(pause) = &self.pause else { return };
         if pause.queue.poll_room(cx).is_pending() {
-            if now < pause.until {
+            if now < pause.until || !pause.yielded {
                 return;
             }
             pause.queue.give_up_waiting();

@@ -205,3 +205,119 @@ async fn what_a_full_stream_holds_back_comes_once_across_a_reconnect_mqtt_4_3_3(
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_pauses_loses_nothing_of_qos_0() {
+    let network = Network::new();
+    let client = start(options(Version::V5), &network);
+    let mut filter = Filter::new("in", QoS::AtMostOnce);
+    filter.capacity = 4;
+    filter.lag = Lag::Pause(Duration::from_secs(3));
+    let mut subscription = in_time(client.subscribe_with(filter)).await.expect("granted");
+    for n in 0..500 {
+        network.publish("in", &n.to_string(), QoS::AtMostOnce);
+    }
+    for n in 0..500 {
+        assert_eq!(next(&mut subscription).await.payload, n.to_string());
+        if n % 100 == 0 {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+    }
+    assert_eq!(subscription.lagged(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_nobody_takes_from_pauses_the_others_once() {
+    let network = Network::new();
+    let client = start(options(Version::V5), &network);
+    let mut filter = Filter::new("stuck", QoS::AtMostOnce);
+    filter.capacity = 2;
+    filter.lag = Lag::Pause(Duration::from_secs(3));
+    let mut stuck = in_time(client.subscribe_with(filter)).await.expect("granted");
+    let mut other = in_time(client.subscribe("other", QoS::AtMostOnce)).await.expect("granted");
+    let start = tokio::time::Instant::now();
+    for n in 0..50 {
+        network.publish("stuck", &n.to_string(), QoS::AtMostOnce);
+        network.publish("other", &n.to_string(), QoS::AtMostOnce);
+    }
+    for n in 0..50 {
+        assert_eq!(next(&mut other).await.payload, n.to_string());
+    }
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    assert_eq!(stuck.lagged(), 48);
+    assert_eq!(next(&mut stuck).await.payload, "0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_that_is_longer_than_the_stream_reaches_who_takes_at_once() {
+    let network = Network::new();
+    let client = start(options(Version::V311), &network);
+    let mut filter = Filter::new("in", QoS::AtMostOnce);
+    filter.capacity = 3;
+    let mut subscription = in_time(client.subscribe_with(filter)).await.expect("granted");
+    let taker = tokio::spawn(async move {
+        for n in 0..1000 {
+            assert_eq!(next(&mut subscription).await.payload, n.to_string());
+        }
+    });
+    tokio::task::yield_now().await;
+    for n in 0..1000 {
+        network.publish("in", &n.to_string(), QoS::AtMostOnce);
+    }
+    taker.await.expect("all of them");
+}
+
+#[tokio::test(start_paused = true)]
+async fn exactly_what_has_its_place_in_the_stream_is_acknowledged() {
+    let mut random = crate::cancellation::Random(1);
+    for capacity in [1, 2, 7, 64] {
+        let network = Network::new();
+        let client = start(options(Version::V311), &network);
+        let mut filter = Filter::new("in", QoS::AtLeastOnce);
+        filter.capacity = capacity;
+        let mut subscription = in_time(client.subscribe_with(filter)).await.expect("granted");
+        let (mut sent, mut taken) = (0_usize, 0);
+        for _ in 0..200 {
+            for _ in 0..random.below(20) {
+                network.publish("in", &sent.to_string(), QoS::AtLeastOnce);
+                sent += 1;
+            }
+            for _ in 0..random.below(20) {
+                if taken < sent {
+                    assert_eq!(next(&mut subscription).await.payload, taken.to_string());
+                    taken += 1;
+                }
+            }
+            if random.below(3) == 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                assert_eq!(network.undelivered(), (sent - taken).saturating_sub(capacity));
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn payloads_of_any_length_come_as_they_were() {
+    let network = Network::new();
+    let client = start(options(Version::V5), &network);
+    let mut subscription =
+        in_time(client.subscribe("in", QoS::AtLeastOnce)).await.expect("granted");
+    let lengths = (0..70).chain((1000..1050).step_by(3)).chain([4096, 65_000, 300_000, 3, 900_000]);
+    let texts: Vec<String> = lengths
+        .map(|len| (0..len).map(|n: usize| char::from(b'a' + (n * 7 % 26) as u8)).collect())
+        .collect();
+    let mut kept = Vec::new();
+    for text in &texts {
+        network.publish("in", text, QoS::AtLeastOnce);
+        if text.len() > 3000 || text.len() % 5 == 0 {
+            kept.push(next(&mut subscription).await);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+    while kept.len() < texts.len() {
+        kept.push(next(&mut subscription).await);
+    }
+    for (message, text) in kept.iter().zip(&texts) {
+        assert_eq!(message.payload, *text);
+    }
+}
