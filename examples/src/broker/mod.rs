@@ -4,6 +4,7 @@
 //! to go out: one system call for each connection, however many packets. Nothing waits for a turn to
 //! fill up. Memory for buffers belongs to connections that have something in them.
 
+mod access;
 mod command;
 mod connection;
 mod event_loop;
@@ -11,6 +12,7 @@ mod lingering;
 mod listener;
 mod log;
 mod transport;
+mod users;
 
 use alloc::sync::Arc;
 use core::net::SocketAddr;
@@ -24,10 +26,12 @@ use mio::Waker;
 use mqtt_session::broker::{Admission, Broker, Config, Statistics, Ticket};
 use rustls::ServerConfig;
 
+pub use access::{Access, AccessHandle, Rules};
 use command::Command;
 use event_loop::EventLoop;
 pub use listener::{Endpoint, Place};
 pub use transport::TlsFiles;
+pub use users::{Users, UsersError};
 
 /// A broker with its listening sockets.
 ///

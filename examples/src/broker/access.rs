@@ -1,0 +1,301 @@
+//! Who may do what in the example broker: a password file and a list of topic rules.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::io;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use mqtt_codec::{Connect, Publish, ReasonCode, Subscription};
+use mqtt_session::broker::{Acl, Admission, Client, Policy, Ticket};
+
+use super::users::Users;
+
+/// Most passwords that wait to be checked. Who comes then is told that the broker is busy.
+const MAX_WAITING: usize = 1024;
+
+/// Who may do what.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Rules {
+    /// Who may connect with which password. `None`: everybody, by any name.
+    pub users: Option<Users>,
+    /// Whether clients without a user name may connect.
+    pub allow_anonymous: bool,
+    /// Who may use which topics. `None`: everybody all.
+    pub acl: Option<Acl>,
+}
+
+/// A [`Policy`] of [`Rules`]. Passwords are checked on threads of their own, as that takes long on
+/// purpose, and the broker's thread must not wait for it.
+pub struct Access {
+    rules: Arc<Rules>,
+    /// Which of the rules these are.
+    generation: u64,
+    shared: Arc<Shared>,
+}
+
+/// Puts other rules in place of those of an [`Access`].
+#[derive(Clone)]
+pub struct AccessHandle(Arc<Shared>);
+
+struct Shared {
+    generation: AtomicU64,
+    rules: Mutex<Arc<Rules>>,
+    jobs: Mutex<Jobs>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Jobs {
+    waiting: VecDeque<Job>,
+    /// Whether nobody asks any more.
+    ended: bool,
+}
+
+/// A password to check.
+struct Job {
+    ticket: Ticket,
+    rules: Arc<Rules>,
+    name: String,
+    password: Vec<u8>,
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("rules", &self.rules).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AccessHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessHandle").finish_non_exhaustive()
+    }
+}
+
+/// What a thread that panicked has left is whole: nothing is changed in more than one step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Access {
+    /// The policy, and what changes its rules. `answer` is called on other threads, for
+    /// [`Broker::resolve`](mqtt_session::broker::Broker::resolve) on the broker's.
+    ///
+    /// # Errors
+    /// If there is no thread to be had.
+    pub fn new(
+        rules: Rules,
+        threads: usize,
+        answer: impl Fn(Ticket, Admission) + Send + Sync + 'static,
+    ) -> io::Result<(Self, AccessHandle)> {
+        let rules = Arc::new(rules);
+        let shared = Arc::new(Shared {
+            generation: AtomicU64::new(0),
+            rules: Mutex::new(Arc::clone(&rules)),
+            jobs: Mutex::default(),
+            more: Condvar::new(),
+        });
+        let this = Self { rules, generation: 0, shared: Arc::clone(&shared) };
+        let answer = Arc::new(answer);
+        for _ in 0..threads.max(1) {
+            let (shared, answer) = (Arc::clone(&shared), Arc::clone(&answer));
+            thread::Builder::new().name("passwords".into()).spawn(move || {
+                while let Some(job) = shared.next_job() {
+                    answer(job.ticket, job.check());
+                }
+            })?;
+        }
+        Ok((this, AccessHandle(shared)))
+    }
+
+    /// The rules as they are now.
+    fn rules(&mut self) -> &Rules {
+        let generation = self.shared.generation.load(Ordering::Acquire);
+        if generation != self.generation {
+            self.generation = generation;
+            self.rules = Arc::clone(&lock(&self.shared.rules));
+        }
+        &self.rules
+    }
+}
+
+impl Drop for Access {
+    fn drop(&mut self) {
+        lock(&self.shared.jobs).ended = true;
+        self.shared.more.notify_all();
+    }
+}
+
+impl AccessHandle {
+    /// From now on these rules hold. Clients that are connected stay so, and what they have subscribed
+    /// to they keep.
+    pub fn replace(&self, rules: Rules) {
+        *lock(&self.0.rules) = Arc::new(rules);
+        self.0.generation.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl Shared {
+    /// Waits for a password to check; `None` at the end.
+    fn next_job(&self) -> Option<Job> {
+        let mut jobs = lock(&self.jobs);
+        loop {
+            if jobs.ended {
+                return None;
+            }
+            if let Some(job) = jobs.waiting.pop_front() {
+                return Some(job);
+            }
+            jobs = self.more.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn add_job(&self, job: Job) -> Admission {
+        let mut jobs = lock(&self.jobs);
+        if jobs.waiting.len() >= MAX_WAITING {
+            return Admission::Refuse(ReasonCode::ServerBusy);
+        }
+        jobs.waiting.push_back(job);
+        self.more.notify_one();
+        Admission::Later
+    }
+}
+
+impl Job {
+    fn check(&self) -> Admission {
+        let users = self.rules.users.as_ref();
+        match users.is_none_or(|users| users.verify(&self.name, &self.password)) {
+            true => Admission::Allow,
+            false => Admission::Refuse(ReasonCode::BadUserNameOrPassword),
+        }
+    }
+}
+
+impl Policy for Access {
+    fn connect(&mut self, client: Client<'_>, connect: &Connect<'_>) -> Admission {
+        let rules = self.rules();
+        match (client.user_name, connect.password) {
+            (Some(_), _) if client.is_proven || rules.users.is_none() => Admission::Allow,
+            (Some(name), Some(password)) => {
+                let (name, password) = (name.to_owned(), password.to_vec());
+                let rules = Arc::clone(&self.rules);
+                self.shared.add_job(Job { ticket: client.ticket, rules, name, password })
+            }
+            (Some(_), None) => Admission::Refuse(ReasonCode::BadUserNameOrPassword),
+            (None, _) if rules.allow_anonymous => Admission::Allow,
+            (None, _) => Admission::Refuse(ReasonCode::NotAuthorized),
+        }
+    }
+
+    fn publish(&mut self, client: Client<'_>, publish: &Publish<'_>) -> Admission {
+        let acl = self.rules().acl.as_ref();
+        allowed(acl.is_none_or(|acl| acl.may_publish(client.id, client.user_name, publish.topic)))
+    }
+
+    fn subscribe(&mut self, client: Client<'_>, subscription: &Subscription<'_>) -> Admission {
+        let acl = self.rules().acl.as_ref();
+        let filter = subscription.filter;
+        allowed(acl.is_none_or(|acl| acl.may_subscribe(client.id, client.user_name, filter)))
+    }
+}
+
+const fn allowed(yes: bool) -> Admission {
+    if yes { Admission::Allow } else { Admission::Refuse(ReasonCode::NotAuthorized) }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+    use std::sync::mpsc::{self, Receiver};
+
+    use mqtt_session::broker::{
+        Acl, Admission, Broker, Config, ConnectionId, Outputs, Received, Ticket,
+    };
+    use mqtt_session::{Instant, Transmit};
+
+    use super::super::users::Users;
+    use super::{Access, AccessHandle, Rules};
+
+    const NOW: Instant = Instant::from_millis(0);
+
+    /// What goes out on all connections.
+    struct All(Vec<u8>);
+
+    impl Outputs for All {
+        fn transmit(&mut self, _: ConnectionId) -> &mut dyn Transmit {
+            &mut self.0
+        }
+
+        fn close(&mut self, _: ConnectionId) {}
+    }
+
+    struct Door {
+        broker: Broker,
+        answers: Receiver<(Ticket, Admission)>,
+        handle: AccessHandle,
+    }
+
+    impl Door {
+        fn new(rules: Rules) -> Self {
+            let (sender, answers) = mpsc::channel();
+            let answer = move |ticket, admission| sender.send((ticket, admission)).unwrap();
+            let (access, handle) = Access::new(rules, 2, answer).unwrap();
+            let broker = Broker::with_policy(Config::default(), Box::new(access));
+            Self { broker, answers, handle }
+        }
+
+        /// CONNECT of 3.1.1 with these fields behind the client identifier, then what is behind it: all
+        /// that the broker says.
+        fn says(&mut self, name: &str, password: Option<&str>, behind: &[u8]) -> Vec<u8> {
+            let mut body = b"\0\x04MQTT\x04".to_vec();
+            let user = if name.is_empty() { 0 } else { 0x80 };
+            body.push(0x02 | user | if password.is_some() { 0x40 } else { 0 });
+            body.extend_from_slice(b"\0\0\0\x01c");
+            for text in [Some(name).filter(|name| !name.is_empty()), password].into_iter().flatten()
+            {
+                body.extend_from_slice(&[0, text.len() as u8]);
+                body.extend_from_slice(text.as_bytes());
+            }
+            let mut packets = vec![0x10, body.len() as u8];
+            packets.extend(body);
+            packets.extend_from_slice(behind);
+            let mut out = All(Vec::new());
+            let id = self.broker.open(NOW).unwrap();
+            let mut rx = &packets[..];
+            if self.broker.receive(NOW, id, &mut rx, &mut out) == Received::Waiting {
+                let wait = Duration::from_secs(60);
+                let (ticket, admission) = self.answers.recv_timeout(wait).unwrap();
+                self.broker.resolve(NOW, ticket, admission, &mut out);
+                let _ = self.broker.receive(NOW, id, &mut rx, &mut out);
+            }
+            out.0
+        }
+    }
+
+    const ACCEPTED: [u8; 4] = [0x20, 2, 0, 0];
+    const BAD_PASSWORD: [u8; 4] = [0x20, 2, 0, 4];
+    const NOT_AUTHORIZED: [u8; 4] = [0x20, 2, 0, 5];
+
+    #[test]
+    fn passwords_are_checked_beside_the_broker_and_rules_change_while_it_runs() {
+        let line = Users::line("ann", b"secret").unwrap();
+        let users = Some(Users::parse(&line).unwrap());
+        let acl = Some(Acl::parse("user ann\ntopic read a/%u").unwrap());
+        let mut door = Door::new(Rules { users, acl, ..Rules::default() });
+        assert_eq!(door.says("ann", Some("secret"), b""), ACCEPTED);
+        assert_eq!(door.says("ann", Some("Secret"), b""), BAD_PASSWORD);
+        assert_eq!(door.says("bob", Some("secret"), b""), BAD_PASSWORD);
+        assert_eq!(door.says("ann", None, b""), BAD_PASSWORD);
+        assert_eq!(door.says("", None, b""), NOT_AUTHORIZED);
+        // %u is a name in a pattern only.
+        let subscribe = b"\x82\x09\0\x01\0\x04a/%u\0\x82\x0A\0\x02\0\x05a/ann\0";
+        let told = [&ACCEPTED[..], &[0x90, 3, 0, 1, 0, 0x90, 3, 0, 2, 0x80]].concat();
+        assert_eq!(door.says("ann", Some("secret"), subscribe), told);
+        door.handle.replace(Rules { allow_anonymous: true, ..Rules::default() });
+        assert_eq!(door.says("", None, b""), ACCEPTED);
+        assert_eq!(door.says("anybody", Some("x"), b""), ACCEPTED);
+    }
+}
