@@ -24,6 +24,7 @@ use std::thread::{self, JoinHandle};
 
 use mio::Waker;
 use mqtt_session::broker::{Admission, Broker, Config, Statistics, Ticket};
+use ring::rand::{SecureRandom, SystemRandom};
 use rustls::ServerConfig;
 
 pub use access::{Access, AccessHandle, Rules};
@@ -87,8 +88,12 @@ impl BrokerServer {
     /// A broker that listens nowhere yet.
     ///
     /// # Errors
-    /// If the operating system has no way to wait for sockets.
-    pub fn new(broker: Broker) -> io::Result<Self> {
+    /// If the operating system has no way to wait for sockets, or no random numbers.
+    pub fn new(mut broker: Broker) -> io::Result<Self> {
+        let mut random = [0; 16];
+        let filled = SystemRandom::new().fill(&mut random);
+        filled.map_err(|_| io::Error::other("no random numbers"))?;
+        broker.seed(random);
         Self::with(|_| broker)
     }
 

@@ -47,6 +47,8 @@ pub struct Config {
     pub max_packet_size: u32,
     /// Longest client identifier, in bytes. Default: 1,024.
     pub max_client_id_len: usize,
+    /// Longest user name, in bytes. Default: 1,024.
+    pub max_user_name_len: usize,
     /// Receive Maximum that is announced: QoS 1 and 2 messages in flight from a client. Default: 1,024.
     pub receive_maximum: NonZeroU16,
     /// Most QoS 1 and 2 messages in flight to a client, if it does not allow fewer itself.
@@ -78,7 +80,10 @@ pub struct Config {
     /// each. With more than that in flight to a client, further messages of QoS 1 and 2 wait. Default:
     /// 64 MiB.
     pub max_queued_bytes: usize,
-    /// Most bytes of messages that wait for all sessions together. Default: 1 GiB.
+    /// Most bytes of messages that wait for all sessions together, or are in flight to their clients, or
+    /// are their wills. A client whose will finds no room is refused. Each client may have its share in
+    /// flight all the same, which is this divided by `max_connections`: those who do not read must not
+    /// silence those who do. Default: 1 GiB.
     pub max_total_queued_bytes: usize,
     /// Whether messages of QoS 0 wait for a session without a connection. Default: false.
     pub queue_qos_0: bool,
@@ -86,6 +91,10 @@ pub struct Config {
     pub overflow: Overflow,
     /// What becomes of a message that several subscriptions of a client match.
     pub overlap: Overlap,
+    /// Most subscriptions of one client that a message is matched with; it does not get the copies, or the
+    /// Subscription Identifiers, of more. A few bytes to many filters would otherwise become as many
+    /// copies. Default: 1,024.
+    pub max_overlap: usize,
     /// Most retained messages. Default: 10,000,000.
     pub max_retained_messages: usize,
     /// Most bytes of retained messages. Default: 1 GiB.
@@ -97,6 +106,8 @@ pub struct Config {
     /// Most levels of all filters together, those that begin alike counted once, and as many of the
     /// topics of retained messages. Default: 50,000,000.
     pub max_filter_levels: usize,
+    /// Most bytes of these levels, of each of the two. Default: 1 GiB.
+    pub max_filter_bytes: usize,
     /// Most levels of a topic name or filter. Default: 128.
     pub max_topic_levels: usize,
     /// How long a client waits for an answer of the policy about a message or a subscription, before its
@@ -120,6 +131,7 @@ impl Default for Config {
             max_connect_size: 131_072,
             max_packet_size: 1_048_576,
             max_client_id_len: 1024,
+            max_user_name_len: 1024,
             receive_maximum: NonZeroU16::new(1024).unwrap_or(NonZeroU16::MAX),
             max_in_flight: 1024,
             topic_alias_maximum: 16,
@@ -137,11 +149,13 @@ impl Default for Config {
             queue_qos_0: false,
             overflow: Overflow::DropNewest,
             overlap: Overlap::OneCopy,
+            max_overlap: 1024,
             max_retained_messages: 10_000_000,
             max_retained_bytes: 1 << 30,
             max_subscriptions: 10_000_000,
             max_subscriptions_per_session: 250_000,
             max_filter_levels: 50_000_000,
+            max_filter_bytes: 1 << 30,
             max_topic_levels: 128,
             policy_timeout: Duration::from_secs(10),
             max_deferred_bytes: 64 << 20,

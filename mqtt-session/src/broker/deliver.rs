@@ -128,12 +128,18 @@ impl Broker {
             Overlap::OneCopy => {
                 matching.sort_by_key(|subscriber| subscriber.session);
                 for one in matching.chunk_by(|a, b| a.session == b.session) {
-                    self.deliver(message, one, out);
+                    let counted = one.len().min(self.config.max_overlap);
+                    self.deliver(message, one.get(..counted).unwrap_or(one), out);
                 }
             }
             Overlap::CopyEach => {
-                for one in &matching {
-                    self.deliver(message, core::slice::from_ref(one), out);
+                if matching.len() > self.config.max_overlap {
+                    matching.sort_by_key(|subscriber| subscriber.session);
+                }
+                for one in matching.chunk_by(|a, b| a.session == b.session) {
+                    for copy in one.iter().take(self.config.max_overlap) {
+                        self.deliver(message, core::slice::from_ref(copy), out);
+                    }
                 }
             }
         }
@@ -211,11 +217,16 @@ impl Broker {
         let connected = session.connection;
         let connection = connected.and_then(|key| self.connections.get_mut(key));
         if let (Some(key), Some(connection)) = (connected, connection) {
+            let in_flight = session.backlog.as_ref().map_or(0, |b| b.outbox.bytes());
             let waits = session.backlog.as_ref().is_some_and(|backlog| match copy.qos {
                 QoS::AtMostOnce => !backlog.queue_0.is_empty(),
                 _ => !backlog.queue.is_empty() || backlog.outbox.is_full(&self.config),
             });
-            if !waits && !connection.blocked {
+            let is_full = copy.qos != QoS::AtMostOnce
+                && self.held.bytes() >= self.config.max_total_queued_bytes
+                && in_flight
+                    > self.config.max_total_queued_bytes / self.config.max_connections.max(1);
+            if !waits && !is_full && !connection.blocked {
                 let properties = message.publish.properties;
                 let properties =
                     if copy.added.is_empty() { properties } else { properties.with(copy.added) };
@@ -262,7 +273,7 @@ impl Broker {
             let entry = copy.entry(frame, message.expires);
             let backlog = session.backlog_mut();
             let before = backlog.held();
-            let others = self.held.queued_bytes.saturating_sub(before.queued_bytes);
+            let others = self.held.bytes().saturating_sub(before.queued_bytes);
             let dropped = backlog.keep(entry, others, &self.config);
             self.held.replace(before, backlog.held());
             self.statistics.dropped.queue_full += dropped as u64;
@@ -332,7 +343,7 @@ impl Broker {
             subscribed |= filter.is_some_and(|f| self.subscriptions.contains(key.index, f));
             if !subscribed {
                 self.retained.drop_cursor(&replay.cursor);
-                backlog.replays.pop_front();
+                backlog.end_replay();
                 continue;
             }
             let Some(message) = self.retained.get(&replay.cursor) else {
@@ -340,7 +351,7 @@ impl Broker {
                     Walked::Match => {}
                     Walked::End => {
                         self.retained.drop_cursor(&replay.cursor);
-                        backlog.replays.pop_front();
+                        backlog.end_replay();
                         subscribed = false;
                     }
                     Walked::Paused => {

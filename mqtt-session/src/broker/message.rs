@@ -192,4 +192,9 @@ impl KeptWill {
         let frame = frame(&publish, scratch)?;
         Some(Self { frame, qos: will.qos, retain: will.retain, delay })
     }
+
+    /// How many bytes of memory it is counted as.
+    pub(crate) fn size(&self) -> usize {
+        size_of::<Self>() + self.frame.len()
+    }
 }

@@ -184,8 +184,9 @@ pub struct Broker {
     held: Held,
     /// Of what waits for the policy.
     deferred_bytes: usize,
-    /// For client identifiers that are assigned.
+    /// For client identifiers that are assigned: how many there were, and what is not to be guessed.
     assigned: u64,
+    seed: [u64; 2],
     matching: Vec<Subscriber>,
     groups: Vec<NodeId>,
     scratch: Vec<u8>,
@@ -211,6 +212,7 @@ impl Broker {
             max: config.max_subscriptions,
             max_per_session: config.max_subscriptions_per_session,
             max_nodes: config.max_filter_levels,
+            max_bytes: config.max_filter_bytes,
         };
         Self {
             policy,
@@ -226,11 +228,19 @@ impl Broker {
             held: Held::default(),
             deferred_bytes: 0,
             assigned: 0,
+            seed: [0; 2],
             matching: Vec::new(),
             groups: Vec::new(),
             scratch: Vec::new(),
             config,
         }
+    }
+
+    /// Hands over random bytes, from which come the client identifiers that the broker assigns: who knows
+    /// one may take over its session. Without this they can be guessed.
+    pub fn seed(&mut self, random: [u8; 16]) {
+        let (low, high) = random.split_at(8);
+        self.seed = [low, high].map(|half| half.iter().fold(0, |n, b| n << 8 | u64::from(*b)));
     }
 
     /// A new connection, on which CONNECT is waited for. `None` if there are too many.

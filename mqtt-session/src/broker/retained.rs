@@ -40,7 +40,6 @@ pub(crate) struct Store {
     bytes: usize,
     max: usize,
     max_bytes: usize,
-    max_nodes: usize,
 }
 
 /// A walk through all retained messages that match a filter, which can pause for as long as it
@@ -71,12 +70,11 @@ pub(crate) enum Walked {
 impl Store {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            tree: Tree::new(),
+            tree: Tree::new(config.max_filter_levels, config.max_filter_bytes),
             len: 0,
             bytes: 0,
             max: config.max_retained_messages,
             max_bytes: config.max_retained_bytes,
-            max_nodes: config.max_filter_levels,
         }
     }
 
@@ -94,7 +92,7 @@ impl Store {
         if self.len >= self.max || self.bytes.saturating_add(size) > self.max_bytes {
             return None;
         }
-        let node = self.tree.insert(topic.levels(), self.max_nodes)?;
+        let node = self.tree.insert(topic.levels())?;
         self.tree.value_mut(node)?.message = Some(message);
         self.len += 1;
         self.bytes += size;
@@ -236,6 +234,11 @@ impl Cursor {
     /// The filter that it walks by.
     pub(crate) fn filter(&self) -> Option<TopicFilter<'_>> {
         TopicFilter::for_version(&self.filter, Version::V311).ok()
+    }
+
+    /// How many bytes its filter takes.
+    pub(crate) fn filter_bytes(&self) -> usize {
+        self.filter.len() + size_of_val(&*self.starts)
     }
 
     /// The match where it stands is done with.

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use mqtt_codec::{PacketId, Publish};
+use mqtt_codec::{PacketId, Publish, TopicFilter};
 
 use super::config::{Config, Overflow};
 use super::deferred::Ticket;
@@ -84,9 +84,16 @@ pub(crate) struct Held {
     pub(crate) queued_bytes: usize,
     pub(crate) in_flight: usize,
     pub(crate) in_flight_bytes: usize,
+    /// Of wills, which are no part of a backlog.
+    pub(crate) will_bytes: usize,
 }
 
 impl Held {
+    /// All that it counts.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.queued_bytes + self.in_flight_bytes + self.will_bytes
+    }
+
     /// In place of what was held before there is now something else.
     pub(crate) const fn replace(&mut self, before: Self, after: Self) {
         self.queued = self.queued.saturating_sub(before.queued) + after.queued;
@@ -109,6 +116,7 @@ pub(crate) struct Backlog {
     pub(crate) queue_0: Queue,
     /// Retained messages for new subscriptions.
     pub(crate) replays: VecDeque<Replay>,
+    replay_bytes: usize,
     /// Not before then the walk through retained messages goes on.
     pub(crate) replay_at: Instant,
 }
@@ -121,7 +129,27 @@ impl Backlog {
             queued_bytes: self.queued_bytes(),
             in_flight: self.outbox.entries.len(),
             in_flight_bytes: self.outbox.bytes,
+            will_bytes: 0,
         }
+    }
+
+    /// Whether so many bytes more may wait, while `others` are held beside what does.
+    pub(crate) fn has_room(&self, size: usize, others: usize, config: &Config) -> bool {
+        let bytes = self.queued_bytes().saturating_add(size);
+        bytes <= config.max_queued_bytes
+            && bytes.saturating_add(others) <= config.max_total_queued_bytes
+    }
+
+    /// Has retained messages sent when their turn comes.
+    pub(crate) fn add_replay(&mut self, replay: Replay) {
+        self.replay_bytes += replay.size();
+        self.replays.push_back(replay);
+    }
+
+    /// The first replay is done with.
+    pub(crate) fn end_replay(&mut self) {
+        let size = self.replays.pop_front().map_or(0, |replay| replay.size());
+        self.replay_bytes -= size;
     }
 
     fn is_empty(&self) -> bool {
@@ -133,21 +161,17 @@ impl Backlog {
 
     /// How many bytes wait to be sent.
     pub(crate) const fn queued_bytes(&self) -> usize {
-        self.queue.bytes + self.queue_0.bytes
+        self.queue.bytes + self.queue_0.bytes + self.replay_bytes
     }
 
-    /// Keeps a message for later, while `others` bytes wait for other sessions; returns how many were
-    /// dropped because of it.
+    /// Keeps a message for later, while `others` bytes are held beside its queues; returns how many
+    /// messages were dropped because of it.
     pub(crate) fn keep(&mut self, entry: Entry, others: usize, config: &Config) -> usize {
         let size = entry.size();
         let mut dropped = 0;
         loop {
             let count = self.queue.len() + self.queue_0.len();
-            let bytes = self.queued_bytes().saturating_add(size);
-            if count < config.max_queued_messages
-                && bytes <= config.max_queued_bytes
-                && bytes.saturating_add(others) <= config.max_total_queued_bytes
-            {
+            if count < config.max_queued_messages && self.has_room(size, others, config) {
                 break;
             }
             let oldest = match config.overflow {
@@ -212,6 +236,11 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
+    /// How many bytes are in flight.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether so much is in flight that more must wait.
     pub(crate) const fn is_full(&self, config: &Config) -> bool {
         self.bytes > config.max_queued_bytes
@@ -247,4 +276,15 @@ impl Outbox for Sent {
 pub(crate) struct Replay {
     pub(crate) cursor: Cursor,
     pub(crate) options: Options,
+}
+
+impl Replay {
+    /// The most bytes that one for this filter is counted as.
+    pub(crate) fn largest(filter: TopicFilter<'_>) -> usize {
+        size_of::<Self>() + 3 * (filter.as_str().len() + 1)
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.cursor.filter_bytes()
+    }
 }

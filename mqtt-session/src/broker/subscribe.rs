@@ -102,9 +102,15 @@ impl Broker {
         };
         let (filter, group) = parts(subscription.filter, version);
         let granted = granted.min(subscription.qos).min(self.config.maximum_qos);
-        let replays = session.backlog.as_ref().map_or(0, |backlog| backlog.replays.len());
-        if replays >= self.config.max_subscriptions_per_session {
-            return Err(ReasonCode::QuotaExceeded);
+        if let Some(backlog) = session.backlog.as_ref().filter(|b| !b.replays.is_empty()) {
+            // Retained messages wait for it already: more than that is kept in bounds as messages are.
+            let size = Replay::largest(filter);
+            let others = self.held.bytes().saturating_sub(backlog.queued_bytes());
+            if backlog.replays.len() >= self.config.max_subscriptions_per_session
+                || !backlog.has_room(size, others, &self.config)
+            {
+                return Err(ReasonCode::QuotaExceeded);
+            }
         }
         let options = Options::new(subscription, granted, id);
         let own = &mut session.subscriptions;
@@ -119,7 +125,10 @@ impl Broker {
         };
         if replay && self.retained.len() > 0 {
             let cursor = self.retained.cursor(filter);
-            session.backlog_mut().replays.push_back(Replay { cursor, options });
+            let backlog = session.backlog_mut();
+            let before = backlog.held();
+            backlog.add_replay(Replay { cursor, options });
+            self.held.replace(before, backlog.held());
         }
         Ok(match granted {
             QoS::AtMostOnce => ReasonCode::GRANTED_QOS_0,

@@ -86,6 +86,7 @@ pub(crate) struct Bounds {
     pub(crate) max: usize,
     pub(crate) max_per_session: usize,
     pub(crate) max_nodes: usize,
+    pub(crate) max_bytes: usize,
 }
 
 /// What came of subscribing.
@@ -117,7 +118,7 @@ pub(crate) struct Subscriptions {
 impl Subscriptions {
     pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
-            tree: Tree::new(),
+            tree: Tree::new(bounds.max_nodes, bounds.max_bytes),
             places: Vec::new(),
             free: Vec::new(),
             table: HashTable::new(),
@@ -160,7 +161,7 @@ impl Subscriptions {
         }
         let group_level = group.map(group_level);
         let path = filter.levels().chain(group_level.as_deref());
-        let Some(node) = self.tree.insert(path, self.bounds.max_nodes) else {
+        let Some(node) = self.tree.insert(path) else {
             return Subscribed::Refused;
         };
         let sub = self.free.pop().unwrap_or(self.places.len() as SubIndex);

@@ -42,6 +42,10 @@ struct Node<T> {
 pub(crate) struct Tree<T> {
     nodes: Vec<Node<T>>,
     free: NodeId,
+    /// Of all levels.
+    bytes: usize,
+    max_nodes: usize,
+    max_bytes: usize,
     /// All nodes but the root, by parent and level.
     children: HashTable<NodeId>,
     hasher: DefaultHashBuilder,
@@ -63,8 +67,12 @@ impl<T> Node<T> {
 }
 
 impl<T: Value> Tree<T> {
-    pub(crate) fn new() -> Self {
+    /// A tree of at most so many nodes below the root, whose levels have at most so many bytes.
+    pub(crate) fn new(max_nodes: usize, max_bytes: usize) -> Self {
         Self {
+            bytes: 0,
+            max_nodes,
+            max_bytes,
             nodes: Vec::from([Node::new(NONE, "", T::default())]),
             free: NONE,
             children: HashTable::new(),
@@ -133,11 +141,7 @@ impl<T: Value> Tree<T> {
     }
 
     /// The node at the end of this path, made where it is missing. `None` when there are too many.
-    pub(crate) fn insert<'l>(
-        &mut self,
-        path: impl IntoIterator<Item = &'l str>,
-        max_nodes: usize,
-    ) -> Option<NodeId> {
+    pub(crate) fn insert<'l>(&mut self, path: impl IntoIterator<Item = &'l str>) -> Option<NodeId> {
         let mut node = ROOT;
         for level in path {
             let child = self.child(node, level);
@@ -145,7 +149,7 @@ impl<T: Value> Tree<T> {
                 node = child;
                 continue;
             }
-            match self.add(node, level, max_nodes) {
+            match self.add(node, level) {
                 Some(child) => node = child,
                 None => {
                     self.prune(node);
@@ -156,8 +160,9 @@ impl<T: Value> Tree<T> {
         Some(node)
     }
 
-    fn add(&mut self, parent: NodeId, level: &str, max_nodes: usize) -> Option<NodeId> {
-        if self.children.len() >= max_nodes {
+    fn add(&mut self, parent: NodeId, level: &str) -> Option<NodeId> {
+        let bytes = self.bytes.saturating_add(level.len());
+        if self.children.len() >= self.max_nodes || bytes > self.max_bytes {
             return None;
         }
         let mut node = Node::new(parent, level, T::default());
@@ -174,6 +179,7 @@ impl<T: Value> Tree<T> {
                 id
             }
         };
+        self.bytes = bytes;
         let next = self.next(id);
         if let Some(next) = self.nodes.get_mut(next as usize) {
             next.previous = id;
@@ -203,6 +209,7 @@ impl<T: Value> Tree<T> {
                 return;
             }
             let level = core::mem::take(&mut node.level);
+            self.bytes = self.bytes.saturating_sub(level.len());
             let (parent, next, previous) = (node.parent, node.next, node.previous);
             node.next = self.free;
             node.parent = NONE;

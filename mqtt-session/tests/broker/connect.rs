@@ -120,6 +120,16 @@ fn a_client_without_identifier_is_given_one_of_its_own() {
         assert_eq!(connack.properties.assigned_client_identifier(), None);
     }
     assert_eq!(net.broker.statistics().sessions, 100);
+    // They do not tell the next one: 128 bits that depend on what the broker is seeded with.
+    let first = |seed| {
+        let mut net = Net::new();
+        net.broker.seed([seed; 16]);
+        let (_, connack) = net.connect(&Connect::new(Version::V5, ""));
+        connack.properties.assigned_client_identifier().unwrap().to_owned()
+    };
+    assert_eq!(first(1).len(), "auto-".len() + 32);
+    assert_eq!(first(1), first(1));
+    assert!(names.insert(first(1)) && names.insert(first(2)));
     // It is the client's own: with it the session is found again.
     let list = [Property::SessionExpiryInterval(100)];
     let connect = Connect { properties: list[..].into(), ..Connect::new(Version::V5, "") };

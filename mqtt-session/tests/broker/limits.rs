@@ -4,7 +4,7 @@ use mqtt_codec::{
     Connect, Packet, Property, PropertyId, Publish, QoS, ReasonCode, SubscriptionId, TopicName,
     Version, Will,
 };
-use mqtt_session::broker::Overflow;
+use mqtt_session::broker::{Overflow, Overlap};
 
 use crate::harness::{BOTH, EVERY_QOS, Net, message, subscription};
 
@@ -326,4 +326,207 @@ fn all_queues_together_are_bounded() {
     }
     assert!(delivered >= 5);
     assert_eq!(net.broker.statistics().queued_bytes, 0);
+}
+
+#[test]
+fn what_is_in_flight_counts_for_all_queues_together_but_each_client_has_its_share() {
+    let mut net = Net::with(|config| {
+        config.max_total_queued_bytes = 20_000;
+        config.max_connections = 4;
+    });
+    let lazy = net.client(Version::V5, "lazy");
+    net.subscribe(lazy, "lazy", QoS::AtLeastOnce);
+    let (away, _) = net.keeper(Version::V5, "away");
+    net.subscribe(away, "away", QoS::AtLeastOnce);
+    net.cut(away);
+    let eager = net.client(Version::V5, "eager");
+    net.subscribe(eager, "eager", QoS::AtLeastOnce);
+    let publisher = net.client(Version::V5, "p");
+    // Nothing of this is acknowledged.
+    for _ in 0..30 {
+        net.publish(publisher, "lazy", &"x".repeat(1000), QoS::AtLeastOnce);
+    }
+    let counted = net.broker.statistics();
+    assert!((19_000..22_000).contains(&counted.in_flight_bytes), "{}", counted.in_flight_bytes);
+    net.publish(publisher, "away", "x", QoS::AtLeastOnce);
+    assert_eq!(net.broker.statistics().queued_messages, 0, "there is no room to wait in");
+    // Who takes its messages goes on getting them.
+    for _ in 0..10 {
+        net.publish(publisher, "eager", &"x".repeat(1000), QoS::AtLeastOnce);
+        assert_eq!(net.messages(eager).len(), 1);
+    }
+    net.cut(lazy);
+    net.publish(publisher, "away", "x", QoS::AtLeastOnce);
+    assert_eq!(net.broker.statistics().queued_messages, 1);
+}
+
+#[test]
+fn wills_count_for_all_queues_together() {
+    let mut net = Net::with(|config| config.max_total_queued_bytes = 5000);
+    let payload = [b'x'; 1000];
+    let will = Will::new(TopicName::new("w").unwrap(), &payload);
+    let connect = |name| Connect { will: Some(will), ..Connect::new(Version::V5, name) };
+    let clients = ["a", "b", "c", "d"].map(|name| net.connect(&connect(name)).0);
+    assert_eq!(net.refused(&connect("e")), Some(ReasonCode::QuotaExceeded));
+    assert_eq!(net.broker.statistics().sessions, 4, "nothing is left of it");
+    // By a goodbye, by being published, and by another in its place.
+    net.disconnect(clients[0], ReasonCode::NORMAL_DISCONNECTION);
+    net.cut(clients[1]);
+    for _ in 0..10 {
+        net.connect(&connect("c"));
+    }
+    net.connect(&connect("e"));
+    net.connect(&connect("f"));
+    assert_eq!(net.refused(&connect("g")), Some(ReasonCode::QuotaExceeded));
+}
+
+#[test]
+fn the_bytes_of_levels_are_bounded() {
+    let mut net = Net::with(|config| config.max_filter_bytes = 1000);
+    let client = net.client(Version::V5, "c");
+    let publisher = net.client(Version::V5, "p");
+    let long = "x".repeat(400);
+    for (n, reason) in [(0, 0), (1, 0), (2, 0x97)] {
+        let filter = format!("{long}{n}/{n}");
+        let reasons = net.subscribe_to(client, &[subscription(&filter, QoS::AtMostOnce)], &[]);
+        assert_eq!(reasons.unwrap()[0].value(), reason);
+        net.retain(publisher, &filter, "x", QoS::AtMostOnce);
+        assert_eq!(net.messages(client).len(), usize::from(reason == 0));
+    }
+    assert_eq!(net.broker.statistics().retained_messages, 2);
+    // What is gone makes room.
+    net.unsubscribe(client, &[&format!("{long}0/0")]);
+    net.subscribe(client, &format!("{long}2/2"), QoS::AtMostOnce);
+    net.retain(publisher, &format!("{long}1/1"), "", QoS::AtMostOnce);
+    net.retain(publisher, &format!("{long}2/2"), "x", QoS::AtMostOnce);
+    assert_eq!(net.broker.statistics().retained_messages, 2);
+}
+
+#[test]
+fn a_small_message_does_not_become_as_many_copies_as_there_are_filters() {
+    for overlap in [Overlap::OneCopy, Overlap::CopyEach] {
+        let mut net = Net::with(|config| {
+            config.overlap = overlap;
+            config.max_overlap = 10;
+        });
+        let clients = ["a", "b"].map(|name| net.client(Version::V5, name));
+        for n in 0_u32..64 {
+            let levels: Vec<_> =
+                (0..6).map(|bit| if n >> bit & 1 == 0 { "+" } else { "a" }).collect();
+            let id = [Property::SubscriptionIdentifier(SubscriptionId::new(n + 1).unwrap())];
+            for client in clients {
+                let filter = levels.join("/");
+                net.subscribe_to(client, &[subscription(&filter, QoS::AtMostOnce)], &id).unwrap();
+            }
+        }
+        let publisher = net.client(Version::V5, "p");
+        net.publish(publisher, "a/a/a/a/a/a", "x", QoS::AtMostOnce);
+        for client in clients {
+            let messages = net.messages(client);
+            let ids = messages.iter().flat_map(|m| m.properties.subscription_identifiers());
+            assert_eq!(ids.count(), 10);
+            assert_eq!(messages.len(), if overlap == Overlap::OneCopy { 1 } else { 10 });
+        }
+    }
+}
+
+#[test]
+fn retained_messages_to_come_are_bounded_as_those_that_wait() {
+    let mut net = Net::with(|config| config.max_queued_bytes = 5000);
+    let client = net.client(Version::V5, "c");
+    net.retain(client, "a", "x", QoS::AtMostOnce);
+    net.set_room(client, 0);
+    let long = "x".repeat(1000);
+    let filters: Vec<String> = (0..20).map(|n| format!("{long}{n}/#")).collect();
+    let list: Vec<_> = filters.iter().map(|f| subscription(f, QoS::AtMostOnce)).collect();
+    let subscribe = mqtt_codec::Subscribe {
+        packet_id: mqtt_codec::PacketId::new(7).unwrap(),
+        properties: [][..].into(),
+        subscriptions: list[..].into(),
+    };
+    net.send(client, &Packet::Subscribe(subscribe));
+    assert!(net.broker.statistics().queued_bytes <= 5000);
+    net.set_room(client, usize::MAX);
+    net.writable(client);
+    let Some(Packet::SubAck(suback)) = net.packet(client) else { panic!("no SUBACK") };
+    let taken = suback.reasons.iter().filter(|reason| !reason.is_failure()).count();
+    assert!((2..=5).contains(&taken), "{taken}");
+    assert_eq!(net.broker.statistics().queued_bytes, 0);
+    net.subscribe(client, "a", QoS::AtMostOnce);
+    assert_eq!(net.messages(client).len(), 1);
+}
+
+#[test]
+fn what_a_connect_may_hold_is_bounded() {
+    let mut net = Net::with(|config| {
+        config.max_user_name_len = 10;
+        config.max_connect_size = 100;
+    });
+    let named = |name| Connect { user_name: Some(name), ..Connect::new(Version::V5, "c") };
+    net.connect(&named("0123456789"));
+    assert_eq!(net.refused(&named("0123456789a")), Some(ReasonCode::BadUserNameOrPassword));
+    let long = "x".repeat(100);
+    assert_eq!(net.refused(&named(&long)), Some(ReasonCode::PacketTooLarge));
+}
+
+// [MQTT-3.3.4-9], [MQTT-3.3.2-9]
+#[test]
+fn receive_maximum_and_topic_aliases_are_announced_and_enforced() {
+    let mut net = Net::with(|config| {
+        config.receive_maximum = 3.try_into().unwrap();
+        config.topic_alias_maximum = 2;
+    });
+    let (client, connack) = net.connect(&Connect::new(Version::V5, "c"));
+    assert_eq!(connack.properties.receive_maximum(), core::num::NonZeroU16::new(3));
+    assert_eq!(connack.properties.topic_alias_maximum(), Some(2));
+    for n in 1..=4 {
+        let packet_id = mqtt_codec::PacketId::new(n);
+        let publish = Publish { qos: QoS::ExactlyOnce, packet_id, ..message("a", "x") };
+        net.send(client, &Packet::Publish(publish));
+    }
+    assert_eq!(net.goodbye(client), Some(ReasonCode::ReceiveMaximumExceeded));
+    let client = net.client(Version::V5, "c");
+    for (alias, open) in [(2, true), (3, false)] {
+        let alias = [Property::TopicAlias(alias.try_into().unwrap())];
+        let publish = Publish { properties: alias[..].into(), ..message("a", "x") };
+        net.send(client, &Packet::Publish(publish));
+        assert_eq!(net.is_closed(client), !open);
+    }
+    assert_eq!(net.goodbye(client), Some(ReasonCode::TopicAliasInvalid));
+}
+
+#[test]
+fn the_bounds_are_by_default_what_the_documentation_says() {
+    let config = mqtt_session::broker::Config::default();
+    let mib = 1 << 20;
+    let bounds = [
+        (config.max_connections, 100_000),
+        (config.max_sessions, 1_000_000),
+        (config.max_connect_size as usize, 131_072),
+        (config.max_packet_size as usize, 1_048_576),
+        (config.max_client_id_len, 1024),
+        (config.max_user_name_len, 1024),
+        (config.receive_maximum.get().into(), 1024),
+        (config.max_in_flight.into(), 1024),
+        (config.topic_alias_maximum.into(), 16),
+        (config.max_queued_messages, 1_000_000),
+        (config.max_queued_bytes, 64 * mib),
+        (config.max_total_queued_bytes, 1024 * mib),
+        (config.max_overlap, 1024),
+        (config.max_retained_messages, 10_000_000),
+        (config.max_retained_bytes, 1024 * mib),
+        (config.max_subscriptions, 10_000_000),
+        (config.max_subscriptions_per_session, 250_000),
+        (config.max_filter_levels, 50_000_000),
+        (config.max_filter_bytes, 1024 * mib),
+        (config.max_topic_levels, 128),
+        (config.max_deferred_bytes, 64 * mib),
+    ];
+    for (index, (bound, said)) in bounds.into_iter().enumerate() {
+        assert_eq!(bound, said, "{index}");
+    }
+    let seconds = [config.connect_timeout, config.policy_timeout, config.sys_interval];
+    assert_eq!(seconds.map(|time| time.as_secs()), [10, 10, 0]);
+    assert_eq!(config.max_keep_alive, None);
+    assert_eq!(config.max_session_expiry, u32::MAX);
 }
