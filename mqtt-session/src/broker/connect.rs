@@ -283,11 +283,12 @@ impl Broker {
         if let Ok(entry) = self.clients.find_entry(hash, |index| *index == key.index) {
             entry.remove();
         }
-        if let Some(backlog) = &session.backlog {
+        if let Some(backlog) = session.backlog {
             self.held.replace(backlog.held(), Held::default());
             for replay in &backlog.replays {
                 self.retained.drop_cursor(&replay.cursor);
             }
+            self.redeliver(now, *backlog, out);
         }
     }
 

@@ -11,7 +11,7 @@ use super::notice::Cause;
 use super::policy::Admission;
 use super::retained::{Retained, Walked};
 use super::slab::Key;
-use super::subscriptions::Subscriber;
+use super::subscriptions::{Group, Subscriber};
 use super::timers::Timer;
 use super::{Broker, ConnectionId, Outputs, Owed, Statistics};
 use crate::{Error, Fault, Instant, Message, Transmit, server};
@@ -29,6 +29,7 @@ struct Copy<'c> {
     session: u32,
     qos: QoS,
     retain: bool,
+    group: Option<Group>,
     added: &'c [Property<'static>],
 }
 
@@ -129,7 +130,7 @@ impl Broker {
                 matching.sort_by_key(|subscriber| subscriber.session);
                 for one in matching.chunk_by(|a, b| a.session == b.session) {
                     let counted = one.len().min(self.config.max_overlap);
-                    self.deliver(message, one.get(..counted).unwrap_or(one), out);
+                    self.deliver(message, one.get(..counted).unwrap_or(one), None, out);
                 }
             }
             Overlap::CopyEach => {
@@ -138,25 +139,16 @@ impl Broker {
                 }
                 for one in matching.chunk_by(|a, b| a.session == b.session) {
                     for copy in one.iter().take(self.config.max_overlap) {
-                        self.deliver(message, core::slice::from_ref(copy), out);
+                        self.deliver(message, core::slice::from_ref(copy), None, out);
                     }
                 }
             }
         }
         for group in &groups {
-            let (sessions, connections) = (&self.sessions, &self.connections);
-            let chosen = self.subscriptions.choose(*group, |subscriber| {
-                let session = sessions.at(subscriber.session)?;
-                let connection = session.connection.and_then(|key| connections.get(key));
-                let waits = session.backlog.as_ref().is_some_and(|b| !b.queue.is_empty());
-                Some(match connection {
-                    Some(connection) if connection.link.quota() > 0 && !waits => 0,
-                    Some(_) => 1,
-                    None => 2,
-                })
-            });
-            if let Some(chosen) = chosen {
-                self.deliver(message, &[chosen], out);
+            let Some(group) = self.subscriptions.group(*group) else { continue };
+            match self.choose(group, message.publish.qos) {
+                Some(chosen) => self.deliver(message, &[chosen], Some(group), out),
+                None => self.statistics.dropped.offline += 1,
             }
         }
         self.matching = matching;
@@ -191,6 +183,7 @@ impl Broker {
         &mut self,
         message: &mut Outgoing<'_>,
         matching: &[Subscriber],
+        group: Option<Group>,
         out: &mut dyn Outputs,
     ) {
         let Some(first) = matching.first() else { return };
@@ -207,6 +200,7 @@ impl Broker {
             session: first.session,
             qos: message.publish.qos.min(granted),
             retain: message.publish.retain && as_published,
+            group,
             added: &added,
         };
         self.send_or_keep(message, copy, out);
@@ -370,6 +364,7 @@ impl Broker {
                 qos: message.qos.min(replay.options.qos),
                 retain: true, // [MQTT-3.3.1-8]
                 expires: message.expires,
+                group: None,
                 added: id.into_iter().collect(),
             };
             if entry.qos != QoS::AtMostOnce && backlog.outbox.is_full(&self.config) {
@@ -391,7 +386,8 @@ impl Broker {
 
 impl Copy<'_> {
     fn entry(&self, frame: Frame, expires: Option<Instant>) -> Entry {
-        Entry { frame, qos: self.qos, retain: self.retain, expires, added: self.added.into() }
+        let Copy { qos, retain, group, added, .. } = *self;
+        Entry { frame, qos, retain, expires, group, added: added.into() }
     }
 }
 

@@ -10,6 +10,7 @@ use mqtt_codec::{
     Will,
 };
 
+use super::subscriptions::Group;
 use crate::{Instant, Transmit};
 
 /// A message as a PUBLISH packet of version 5 and QoS 0, with its full topic and the properties it is
@@ -115,6 +116,8 @@ pub(crate) struct Entry {
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
     pub(crate) expires: Option<Instant>,
+    /// The group that it was sent to, if it was a Shared Subscription's turn.
+    pub(crate) group: Option<Group>,
     /// Properties that this session gets in addition: Subscription Identifiers, and the Message
     /// Expiry Interval once some of it is over.
     pub(crate) added: Box<[Property<'static>]>,

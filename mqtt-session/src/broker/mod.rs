@@ -16,6 +16,7 @@ mod notice;
 mod policy;
 mod retained;
 mod session;
+mod shared;
 mod slab;
 mod statistics;
 mod status;

@@ -152,6 +152,19 @@ impl Backlog {
         self.replay_bytes -= size;
     }
 
+    /// Whether not even the smallest message would be kept.
+    pub(crate) fn is_full(&self, config: &Config) -> bool {
+        self.queue.len() + self.queue_0.len() >= config.max_queued_messages
+            || self.queued_bytes() >= config.max_queued_bytes
+    }
+
+    /// All messages in their order, and whether they were sent.
+    pub(crate) fn into_messages(self) -> impl Iterator<Item = (Entry, bool)> {
+        let sent = self.outbox.entries.into_iter().map(|(_, entry)| (entry, true));
+        let waiting = self.queue.entries.into_iter().chain(self.queue_0.entries);
+        sent.chain(waiting.map(|entry| (entry, false)))
+    }
+
     fn is_empty(&self) -> bool {
         self.outbox.entries.is_empty()
             && self.queue.is_empty()

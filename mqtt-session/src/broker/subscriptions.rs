@@ -61,6 +61,15 @@ struct Shared {
     /// At a group: where it stands in `groups`, and whose turn it is.
     place: usize,
     turn: usize,
+    /// At a group: a number that no other one has had for long.
+    number: u32,
+}
+
+/// A group that shares a filter, for as long as it has members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    node: NodeId,
+    number: u32,
 }
 
 impl Value for Subscribers {
@@ -111,6 +120,8 @@ pub(crate) struct Subscriptions {
     bounds: Bounds,
     /// How many are shared.
     shared: usize,
+    /// How many groups there were.
+    groups: u32,
     /// Nodes yet to be looked at, and where their next level begins in the topic.
     walk: Vec<(NodeId, Option<usize>)>,
 }
@@ -125,6 +136,7 @@ impl Subscriptions {
             hasher: DefaultHashBuilder::default(),
             bounds,
             shared: 0,
+            groups: 0,
             walk: Vec::new(),
         }
     }
@@ -170,7 +182,8 @@ impl Subscriptions {
             Place { session, node, member: value.members.len() as u32, own: own.len() as u32 };
         value.members.push(Subscriber { session, options, sub });
         if group.is_some() && value.shared.is_none() {
-            value.shared = Some(Box::default());
+            self.groups = self.groups.wrapping_add(1);
+            value.shared = Some(Box::new(Shared { number: self.groups, ..Shared::default() }));
             self.add_group(node);
         }
         match self.places.get_mut(sub as usize) {
@@ -343,24 +356,31 @@ impl Subscriptions {
         }
     }
 
+    /// The group at this node.
+    pub(crate) fn group(&self, node: NodeId) -> Option<Group> {
+        let number = self.tree.value(node)?.shared.as_ref()?.number;
+        Some(Group { node, number })
+    }
+
     /// The member of a group that gets the next message: from the one on whose turn it is, the first
     /// of those that `rank` puts lowest; `None` ranks those out that must not get it.
     pub(crate) fn choose(
         &mut self,
-        group: NodeId,
+        group: Group,
         mut rank: impl FnMut(&Subscriber) -> Option<u8>,
     ) -> Option<Subscriber> {
-        let value = self.tree.value_mut(group)?;
-        let shared = value.shared.as_mut()?;
+        let value = self.tree.value_mut(group.node)?;
+        let shared = value.shared.as_mut().filter(|shared| shared.number == group.number)?;
         let len = value.members.len();
         let mut best: Option<(u8, usize)> = None;
         for step in 0..len {
             let index = (shared.turn + step) % len;
-            let Some(rank) = value.members.get(index).and_then(&mut rank) else { continue };
-            if best.is_none_or(|(lowest, _)| rank < lowest) {
+            let ranked = value.members.get(index).and_then(&mut rank);
+            if let Some(rank) = ranked.filter(|rank| best.is_none_or(|(lowest, _)| *rank < lowest))
+            {
                 best = Some((rank, index));
             }
-            if rank == 0 || step >= MAX_LOOKS {
+            if ranked == Some(0) || step >= MAX_LOOKS {
                 break;
             }
         }

@@ -1,8 +1,8 @@
 //! Shared Subscriptions (section 4.8.2).
 
-use mqtt_codec::{Packet, QoS, ReasonCode, Version};
+use mqtt_codec::{Packet, Property, Publish, QoS, ReasonCode, Version};
 
-use crate::harness::{Client, Net, subscription};
+use crate::harness::{Client, Net, message, subscription};
 
 fn members(net: &mut Net, count: usize, qos: QoS) -> Vec<Client> {
     (0..count)
@@ -200,4 +200,90 @@ fn in_311_share_is_a_level_like_any_other() {
     net.subscribe_to(new, &shared, &[]).unwrap();
     net.publish(publisher, "a", "z", QoS::AtMostOnce);
     assert_eq!((net.payloads(old), net.payloads(new)), (vec![], vec!["z".to_owned()]));
+}
+
+#[test]
+fn what_a_member_has_not_acknowledged_goes_to_another_once_its_session_ends() {
+    let mut net = Net::new();
+    let members = members(&mut net, 2, QoS::AtLeastOnce);
+    let publisher = net.client(Version::V5, "p");
+    let expiry = [Property::MessageExpiryInterval(100)];
+    for n in 0..6 {
+        let payload = n.to_string();
+        let qos = QoS::AtLeastOnce;
+        net.publish_all_of(
+            publisher,
+            &Publish { qos, properties: expiry[..].into(), ..message("a/b", &payload) },
+        );
+    }
+    let first = net.payloads(members[1]);
+    assert_eq!(first.len(), 3);
+    net.wait(10.0);
+    // While the session is there, it may come back to them.
+    net.cut(members[0]);
+    assert_eq!(net.messages(members[1]), []);
+    let (again, _) = net.keeper(Version::V5, "member 0");
+    assert_eq!(net.packets(again).len(), 3);
+    net.disconnect(again, ReasonCode::NORMAL_DISCONNECTION);
+    net.wait(10.0);
+    net.client(Version::V5, "member 0");
+    let rest = net.messages(members[1]);
+    assert_eq!(rest.len(), 3);
+    assert!(rest.iter().all(|m| !m.dup && m.properties.message_expiry_interval() == Some(80)));
+    assert_eq!(net.broker.statistics().in_flight_messages, 0);
+}
+
+#[test]
+fn what_waits_for_a_member_goes_to_another_whatever_its_qos_but_to_no_other_group() {
+    let mut net = Net::with(|config| config.max_in_flight = 1);
+    let away = [net.keeper(Version::V5, "away").0, net.keeper(Version::V5, "also away").0];
+    for client in away {
+        net.subscribe(client, "$share/g/a/+", QoS::ExactlyOnce);
+        net.cut(client);
+    }
+    let publisher = net.client(Version::V5, "p");
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        for _ in 0..2 {
+            net.publish(publisher, "a/b", "x", qos);
+        }
+    }
+    // One of them ends.
+    net.client(Version::V5, "away");
+    let (back, _) = net.keeper(Version::V5, "also away");
+    assert_eq!(net.messages(back).len(), 4);
+    // The last of a group takes what it has along, though another group comes into its place.
+    net.cut(back);
+    net.publish(publisher, "a/b", "x", QoS::AtLeastOnce);
+    let other = net.client(Version::V5, "other");
+    net.client(Version::V5, "also away");
+    net.subscribe(other, "$share/h/a/+", QoS::ExactlyOnce);
+    assert_eq!(net.messages(other), []);
+    assert_eq!(net.broker.statistics().queued_messages, 0);
+}
+
+#[test]
+fn those_who_take_messages_share_them_alike_whoever_else_is_slow() {
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+        let mut net = Net::new();
+        let members = members(&mut net, 7, qos);
+        // One takes nothing, one acknowledges nothing, one is away.
+        net.set_room(members[0], 0);
+        net.cut(members[2]);
+        let publisher = net.client(Version::V5, "p");
+        let mut got = [0; 7];
+        for _ in 0..2000 {
+            net.publish(publisher, "a/b", "x", qos);
+            for n in 3..7 {
+                got[n] += net.messages(members[n]).len();
+            }
+        }
+        let (least, most) = (got[3..].iter().min().unwrap(), got[3..].iter().max().unwrap());
+        assert!(most - least <= 2, "{got:?}");
+        let lazy = net.packets(members[1]).len();
+        match qos {
+            QoS::AtMostOnce => assert!(lazy.abs_diff(*most) <= 2, "{lazy} {got:?}"),
+            _ => assert_eq!(got.iter().sum::<usize>() + lazy, 1999, "one waits for who is slow"),
+        }
+        assert_eq!(net.broker.statistics().dropped.total(), 0);
+    }
 }
