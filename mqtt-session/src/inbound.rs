@@ -160,6 +160,16 @@ impl<'s> Inbound<'s> {
         self.received.iter().filter_map(|received| PacketId::new(received.id))
     }
 
+    /// The same, but for those that the application has yet to take.
+    #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+    pub(crate) fn taken(&self) -> impl Iterator<Item = PacketId> + use<'_, 's> {
+        let waits = |id: PacketId| {
+            let is_it = |p: Pending| p.exactly_once && p.id == id.get() && p.answer.is_none();
+            self.pending.iter().any(is_it)
+        };
+        self.received().filter(move |id| !waits(*id))
+    }
+
     /// Forgets all.
     pub(crate) const fn clear(&mut self) {
         self.received.clear();

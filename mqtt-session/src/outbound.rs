@@ -325,6 +325,12 @@ impl<'s> Outbound<'s> {
         self.slots.iter().filter_map(|slot| Some((PacketId::new(slot.id)?, slot.stage)))
     }
 
+    /// From now on there are no more slots than that, but for those in use.
+    #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+    pub(crate) fn limit(&mut self, max: u16) {
+        self.slots.limit(max);
+    }
+
     /// Forgets all.
     pub(crate) const fn clear(&mut self) {
         self.slots.clear();

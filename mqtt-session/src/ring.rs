@@ -28,6 +28,12 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
         Self { storage: Storage::Heap(alloc::boxed::Box::default()), head: 0, len: 0, max }
     }
 
+    /// From now on there can be no more items than that, but for those that there are.
+    #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+    pub(crate) fn limit(&mut self, max: u16) {
+        self.max = max.max(self.len).max(1);
+    }
+
     /// How many items there can be.
     #[must_use]
     pub const fn capacity(&self) -> usize {

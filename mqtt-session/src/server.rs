@@ -554,6 +554,18 @@ impl<'s> Session<'s> {
         self.link.restore(delta)
     }
 
+    /// Identifiers of messages of QoS 2 that were taken and not done with.
+    #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+    pub(crate) fn taken(&self) -> impl Iterator<Item = PacketId> + use<'_, 's> {
+        self.link.inbound.taken()
+    }
+
+    /// From now on no more than that are in flight to the client, but for those that are.
+    #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+    pub(crate) fn limit_outbound(&mut self, max: u16) {
+        self.link.outbound.limit(max);
+    }
+
     fn require_connected(&self) -> Result<(), Error> {
         if self.is_connected() { Ok(()) } else { Err(Misuse::NotConnected.into()) }
     }

@@ -43,28 +43,47 @@ impl core::ops::Add<Duration> for Instant {
     }
 }
 
-/// The system's monotonic clock, whose epoch is when it was started.
+/// The system's monotonic clock.
 #[cfg(feature = "std")]
 #[derive(Clone, Copy, Debug)]
-pub struct Clock(std::time::Instant);
+pub struct Clock {
+    started: std::time::Instant,
+    /// What it showed then.
+    start: Instant,
+}
 
 #[cfg(feature = "std")]
 impl Clock {
     /// A clock that begins at 0 now.
     #[must_use]
     pub fn start() -> Self {
-        Self(std::time::Instant::now())
+        Self { started: std::time::Instant::now(), start: Instant::default() }
+    }
+
+    /// A clock that begins at the time since the Unix epoch, for moments that are stored. Once it has
+    /// begun it does not follow when the system's time is set.
+    #[must_use]
+    pub fn unix() -> Self {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let start = Instant::default() + now.unwrap_or_default();
+        Self { started: std::time::Instant::now(), start }
     }
 
     /// The time now.
     #[must_use]
     pub fn now(&self) -> Instant {
-        Instant::default() + self.0.elapsed()
+        self.start + self.started.elapsed()
     }
 
-    /// When this moment comes, by the system's clock.
+    /// When this moment comes, by the system's clock; now if it has passed before the clock began.
     #[must_use]
     pub fn deadline(&self, instant: Instant) -> std::time::Instant {
-        self.0 + Duration::from_millis(instant.as_millis())
+        let after = instant.since(self.start);
+        // The end of time is further away than the system can say.
+        self.started.checked_add(after).unwrap_or_else(|| self.started + FAR)
     }
 }
+
+/// A hundred years.
+#[cfg(feature = "std")]
+const FAR: Duration = Duration::from_secs(100 * 365 * 86_400);

@@ -95,6 +95,11 @@ pub struct Config {
     /// Subscription Identifiers, of more. A few bytes to many filters would otherwise become as many
     /// copies. Default: 1,024.
     pub max_overlap: usize,
+    /// Whether sessions, their messages, and retained messages are to survive the process: then the
+    /// broker tells all [`Change`](super::Change)s of them, which must be taken with
+    /// [`Broker::take_changes`](super::Broker::take_changes). Moments are stored as they are: the
+    /// caller's epoch must be the same the next time, such as the Unix epoch. Default: false.
+    pub durable: bool,
     /// Most retained messages. Default: 10,000,000.
     pub max_retained_messages: usize,
     /// Most bytes of retained messages. Default: 1 GiB.
@@ -150,6 +155,7 @@ impl Default for Config {
             overflow: Overflow::DropNewest,
             overlap: Overlap::OneCopy,
             max_overlap: 1024,
+            durable: false,
             max_retained_messages: 10_000_000,
             max_retained_bytes: 1 << 30,
             max_subscriptions: 10_000_000,

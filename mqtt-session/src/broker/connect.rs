@@ -10,16 +10,18 @@ use core::time::Duration;
 
 use mqtt_codec::{ConnAck, Connect, Disconnect, Property, Publish, QoS, ReasonCode, Version};
 
+use super::journal::{Journal, Log};
 use super::message::{KeptWill, Outgoing, unframe};
 use super::notice::{Cause, Notice};
 use super::session::{Held, Session};
 use super::slab::Key;
+use super::subscriptions::Subscriptions;
 use super::timers::Timer;
-use super::{Broker, ConnectionId, Outputs};
+use super::{Broker, ConnectionId, Outputs, Owed};
 use crate::Instant;
 
 /// The Session Expiry Interval that means never (section 3.1.2.11.2).
-const NEVER: u32 = u32::MAX;
+pub(super) const NEVER: u32 = u32::MAX;
 
 impl Broker {
     /// The client is let in: it gets its session, and what is left of an earlier connection ends.
@@ -49,8 +51,6 @@ impl Broker {
         let Some(key) = earlier.or_else(|| self.add_session(client_id)) else {
             return self.reject(now, id, client_id, ReasonCode::QuotaExceeded, out);
         };
-        // [MQTT-3.1.3-9]: the will of the earlier connection is not published any more.
-        self.stop_timers(key);
         let will = connect.will.and_then(|will| KeptWill::new(&will, &mut self.scratch));
         let will = will.map(Box::new);
         if !self.set_will(key, will) {
@@ -58,8 +58,11 @@ impl Broker {
             if earlier.is_none() {
                 self.discard(now, key, out);
             }
+            self.store_session(key);
             return self.reject(now, id, client_id, reason, out);
         }
+        // [MQTT-3.1.3-9]: the will of the earlier connection is not published any more.
+        self.stop_timers(key);
         let ticket = self.ticket(id);
         let (Some(session), Some(connection)) =
             (self.sessions.get_mut(key), self.connections.get_mut(id.0))
@@ -80,6 +83,14 @@ impl Broker {
         self.statistics.max_sessions_connected =
             self.statistics.max_sessions_connected.max(*connected);
         connection.session = Some(key);
+        if session.expiry == 0 {
+            unstore(&mut self.journal, &self.subscriptions, session);
+        } else if session.stored.is_none() {
+            session.stored = self.journal.as_mut().and_then(Journal::new_session);
+        }
+        if let Some(mut log) = Log::of(&mut self.journal, session.stored) {
+            log.session(session);
+        }
         if let Some(mut left) = session.left.take() {
             connection.link.take_over(&mut left);
             session.backlog_mut().outbox.refresh(now);
@@ -207,9 +218,15 @@ impl Broker {
             self.held.will_bytes -= session.will.take().map_or(0, |will| will.size());
         }
         connection.link.closed();
+        if let Some(Owed::Message(token, reason)) = connection.owed.as_deref() {
+            // It has been routed: when it comes again it is a duplicate.
+            if let Some(delta) = token.delta(*reason) {
+                connection.link.restore(delta);
+            }
+        }
         let in_flight = connection.link.in_flight().next().is_some()
             || connection.link.received().next().is_some();
-        if in_flight && session.expiry > 0 {
+        if in_flight && (session.expiry > 0 || session.stored.is_some()) {
             session.left = Some(Box::new(connection.link));
         }
         session.shrink();
@@ -233,6 +250,7 @@ impl Broker {
                 self.timers.set(due, Timer::Will(session_key));
             }
         }
+        self.store_session(session_key);
         true
     }
 
@@ -247,6 +265,14 @@ impl Broker {
         self.held.will_bytes += size;
         session.will = will;
         true
+    }
+
+    /// A session that is stored has changed.
+    pub(super) fn store_session(&mut self, key: Key) {
+        let Some(session) = self.sessions.get(key) else { return };
+        if let Some(mut log) = Log::of(&mut self.journal, session.stored) {
+            log.session(session);
+        }
     }
 
     /// Publishes the will of this session, if it has one [MQTT-3.1.2-8], [MQTT-3.1.2-10].
@@ -278,6 +304,7 @@ impl Broker {
         self.stop_timers(key);
         self.publish_will(now, key, out);
         let Some(mut session) = self.sessions.remove(key) else { return };
+        unstore(&mut self.journal, &self.subscriptions, &mut session);
         self.subscriptions.unsubscribe_all(&mut session.subscriptions);
         let hash = self.hasher.hash_one(&*session.client_id);
         if let Ok(entry) = self.clients.find_entry(hash, |index| *index == key.index) {
@@ -292,7 +319,7 @@ impl Broker {
         }
     }
 
-    fn find_client(&self, client_id: &str) -> Option<Key> {
+    pub(super) fn find_client(&self, client_id: &str) -> Option<Key> {
         let is_it = |index: &u32| {
             self.sessions.at(*index).is_some_and(|session| *session.client_id == *client_id)
         };
@@ -300,7 +327,7 @@ impl Broker {
         self.sessions.key(index)
     }
 
-    fn add_session(&mut self, client_id: &str) -> Option<Key> {
+    pub(super) fn add_session(&mut self, client_id: &str) -> Option<Key> {
         if self.sessions.len() >= self.config.max_sessions {
             return None;
         }
@@ -312,6 +339,24 @@ impl Broker {
         self.clients.insert_unique(hash(&key.index), key.index, hash);
         Some(key)
     }
+}
+
+/// Nothing of this session is to be stored any more.
+fn unstore(journal: &mut Option<Journal>, subscriptions: &Subscriptions, session: &mut Session) {
+    let Some(mut log) = Log::of(journal, session.stored.take()) else { return };
+    for sub in &session.subscriptions {
+        if let Some((path, _)) = subscriptions.get(*sub) {
+            log.unsubscribed(&path);
+        }
+    }
+    if let Some(backlog) = &session.backlog {
+        backlog.entries().for_each(|(entry, _)| log.done(entry));
+        backlog.outbox.released().iter().for_each(|(_, seq)| log.released(*seq));
+    }
+    if let Some(left) = &session.left {
+        left.received().for_each(|id| log.forgotten(id));
+    }
+    log.end();
 }
 
 impl super::Config {

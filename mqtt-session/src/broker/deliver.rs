@@ -6,13 +6,15 @@ use core::time::Duration;
 use mqtt_codec::{PacketId, Property, Publish, QoS, ReasonCode, TopicName};
 
 use super::config::Overlap;
-use super::message::{Entry, Frame, Outgoing, Sharing, is_large};
+use super::journal::Log;
+use super::message::{Entry, Frame, Outgoing, Seq, Sharing, is_large, unframe};
 use super::notice::Cause;
 use super::policy::Admission;
 use super::retained::{Retained, Walked};
 use super::slab::Key;
-use super::subscriptions::{Group, Subscriber};
+use super::subscriptions::{Group, Subscriber, path};
 use super::timers::Timer;
+use super::tree::NodeId;
 use super::{Broker, ConnectionId, Outputs, Owed, Statistics};
 use crate::{Error, Fault, Instant, Message, Transmit, server};
 
@@ -160,21 +162,42 @@ impl Broker {
     pub(super) fn keep_retained(&mut self, message: &mut Outgoing<'_>) {
         let topic = message.publish.topic;
         // [MQTT-3.3.1-5], [MQTT-3.3.1-6], [MQTT-3.3.1-7]
-        if let Some((node, expires)) = self.retained.clear(topic) {
-            self.timers.cancel(expires, Timer::Retained(node));
-        }
-        if message.publish.payload.is_empty() {
-            return;
-        }
-        let Some(frame) = message.frame(&mut self.scratch) else { return };
-        let expires = message.expires;
-        match self.retained.set(topic, Retained { frame, qos: message.publish.qos, expires }) {
-            Some(node) => {
-                if let Some(expires) = expires {
-                    self.timers.set(expires, Timer::Retained(node));
-                }
+        let earlier = self.retained.clear(topic).map(|(node, earlier)| {
+            if let Some(expires) = earlier.expires {
+                self.timers.cancel(expires, Timer::Retained(node));
             }
-            None => self.statistics.dropped.retained_full += 1,
+            earlier
+        });
+        let is_set = !message.publish.payload.is_empty() && self.set_retained(message);
+        if let (Some(journal), Some(earlier)) = (&mut self.journal, earlier) {
+            journal.not_retained(topic.as_str(), &earlier, is_set);
+        }
+    }
+
+    /// Retains the message for a topic that has none; `false` if there is no room.
+    fn set_retained(&mut self, message: &mut Outgoing<'_>) -> bool {
+        let topic = message.publish.topic;
+        let Some(frame) = message.frame(&mut self.scratch) else { return false };
+        let (qos, expires) = (message.publish.qos, message.expires);
+        let retained = Retained { frame, qos, expires };
+        let Some(node) = self.retained.set(topic, retained.clone()) else {
+            self.statistics.dropped.retained_full += 1;
+            return false;
+        };
+        if let Some(expires) = expires {
+            self.timers.set(expires, Timer::Retained(node));
+        }
+        if let Some(journal) = &mut self.journal {
+            journal.retained(topic.as_str(), &retained);
+        }
+        true
+    }
+
+    /// A retained message may have expired.
+    pub(super) fn expire_retained(&mut self, now: Instant, node: NodeId) {
+        let Some(expired) = self.retained.expire(node, now) else { return };
+        if let (Some(journal), Some(publish)) = (&mut self.journal, unframe(&expired.frame)) {
+            journal.not_retained(publish.topic.as_str(), &expired, false);
         }
     }
 
@@ -243,9 +266,14 @@ impl Broker {
                         self.statistics.payload_bytes_sent += publish.payload.len() as u64;
                         let Some(id) = id else { return };
                         if let Some(frame) = message.frame(&mut self.scratch) {
-                            let entry = copy.entry(frame, message.expires);
+                            let mut entry = copy.entry(frame, message.expires);
+                            let stored = session.stored;
                             let backlog = session.backlog_mut();
                             let before = backlog.held();
+                            if let Some(mut log) = Log::of(&mut self.journal, stored) {
+                                entry.seq = backlog.seq();
+                                log.queued(&entry, Some(id));
+                            }
                             backlog.outbox.push(id, entry);
                             self.held.replace(before, backlog.held());
                         }
@@ -265,10 +293,12 @@ impl Broker {
         }
         if let Some(frame) = message.frame(&mut self.scratch) {
             let entry = copy.entry(frame, message.expires);
+            let stored = session.stored;
             let backlog = session.backlog_mut();
             let before = backlog.held();
             let others = self.held.bytes().saturating_sub(before.queued_bytes);
-            let dropped = backlog.keep(entry, others, &self.config);
+            let log = Log::of(&mut self.journal, stored);
+            let dropped = backlog.keep(entry, others, &self.config, log);
             self.held.replace(before, backlog.held());
             self.statistics.dropped.queue_full += dropped as u64;
         }
@@ -279,6 +309,7 @@ impl Broker {
         now: Instant,
         id: ConnectionId,
         packet: PacketId,
+        is_received: bool,
         out: &mut dyn Outputs,
     ) {
         let session = self.connections.get(id.0).and_then(|connection| connection.session);
@@ -286,7 +317,22 @@ impl Broker {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(backlog) = &mut session.backlog else { return };
         let before = backlog.held();
-        backlog.outbox.remove(packet);
+        let entry = backlog.outbox.remove(packet);
+        if let Some(mut log) = Log::of(&mut self.journal, session.stored) {
+            match entry {
+                Some(entry) if is_received => {
+                    log.received(packet, &entry);
+                    backlog.outbox.release(packet, entry.seq);
+                }
+                Some(entry) => log.done(&entry),
+                None if is_received => {}
+                None => {
+                    if let Some(seq) = backlog.outbox.complete(packet) {
+                        log.released(seq);
+                    }
+                }
+            }
+        }
         self.held.replace(before, backlog.held());
         self.pump(now, key, out);
     }
@@ -294,9 +340,11 @@ impl Broker {
     /// Sends what waits for a session, as far as its client takes it.
     pub(super) fn pump(&mut self, now: Instant, key: Key, out: &mut dyn Outputs) {
         let Some(session) = self.sessions.get_mut(key) else { return };
+        let stored = session.stored;
         let (Some(id), Some(backlog)) = (session.connection, session.backlog.as_deref_mut()) else {
             return;
         };
+        let mut log = Log::of(&mut self.journal, stored);
         let Some(connection) = self.connections.get_mut(id) else { return };
         if connection.blocked {
             return;
@@ -316,7 +364,13 @@ impl Broker {
             }
             match send(link, now, entry, tx, counts) {
                 Ok(id) => {
-                    if let (Some(entry), Some(id)) = (backlog.queue.pop(), id) {
+                    let Some(entry) = backlog.queue.pop() else { break };
+                    match (id, &mut log) {
+                        (Some(id), Some(log)) => log.moved(&entry, Some(id)),
+                        (None, Some(log)) => log.done(&entry),
+                        _ => {}
+                    }
+                    if let Some(id) = id {
                         backlog.outbox.push(id, entry);
                     }
                 }
@@ -344,6 +398,13 @@ impl Broker {
                 match self.retained.advance(&mut replay.cursor, &mut steps) {
                     Walked::Match => {}
                     Walked::End => {
+                        if let (Some(log), Some(filter)) = (&mut log, replay.cursor.filter()) {
+                            let subs = &mut self.subscriptions;
+                            if let Some(options) = subs.options_mut(key.index, filter, None) {
+                                options.replays = false;
+                                log.replayed(&path(filter, None), options);
+                            }
+                        }
                         self.retained.drop_cursor(&replay.cursor);
                         backlog.end_replay();
                         subscribed = false;
@@ -365,6 +426,7 @@ impl Broker {
                 retain: true, // [MQTT-3.3.1-8]
                 expires: message.expires,
                 group: None,
+                seq: Seq::default(),
                 added: id.into_iter().collect(),
             };
             if entry.qos != QoS::AtMostOnce && backlog.outbox.is_full(&self.config) {
@@ -373,6 +435,11 @@ impl Broker {
             match send(link, now, &mut entry, tx, counts) {
                 Ok(id) => {
                     if let Some(id) = id {
+                        if let Some(log) = &mut log {
+                            entry.seq = Seq::new(backlog.next_seq);
+                            backlog.next_seq += 1;
+                            log.queued(&entry, Some(id));
+                        }
                         backlog.outbox.push(id, entry);
                     }
                 }
@@ -387,7 +454,8 @@ impl Broker {
 impl Copy<'_> {
     fn entry(&self, frame: Frame, expires: Option<Instant>) -> Entry {
         let Copy { qos, retain, group, added, .. } = *self;
-        Entry { frame, qos, retain, expires, group, added: added.into() }
+        let seq = Seq::default();
+        Entry { frame, qos, retain, expires, group, seq, added: added.into() }
     }
 }
 

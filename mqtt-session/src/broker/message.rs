@@ -109,6 +109,23 @@ pub(crate) fn unframe(mut frame: &[u8]) -> Option<Publish<'_>> {
     }
 }
 
+/// Where a stored entry stands among those of its session: six bytes, for which an entry has room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seq([u8; 6]);
+
+impl Seq {
+    /// As many as no session has in its life.
+    pub(crate) const fn new(seq: u64) -> Self {
+        let [_, _, bytes @ ..] = seq.to_be_bytes();
+        Self(bytes)
+    }
+
+    pub(crate) const fn get(self) -> u64 {
+        let [a, b, c, d, e, f] = self.0;
+        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+    }
+}
+
 /// A message for one session, that waits to be sent or acknowledged.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
@@ -118,6 +135,8 @@ pub(crate) struct Entry {
     pub(crate) expires: Option<Instant>,
     /// The group that it was sent to, if it was a Shared Subscription's turn.
     pub(crate) group: Option<Group>,
+    /// Under which it is stored, if it is.
+    pub(crate) seq: Seq,
     /// Properties that this session gets in addition: Subscription Identifiers, and the Message
     /// Expiry Interval once some of it is over.
     pub(crate) added: Box<[Property<'static>]>,

@@ -11,9 +11,11 @@ mod config;
 mod connect;
 mod deferred;
 mod deliver;
+mod journal;
 mod message;
 mod notice;
 mod policy;
+mod restore;
 mod retained;
 mod session;
 mod shared;
@@ -34,14 +36,17 @@ use mqtt_codec::{PacketId, Properties, ReasonCode, SubAck, UnsubAck};
 pub use acl::{Acl, AclError};
 pub use config::{Config, Overflow, Overlap};
 pub use deferred::Ticket;
+pub use journal::Change;
 pub use notice::{Cause, Notice};
 pub use policy::{Admission, AllowAll, Client, Policy};
+pub use restore::Restore;
 pub use statistics::{Dropped, Statistics, Traffic};
 
 use crate::client::Slots;
-use crate::{AckToken, Error, Event, Instant, Transmit, server};
+use crate::{AckToken, Delta, Error, Event, Instant, Transmit, server};
 use admission::{Authentication, Pending};
 use deferred::Deferred;
+use journal::{Journal, Log};
 use session::{Held, Session};
 use slab::{Key, Slab};
 use subscriptions::{Bounds, Subscriber, Subscriptions};
@@ -191,6 +196,8 @@ pub struct Broker {
     matching: Vec<Subscriber>,
     groups: Vec<NodeId>,
     scratch: Vec<u8>,
+    /// What is to be stored, where anything is.
+    journal: Option<Journal>,
 }
 
 impl core::fmt::Debug for Broker {
@@ -233,6 +240,7 @@ impl Broker {
             matching: Vec::new(),
             groups: Vec::new(),
             scratch: Vec::new(),
+            journal: config.durable.then(Journal::default),
             config,
         }
     }
@@ -351,11 +359,11 @@ impl Broker {
     ) {
         match event {
             Event::Message(message) => self.on_message(now, id, message, out),
-            Event::Acknowledged { id: packet, .. }
-            | Event::Received { id: packet }
-            | Event::Lost { id: packet, .. } => {
-                self.on_acknowledged(now, id, *packet, out);
+            Event::Acknowledged { id: packet, .. } | Event::Lost { id: packet, .. } => {
+                self.on_acknowledged(now, id, *packet, false, out);
             }
+            Event::Received { id: packet } => self.on_acknowledged(now, id, *packet, true, out),
+            Event::Released { id: packet } => self.on_released(id, *packet),
             Event::Connect(connect) => self.on_connect(now, id, connect, out),
             Event::Auth(auth) => self.on_auth(now, id, auth, out),
             Event::Subscribe(subscribe) => {
@@ -373,9 +381,29 @@ impl Broker {
         Ticket { connection: id, number }
     }
 
+    /// A message of QoS 2 is done with.
+    fn on_released(&mut self, id: ConnectionId, packet: PacketId) {
+        if self.journal.is_none() {
+            return;
+        }
+        let session = self.connections.get(id.0).and_then(|connection| connection.session);
+        let stored = session.and_then(|key| self.sessions.get(key)?.stored);
+        if let Some(mut log) = Log::of(&mut self.journal, stored) {
+            log.forgotten(packet);
+        }
+    }
+
     /// Sends an answer, or keeps it until there is room.
     fn answer(&mut self, id: ConnectionId, owed: Owed, out: &mut dyn Outputs) {
         let Some(connection) = self.connections.get_mut(id.0) else { return };
+        if let (Owed::Message(token, reason), true) = (&owed, self.journal.is_some()) {
+            let stored = connection.session.and_then(|key| self.sessions.get(key)?.stored);
+            if let (Some(mut log), Some(Delta::Inbound(packet))) =
+                (Log::of(&mut self.journal, stored), token.delta(*reason))
+            {
+                log.taken(packet);
+            }
+        }
         let mut tx = self.statistics.sent.counting(out.transmit(id));
         if !owed.send(&mut connection.link, &mut tx) {
             connection.owed = Some(Box::new(owed));
@@ -457,12 +485,13 @@ impl Broker {
                     let session = self.sessions.get(key);
                     if session.and_then(|session| session.will_due).is_some_and(|at| at <= now) {
                         self.publish_will(now, key, out);
+                        self.store_session(key);
                     }
                 }
                 Timer::Replay(key) => self.pump(now, key, out),
-                Timer::Retained(node) => self.retained.expire(node, now),
                 Timer::Deferred(key) => self.on_deferred_timer(now, key, out),
                 Timer::Status => self.publish_status(now, out),
+                Timer::Retained(node) => self.expire_retained(now, node),
             }
         }
     }

@@ -99,10 +99,15 @@ impl Store {
         Some(node)
     }
 
-    /// Forgets the message of this topic [MQTT-3.3.1-6]. Returns when it would have expired.
-    pub(crate) fn clear(&mut self, topic: TopicName<'_>) -> Option<(NodeId, Instant)> {
+    /// Forgets the message of this topic [MQTT-3.3.1-6].
+    pub(crate) fn clear(&mut self, topic: TopicName<'_>) -> Option<(NodeId, Retained)> {
         let node = self.tree.find(topic.levels());
-        Some((node, self.remove(node)?.expires?))
+        Some((node, self.remove(node)?))
+    }
+
+    /// All messages.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Retained> {
+        self.tree.values().filter_map(|topic| topic.message.as_ref())
     }
 
     fn remove(&mut self, node: NodeId) -> Option<Retained> {
@@ -114,11 +119,12 @@ impl Store {
     }
 
     /// Forgets the message here if it has expired.
-    pub(crate) fn expire(&mut self, node: NodeId, now: Instant) {
-        let message = self.tree.value(node).and_then(|topic| topic.message.as_ref());
-        if message.and_then(|message| message.expires).is_some_and(|expires| expires <= now) {
-            self.remove(node);
+    pub(crate) fn expire(&mut self, node: NodeId, now: Instant) -> Option<Retained> {
+        let message = self.tree.value(node)?.message.as_ref()?;
+        if message.expires? > now {
+            return None;
         }
+        self.remove(node)
     }
 
     /// A walk that begins before the first match.

@@ -4,11 +4,12 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use mqtt_codec::{PacketId, Publish, TopicFilter};
+use mqtt_codec::{PacketId, Publish, QoS, TopicFilter};
 
 use super::config::{Config, Overflow};
 use super::deferred::Ticket;
-use super::message::{Entry, KeptWill};
+use super::journal::{Log, Number};
+use super::message::{Entry, KeptWill, Seq};
 use super::policy::Client;
 use super::retained::Cursor;
 use super::slab::Key;
@@ -26,6 +27,8 @@ pub(crate) struct Session {
     pub(crate) connection: Option<Key>,
     /// Session Expiry Interval in seconds; `u32::MAX`: never.
     pub(crate) expiry: u32,
+    /// The number under which it is stored, if it is.
+    pub(crate) stored: Option<Number>,
     /// When the session ends, if it has no connection.
     pub(crate) expires: Option<Instant>,
     /// When the will is due, if it has no connection.
@@ -46,6 +49,7 @@ impl Session {
             is_proven: false,
             connection: None,
             expiry: 0,
+            stored: None,
             expires: None,
             will_due: None,
             will: None,
@@ -119,6 +123,8 @@ pub(crate) struct Backlog {
     replay_bytes: usize,
     /// Not before then the walk through retained messages goes on.
     pub(crate) replay_at: Instant,
+    /// For the next entry that is stored.
+    pub(crate) next_seq: u64,
 }
 
 impl Backlog {
@@ -167,9 +173,16 @@ impl Backlog {
 
     fn is_empty(&self) -> bool {
         self.outbox.entries.is_empty()
+            && self.outbox.released.is_empty()
             && self.queue.is_empty()
             && self.queue_0.is_empty()
             && self.replays.is_empty()
+    }
+
+    /// All messages of QoS 1 and 2: those in flight with their identifiers, then those that wait.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&Entry, Option<PacketId>)> {
+        let sent = self.outbox.entries.iter().map(|(id, entry)| (entry, Some(*id)));
+        sent.chain(self.queue.entries.iter().map(|entry| (entry, None)))
     }
 
     /// How many bytes wait to be sent.
@@ -177,9 +190,22 @@ impl Backlog {
         self.queue.bytes + self.queue_0.bytes + self.replay_bytes
     }
 
+    /// The place of the next entry that is stored.
+    pub(crate) fn seq(&mut self) -> Seq {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        Seq::new(seq)
+    }
+
     /// Keeps a message for later, while `others` bytes are held beside its queues; returns how many
     /// messages were dropped because of it.
-    pub(crate) fn keep(&mut self, entry: Entry, others: usize, config: &Config) -> usize {
+    pub(crate) fn keep(
+        &mut self,
+        mut entry: Entry,
+        others: usize,
+        config: &Config,
+        mut log: Option<Log<'_>>,
+    ) -> usize {
         let size = entry.size();
         let mut dropped = 0;
         loop {
@@ -192,14 +218,18 @@ impl Backlog {
                 Overflow::DropOldest => self.queue_0.pop().or_else(|| self.queue.pop()),
             };
             dropped += 1;
-            if oldest.is_none() {
-                return dropped;
+            let Some(oldest) = oldest else { return dropped };
+            if let (Some(log), true) = (&mut log, oldest.qos != QoS::AtMostOnce) {
+                log.done(&oldest);
             }
         }
-        let zero = entry.qos == mqtt_codec::QoS::AtMostOnce;
-        if zero {
+        if entry.qos == QoS::AtMostOnce {
             self.queue_0.push(entry);
         } else {
+            if let Some(mut log) = log {
+                entry.seq = self.seq();
+                log.queued(&entry, None);
+            }
             self.queue.push(entry);
         }
         dropped
@@ -226,7 +256,7 @@ impl Queue {
         self.entries.front_mut()
     }
 
-    fn push(&mut self, entry: Entry) {
+    pub(crate) fn push(&mut self, entry: Entry) {
         self.bytes += entry.size();
         self.entries.push_back(entry);
     }
@@ -246,6 +276,8 @@ impl Queue {
 pub(crate) struct Sent {
     entries: VecDeque<(PacketId, Entry)>,
     bytes: usize,
+    /// Those of QoS 2 that were received but wait for PUBCOMP, where that is stored.
+    released: Vec<(PacketId, Seq)>,
 }
 
 impl Sent {
@@ -265,11 +297,26 @@ impl Sent {
     }
 
     /// The message has been received.
-    pub(crate) fn remove(&mut self, id: PacketId) {
-        let index = self.entries.iter().position(|(other, _)| *other == id);
-        if let Some((_, entry)) = index.and_then(|index| self.entries.remove(index)) {
-            self.bytes -= entry.size();
-        }
+    pub(crate) fn remove(&mut self, id: PacketId) -> Option<Entry> {
+        let index = self.entries.iter().position(|(other, _)| *other == id)?;
+        let (_, entry) = self.entries.remove(index)?;
+        self.bytes -= entry.size();
+        Some(entry)
+    }
+
+    /// The identifier of a message that was received stays in use, which is stored.
+    pub(crate) fn release(&mut self, id: PacketId, seq: Seq) {
+        self.released.push((id, seq));
+    }
+
+    /// The identifier is free again.
+    pub(crate) fn complete(&mut self, id: PacketId) -> Option<Seq> {
+        let index = self.released.iter().position(|(other, _)| *other == id)?;
+        Some(self.released.remove(index).1)
+    }
+
+    pub(crate) fn released(&self) -> &[(PacketId, Seq)] {
+        &self.released
     }
 
     /// Before messages are sent again: tells what is left of their Message Expiry Intervals.

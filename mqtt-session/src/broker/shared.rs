@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 
 use mqtt_codec::{Property, QoS};
 
+use super::journal::Log;
 use super::message::Entry;
 use super::session::Backlog;
 use super::subscriptions::{Group, Subscriber};
@@ -68,10 +69,12 @@ impl Broker {
             added,
             ..entry
         };
+        let stored = session.stored;
         let backlog = session.backlog_mut();
         let before = backlog.held();
         let others = self.held.bytes().saturating_sub(before.queued_bytes);
-        let dropped = backlog.keep(entry, others, &self.config);
+        let log = Log::of(&mut self.journal, stored);
+        let dropped = backlog.keep(entry, others, &self.config, log);
         self.held.replace(before, backlog.held());
         self.statistics.dropped.queue_full += dropped as u64;
         self.pump(now, key, out);

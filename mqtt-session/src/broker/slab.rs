@@ -109,6 +109,14 @@ impl<T> Slab<T> {
         }
     }
 
+    /// All values.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.places.iter().filter_map(|(_, place)| match place {
+            Place::Used(value) => Some(value),
+            Place::Free(_) => None,
+        })
+    }
+
     /// All keys.
     pub(crate) fn keys(&self) -> impl Iterator<Item = Key> + use<'_, T> {
         (0..).zip(&self.places).filter_map(|(index, (generation, place))| match place {

@@ -9,10 +9,11 @@ use mqtt_codec::{
 
 use super::admission::or_unspecified;
 use super::deferred::Subscribing;
+use super::journal::Log;
 use super::policy::Admission;
 use super::session::Replay;
 use super::slab::Key;
-use super::subscriptions::{Options, Subscribed};
+use super::subscriptions::{Options, Subscribed, path};
 use super::{Broker, ConnectionId, Outputs, Owed};
 use crate::Instant;
 
@@ -130,6 +131,12 @@ impl Broker {
             backlog.add_replay(Replay { cursor, options });
             self.held.replace(before, backlog.held());
         }
+        if let Some(mut log) = Log::of(&mut self.journal, session.stored) {
+            if let Some(options) = self.subscriptions.options_mut(key.index, filter, group) {
+                options.replays |= replay && self.retained.len() > 0;
+                log.subscribed(&path(filter, group), options);
+            }
+        }
         Ok(match granted {
             QoS::AtMostOnce => ReasonCode::GRANTED_QOS_0,
             QoS::AtLeastOnce => ReasonCode::GrantedQoS1,
@@ -154,6 +161,9 @@ impl Broker {
                     let (filter, group) = parts(filter, version);
                     let own = &mut session.subscriptions;
                     if self.subscriptions.unsubscribe(key.index, own, filter, group) {
+                        if let Some(mut log) = Log::of(&mut self.journal, session.stored) {
+                            log.unsubscribed(&path(filter, group));
+                        }
                         ReasonCode::Success
                     } else {
                         ReasonCode::NoSubscriptionExisted

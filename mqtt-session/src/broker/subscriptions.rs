@@ -4,9 +4,11 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::hash::BuildHasher;
+use core::iter;
+use core::num::NonZeroU32;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use mqtt_codec::{QoS, Subscription, SubscriptionId, TopicFilter, TopicName};
+use mqtt_codec::{QoS, Subscription, SubscriptionId, TopicFilter, TopicName, Version};
 
 use super::tree::{NONE, NodeId, ROOT, Tree, Value};
 
@@ -19,6 +21,8 @@ pub(crate) struct Options {
     pub(crate) qos: QoS,
     pub(crate) no_local: bool,
     pub(crate) retain_as_published: bool,
+    /// Whether retained messages are still to be sent for it.
+    pub(crate) replays: bool,
     pub(crate) id: Option<SubscriptionId>,
 }
 
@@ -32,6 +36,7 @@ impl Options {
             qos,
             no_local: subscription.no_local,
             retain_as_published: subscription.retain_as_published,
+            replays: false,
             id,
         }
     }
@@ -62,14 +67,19 @@ struct Shared {
     place: usize,
     turn: usize,
     /// At a group: a number that no other one has had for long.
-    number: u32,
+    number: Option<NonZeroU32>,
 }
 
 /// A group that shares a filter, for as long as it has members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Group {
     node: NodeId,
-    number: u32,
+    number: NonZeroU32,
+}
+
+impl Group {
+    /// One that has no members any more.
+    pub(crate) const GONE: Self = Self { node: NONE, number: NonZeroU32::MAX };
 }
 
 impl Value for Subscribers {
@@ -164,7 +174,8 @@ impl Subscriptions {
         if let Some(sub) = existing {
             // [MQTT-3.8.4-3]
             if let Some(member) = self.member_mut(sub) {
-                member.options = options;
+                let replays = member.options.replays;
+                member.options = Options { replays, ..options };
             }
             return Subscribed::Replaced;
         }
@@ -182,8 +193,9 @@ impl Subscriptions {
             Place { session, node, member: value.members.len() as u32, own: own.len() as u32 };
         value.members.push(Subscriber { session, options, sub });
         if group.is_some() && value.shared.is_none() {
-            self.groups = self.groups.wrapping_add(1);
-            value.shared = Some(Box::new(Shared { number: self.groups, ..Shared::default() }));
+            self.groups = self.groups.wrapping_add(1).max(1);
+            let number = NonZeroU32::new(self.groups);
+            value.shared = Some(Box::new(Shared { number, ..Shared::default() }));
             self.add_group(node);
         }
         match self.places.get_mut(sub as usize) {
@@ -231,6 +243,34 @@ impl Subscriptions {
         }
     }
 
+    /// How a session has subscribed to this filter.
+    pub(crate) fn options_mut(
+        &mut self,
+        session: u32,
+        filter: TopicFilter<'_>,
+        group: Option<&str>,
+    ) -> Option<&mut Options> {
+        let sub = self.find(session, filter, group)?;
+        Some(&mut self.member_mut(sub)?.options)
+    }
+
+    /// The filter of a subscription, as [`path`] has it, and its options.
+    pub(crate) fn get(&self, sub: SubIndex) -> Option<(Vec<u8>, Options)> {
+        let place = self.places.get(sub as usize)?;
+        let options = self.tree.value(place.node)?.members.get(place.member as usize)?.options;
+        let parents = |node: &NodeId| Some(self.tree.parent(*node)).filter(|n| *n != ROOT);
+        let nodes: Vec<NodeId> = iter::successors(Some(place.node), parents).collect();
+        let mut path = Vec::new();
+        for (depth, node) in nodes.into_iter().rev().enumerate() {
+            let level = self.tree.level(node);
+            if depth > 0 && !level.starts_with(GROUP) {
+                path.push(b'/');
+            }
+            path.extend_from_slice(level.as_bytes());
+        }
+        Some((path, options))
+    }
+
     /// Whether a session has subscribed to this filter, alone.
     pub(crate) fn contains(&self, session: u32, filter: TopicFilter<'_>) -> bool {
         self.find(session, filter, None).is_some()
@@ -238,7 +278,10 @@ impl Subscriptions {
 
     fn find(&self, session: u32, filter: TopicFilter<'_>, group: Option<&str>) -> Option<SubIndex> {
         let group_level = group.map(group_level);
-        let node = self.tree.find(filter.levels().chain(group_level.as_deref()));
+        self.find_at(session, self.tree.find(filter.levels().chain(group_level.as_deref())))
+    }
+
+    fn find_at(&self, session: u32, node: NodeId) -> Option<SubIndex> {
         let is_it = |sub: &SubIndex| {
             self.places
                 .get(*sub as usize)
@@ -358,8 +401,17 @@ impl Subscriptions {
 
     /// The group at this node.
     pub(crate) fn group(&self, node: NodeId) -> Option<Group> {
-        let number = self.tree.value(node)?.shared.as_ref()?.number;
+        let number = self.tree.value(node)?.shared.as_ref()?.number?;
         Some(Group { node, number })
+    }
+
+    /// The group whose turn it was, as far as can be said when a message for a session comes back.
+    pub(crate) fn group_of(&mut self, session: u32, topic: TopicName<'_>) -> Group {
+        let (mut subscribers, mut groups) = (Vec::new(), Vec::new());
+        self.matching(topic, &mut subscribers, &mut groups);
+        let own = groups.iter().find(|node| self.find_at(session, **node).is_some());
+        let node = own.or(groups.first()).copied();
+        node.and_then(|node| self.group(node)).unwrap_or(Group::GONE)
     }
 
     /// The member of a group that gets the next message: from the one on whose turn it is, the first
@@ -370,7 +422,7 @@ impl Subscriptions {
         mut rank: impl FnMut(&Subscriber) -> Option<u8>,
     ) -> Option<Subscriber> {
         let value = self.tree.value_mut(group.node)?;
-        let shared = value.shared.as_mut().filter(|shared| shared.number == group.number)?;
+        let shared = value.shared.as_mut().filter(|shared| shared.number == Some(group.number))?;
         let len = value.members.len();
         let mut best: Option<(u8, usize)> = None;
         for step in 0..len {
@@ -395,6 +447,27 @@ const MAX_LOOKS: usize = 256;
 
 /// What the level of a group begins with: U+0000 is in no filter [MQTT-4.7.3-2].
 const GROUP: char = '\0';
+
+/// A filter, and behind U+0000 the group that shares it.
+pub(crate) fn path(filter: TopicFilter<'_>, group: Option<&str>) -> Vec<u8> {
+    let mut path = Vec::from(filter.as_str());
+    if let Some(group) = group {
+        path.push(GROUP as u8);
+        path.extend_from_slice(group.as_bytes());
+    }
+    path
+}
+
+/// What [`path`] was made of.
+pub(crate) fn from_path(path: &[u8]) -> Option<(TopicFilter<'_>, Option<&str>)> {
+    let path = core::str::from_utf8(path).ok()?;
+    let (filter, group) = match path.split_once(GROUP) {
+        Some((filter, group)) => (filter, Some(group)),
+        None => (path, None),
+    };
+    // Of 3.1.1, where a shared filter is one like others.
+    Some((TopicFilter::for_version(filter, Version::V311).ok()?, group))
+}
 
 fn group_level(name: &str) -> String {
     let mut level = String::with_capacity(name.len() + 1);

@@ -88,6 +88,11 @@ impl<T: Value> Tree<T> {
         self.nodes.get_mut(node as usize).map(|node| &mut node.value)
     }
 
+    /// What all nodes hold.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.nodes.iter().map(|node| &node.value)
+    }
+
     /// The child with this level, or [`NONE`].
     pub(crate) fn child(&self, parent: NodeId, level: &str) -> NodeId {
         let is_it = |id: &NodeId| {

@@ -16,6 +16,19 @@ use mqtt_session::{Instant, Transmit};
 pub(crate) const BOTH: [Version; 2] = [Version::V311, Version::V5];
 pub(crate) const EVERY_QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
+/// A generator of numbers that are the same in every run.
+#[derive(Debug)]
+pub(crate) struct Random(pub u64);
+
+impl Random {
+    pub(crate) fn next(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % bound
+    }
+}
+
 /// What the broker has put out for one connection.
 #[derive(Debug)]
 struct End {
@@ -101,7 +114,7 @@ impl Net {
         Self::of(Broker::with_policy(config, Box::new(policy)))
     }
 
-    fn of(broker: Broker) -> Self {
+    pub(crate) fn of(broker: Broker) -> Self {
         Self { broker, now: Instant::from_millis(1_000_000), ends: Ends::default() }
     }
 

@@ -4,19 +4,7 @@ use mqtt_codec::{
     Connect, Packet, PacketId, Property, Publish, QoS, Rules, Sender, Subscribe, Version,
 };
 
-use crate::harness::{BOTH, Net, message, subscription};
-
-/// A generator of numbers that are the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % bound
-    }
-}
+use crate::harness::{BOTH, Net, Random, message, subscription};
 
 /// Packets of all kinds that a client sends after CONNECT.
 fn packets(version: Version) -> Vec<Vec<u8>> {

@@ -6,6 +6,7 @@ mod acl;
 mod connect;
 mod deferred;
 mod deliver;
+mod durable;
 mod harness;
 mod hostile;
 mod limits;
