@@ -26,6 +26,7 @@ mod stream;
 mod topic;
 pub mod tree;
 mod types;
+mod unread;
 mod wire;
 
 pub use error::{DecodeError, EncodeError, ErrorClass, Violation};
@@ -46,3 +47,4 @@ pub use rules::{Policy, Prepared, Rules};
 pub use stream::{Part, Pieces, PublishHead};
 pub use topic::{SharedFilter, TopicFilter, TopicName};
 pub use types::{PacketId, QoS, Sender, Version};
+pub use unread::Unread;

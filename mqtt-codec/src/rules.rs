@@ -1,7 +1,6 @@
 //! What one direction of a connection is read and written by.
 
 use crate::packet::Size;
-use crate::wire::Reader;
 use crate::{DecodeError, EncodeError, FixedHeader, Packet, Properties, Publish, Sender, Version};
 
 /// Largest packet the protocol has room for: 268,435,455 bytes of Remaining Length and 5 of header.
@@ -97,14 +96,9 @@ impl Rules {
     /// The first rule that the packet breaks, as soon as it can be seen; `bytes` is as it was.
     #[inline]
     pub fn decode<'a>(&self, bytes: &mut &'a [u8]) -> Result<Option<Packet<'a>>, DecodeError> {
-        let whole: &'a [u8] = bytes;
-        let Some(header) = self.fixed_header(whole)? else { return Ok(None) };
-        let Some((packet, rest)) = whole.split_at_checked(header.packet_len()) else {
-            return Ok(None);
-        };
-        let mut reader = Reader::new(packet, *self);
-        reader.skip(header.len());
-        let packet = Packet::read(header, &mut reader);
+        let mut rest: &'a [u8] = bytes;
+        let Some(unread) = self.take(&mut rest)? else { return Ok(None) };
+        let packet = unread.read();
         if packet.is_ok() {
             *bytes = rest;
         }

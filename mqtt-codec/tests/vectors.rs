@@ -4,7 +4,8 @@ mod common;
 
 use common::{AMBIGUOUS, DEV, TOPIC_MATCH, UTF8, bytes, lines, rules, sender};
 use mqtt_codec::{
-    Packet, Policy, Properties, ReasonCode, Rules, Sender, TopicFilter, TopicName, Version, sn,
+    Packet, PacketType, Policy, Properties, ReasonCode, Rules, Sender, TopicFilter, TopicName,
+    Version, sn,
 };
 use serde_json::Value;
 
@@ -37,6 +38,39 @@ fn each_packet_is_taken_or_refused_for_its_reason() {
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn a_packet_that_is_taken_unread_reads_as_it_decodes() {
+    for vector in lines(DEV) {
+        let Some(rules) = rules(&vector) else { continue };
+        let bytes = bytes(&vector);
+        let mut rest = &bytes[..];
+        let Ok(Some(unread)) = rules.take(&mut rest) else {
+            assert_eq!(rest, bytes, "{}", vector["id"]);
+            continue;
+        };
+        let kind = unread.packet_type();
+        let read = match rules.decode(&mut &bytes[..]) {
+            Ok(packet) => packet,
+            Err(error) => {
+                let refused = unread.publish().err().or(unread.ack().err());
+                let apart = unread.publish() != Ok(None) || unread.ack() != Ok(None);
+                assert_eq!(refused, apart.then_some(error), "{}", vector["id"]);
+                continue;
+            }
+        };
+        let publish = unread.publish().unwrap().map(Packet::Publish);
+        let ack = unread.ack().unwrap().map(|ack| match kind {
+            PacketType::PubAck => Packet::PubAck(ack),
+            PacketType::PubRec => Packet::PubRec(ack),
+            PacketType::PubRel => Packet::PubRel(ack),
+            _ => Packet::PubComp(ack),
+        });
+        let apart = publish.or(ack);
+        assert_eq!(apart, read.filter(|_| apart.is_some()), "{}", vector["id"]);
+        assert_eq!(read.map(|packet| packet.packet_type()), Some(kind), "{}", vector["id"]);
+    }
 }
 
 #[cfg(feature = "serde")]

@@ -23,14 +23,25 @@ impl<'a> Ack<'a> {
     }
 
     #[inline]
-    pub(super) fn read(kind: PacketType, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let mut ack = Self::new(reader.packet_id()?);
+    pub(crate) fn read(kind: PacketType, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let packet_id = reader.packet_id()?;
         // Reason code and properties may be left out (for example section 3.4.2.1).
-        if reader.version().has_properties() && !reader.is_empty() {
-            ack.reason = read_reason(kind, reader)?;
-            if !reader.is_empty() {
-                ack.properties = Properties::read(reader, scope(kind))?;
-            }
+        if reader.is_empty() || !reader.version().has_properties() {
+            return Ok(Self::new(packet_id));
+        }
+        Self::read_reason(packet_id, kind, reader)
+    }
+
+    #[inline(never)]
+    fn read_reason(
+        packet_id: PacketId,
+        kind: PacketType,
+        reader: &mut Reader<'a>,
+    ) -> Result<Self, DecodeError> {
+        let mut ack = Self::new(packet_id);
+        ack.reason = read_reason(kind, reader)?;
+        if !reader.is_empty() {
+            ack.properties = Properties::read(reader, scope(kind))?;
         }
         Ok(ack)
     }

@@ -108,6 +108,12 @@ impl PacketType {
         !matches!(self, Self::Auth) || version.has_properties()
     }
 
+    /// Whether it is PUBACK, PUBREC, PUBREL or PUBCOMP.
+    #[inline]
+    pub(crate) const fn is_ack(self) -> bool {
+        matches!(self, Self::PubAck | Self::PubRec | Self::PubRel | Self::PubComp)
+    }
+
     /// The reserved flags (section 2.1.3). Those of PUBLISH say something instead.
     pub(crate) const fn flags(self) -> u8 {
         match self {
@@ -153,7 +159,7 @@ pub struct FixedHeader {
 }
 
 impl FixedHeader {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read(bytes: &[u8], rules: &Rules) -> Result<Option<Self>, DecodeError> {
         let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
         let version = rules.version;
@@ -178,7 +184,7 @@ impl FixedHeader {
         Ok(Some(header))
     }
 
-    #[inline]
+    #[inline(always)]
     fn first_byte(first: u8, rules: &Rules) -> Result<(PacketType, u8), Violation> {
         let flags = first & 0x0F;
         let Some(packet_type) = PacketType::from_value(first >> 4) else {
@@ -191,9 +197,19 @@ impl FixedHeader {
                 Some(_) => Ok((packet_type, flags)),
             };
         }
-        if packet_type == PacketType::PubAck && flags == 0 {
-            return Ok((packet_type, flags)); // the most frequent one: from either side, ever since
+        // The most frequent ones come from either side, ever since.
+        if packet_type.is_ack() && flags == packet_type.flags() {
+            return Ok((packet_type, flags));
         }
+        Self::rare_first_byte(packet_type, flags, rules)
+    }
+
+    #[inline(never)]
+    fn rare_first_byte(
+        packet_type: PacketType,
+        flags: u8,
+        rules: &Rules,
+    ) -> Result<(PacketType, u8), Violation> {
         // In 3.1 these three carry a QoS of 1 and may be sent again with DUP.
         let again = rules.version == Version::V31 && packet_type.flags() != 0;
         if !packet_type.exists_in(rules.version) {

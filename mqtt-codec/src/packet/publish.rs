@@ -53,7 +53,7 @@ impl<'a> Publish<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read(header: FixedHeader, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         // The header was refused if its QoS was 3 or DUP stood with QoS 0.
         let flags = header.flags();

@@ -1,0 +1,93 @@
+//! A packet before its fields are read, for who handles the frequent ones by themselves.
+
+use crate::wire::Reader;
+use crate::{Ack, DecodeError, FixedHeader, Packet, PacketType, Publish, Rules};
+
+/// A packet that is all there, of which only the fixed header was read: see [`Rules::take`]. It is
+/// read as what it is, without the detour over [`Packet`], which is as large as the largest.
+///
+/// ```
+/// use mqtt_codec::{Rules, Sender, Version};
+///
+/// let rules = Rules::new(Version::V311, Sender::Server);
+/// let mut received = &b"\x40\x02\0\x07\xD0\0"[..];
+/// let packet = rules.take(&mut received)?.expect("it is all there");
+/// assert_eq!(packet.publish()?, None);
+/// assert_eq!(packet.ack()?.map(|ack| ack.packet_id.get()), Some(7));
+/// assert_eq!(received, b"\xD0\0");
+/// # Ok::<(), mqtt_codec::DecodeError>(())
+/// ```
+#[derive(Clone)]
+pub struct Unread<'a> {
+    header: FixedHeader,
+    /// All behind the fixed header.
+    reader: Reader<'a>,
+}
+
+impl<'a> Unread<'a> {
+    /// Its type.
+    #[inline]
+    #[must_use]
+    pub const fn packet_type(&self) -> PacketType {
+        self.header.packet_type()
+    }
+
+    /// The PUBLISH; `None`: it is another packet.
+    ///
+    /// # Errors
+    /// The first rule that the packet breaks.
+    #[inline(always)]
+    pub fn publish(&self) -> Result<Option<Publish<'a>>, DecodeError> {
+        match self.packet_type() {
+            PacketType::Publish => Publish::read(self.header, &mut self.reader.clone()).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The PUBACK, PUBREC, PUBREL or PUBCOMP; `None`: it is another packet.
+    ///
+    /// # Errors
+    /// The first rule that the packet breaks.
+    #[inline(always)]
+    pub fn ack(&self) -> Result<Option<Ack<'a>>, DecodeError> {
+        let kind = self.packet_type();
+        if !kind.is_ack() {
+            return Ok(None);
+        }
+        let mut reader = self.reader.clone();
+        let ack = Ack::read(kind, &mut reader)?;
+        reader.finish().map(|()| Some(ack))
+    }
+
+    /// The packet, of whatever type.
+    #[inline]
+    pub(crate) fn read(mut self) -> Result<Option<Packet<'a>>, DecodeError> {
+        Packet::read(self.header, &mut self.reader)
+    }
+}
+
+impl core::fmt::Debug for Unread<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Unread").field("header", &self.header).finish_non_exhaustive()
+    }
+}
+
+impl Rules {
+    /// Takes one packet off the front of `bytes` as [`Rules::decode`] does, but reads its fixed header
+    /// only. `Ok(None)`: it is not all there yet.
+    ///
+    /// # Errors
+    /// As [`Rules::fixed_header`]; `bytes` is as it was.
+    #[inline(always)]
+    pub fn take<'a>(&self, bytes: &mut &'a [u8]) -> Result<Option<Unread<'a>>, DecodeError> {
+        let whole: &'a [u8] = bytes;
+        let Some(header) = self.fixed_header(whole)? else { return Ok(None) };
+        let Some((packet, rest)) = whole.split_at_checked(header.packet_len()) else {
+            return Ok(None);
+        };
+        let mut reader = Reader::new(packet, *self);
+        reader.skip(header.len());
+        *bytes = rest;
+        Ok(Some(Unread { header, reader }))
+    }
+}
