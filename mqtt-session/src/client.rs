@@ -9,7 +9,7 @@ use mqtt_codec::{
 
 use crate::auth::Exchange;
 use crate::inbound::Inbound;
-use crate::link::Link;
+use crate::link::{Link, starts_message};
 use crate::outbound::Outbound;
 use crate::{
     AckToken, Delta, Error, Event, Fault, Instant, Limits, Misuse, Outbox, Pending, Received, Ring,
@@ -190,41 +190,61 @@ impl<'s> Session<'s> {
         rx: &mut &'rx [u8],
         tx: &mut dyn Transmit,
     ) -> Result<Option<Event<'rx>>, Error> {
-        if let Some(lost) = self.link.next_lost() {
-            return Ok(Some(lost));
-        }
-        if self.state == State::Connected {
-            self.send_answers(now, tx)?;
-        }
+        // One variable for all that is returned, so that no event is moved.
+        let mut event;
         loop {
-            if matches!(self.state, State::Disconnected | State::Closed) {
-                return Ok(None);
-            }
             let mut rest = *rx;
-            let packet = match self.link.read.decode(&mut rest) {
-                Ok(Some(packet)) => packet,
-                Ok(None) => return Ok(None),
-                Err(error) => return Err(self.fail(error.into(), tx)),
-            };
-            match self.on_packet(packet, tx) {
+            event = self.next_event(&mut rest, tx);
+            match &event {
                 Ok(event) => {
+                    let is_read = rest.len() < rx.len();
                     *rx = rest;
                     self.note_sent(now);
-                    if event.is_some() {
-                        return Ok(event);
+                    if event.is_some() || !is_read {
+                        break;
                     }
                 }
-                Err(Error::Peer(fault)) => return Err(self.fail(fault, tx)),
-                Err(error) => return Err(error),
+                Err(error) => {
+                    if let Error::Peer(fault) = *error {
+                        self.fail(fault, tx);
+                    }
+                    break;
+                }
             }
         }
+        event
     }
 
-    fn on_packet<'rx>(
+    /// Takes one packet off the front of `rx`, unless there is something else to tell. A part of
+    /// [`Session::receive`], which returns what this makes where it makes it.
+    #[inline(always)]
+    fn next_event<'rx>(
         &mut self,
-        packet: Packet<'rx>,
+        rx: &mut &'rx [u8],
         tx: &mut dyn Transmit,
     ) -> Result<Option<Event<'rx>>, Error> {
+        if self.link.is_behind() {
+            if let Some(lost) = self.link.next_lost() {
+                return Ok(Some(lost));
+            }
+            if self.state == State::Connected {
+                self.link.send_answers(tx)?;
+            }
+        }
+        if matches!(self.state, State::Disconnected | State::Closed) {
+            return Ok(None);
+        }
+        if self.state == State::Connected && starts_message(rx) {
+            return self.link.on_message(rx, tx);
+        }
+        let Some(packet) = self.link.read.decode(rx).map_err(Fault::Packet)? else {
+            return Ok(None);
+        };
+        self.on_packet(packet)
+    }
+
+    #[inline(never)]
+    fn on_packet<'rx>(&mut self, packet: Packet<'rx>) -> Result<Option<Event<'rx>>, Error> {
         let kind = packet.packet_type();
         let connected = self.state == State::Connected;
         Ok(match packet {
@@ -232,11 +252,6 @@ impl<'s> Session<'s> {
             Packet::Auth(auth) => return self.on_auth(auth).map(Some),
             // Everything else comes after CONNACK [MQTT-3.2.0-1].
             _ if !connected => return Err(Fault::Unexpected(kind).into()),
-            Packet::Publish(publish) => self.link.on_publish(publish, tx)?,
-            Packet::PubAck(ack)
-            | Packet::PubRec(ack)
-            | Packet::PubRel(ack)
-            | Packet::PubComp(ack) => self.link.on_ack(kind, &ack, tx)?,
             Packet::SubAck(suback) => self
                 .link
                 .answered(suback.packet_id, Stage::SubAck)
@@ -247,11 +262,11 @@ impl<'s> Session<'s> {
                 .then_some(Event::Unsubscribed(unsuback)),
             Packet::PingResp => {
                 self.waiting_since = None;
-                return Ok(None);
+                None
             }
             Packet::Disconnect(disconnect) => {
                 self.state = State::Closed;
-                return Ok(Some(Event::Disconnected(disconnect)));
+                Some(Event::Disconnected(disconnect))
             }
             _ => return Err(Fault::Unexpected(kind).into()),
         })
@@ -503,7 +518,8 @@ impl<'s> Session<'s> {
             return Ok(());
         }
         if self.waiting_since.is_some() {
-            return Err(self.fail(Fault::Timeout, tx));
+            self.fail(Fault::Timeout, tx);
+            return Err(Fault::Timeout.into());
         }
         self.link.send(&Packet::PingReq, tx)?;
         self.note_sent(now);
@@ -581,11 +597,10 @@ impl<'s> Session<'s> {
         if self.is_connected() { Ok(()) } else { Err(Misuse::NotConnected.into()) }
     }
 
-    fn fail(&mut self, fault: Fault, tx: &mut dyn Transmit) -> Error {
+    fn fail(&mut self, fault: Fault, tx: &mut dyn Transmit) {
         if matches!(self.state, State::Connecting | State::Connected) {
             self.link.say_why(&fault, tx);
         }
         self.state = State::Closed;
-        Error::Peer(fault)
     }
 }

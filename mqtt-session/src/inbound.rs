@@ -58,6 +58,11 @@ impl<'s> Inbound<'s> {
             && (!manual || !self.pending.is_full())
     }
 
+    /// Whether messages wait for the application, or their answers for those before them.
+    pub(crate) const fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// Whether this message of QoS 2 came before [MQTT-4.3.3-10].
     pub(crate) fn has_received(&self, id: PacketId) -> bool {
         self.get(id).is_some()

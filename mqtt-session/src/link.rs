@@ -127,19 +127,25 @@ impl<'s> Link<'s> {
         if let Some(limit) = self.limits.broken_by(publish) {
             return Err(limit.into());
         }
-        // A DUP of the caller is none of ours [MQTT-3.3.1-3], [MQTT-4.3.1-1].
-        let publish = Publish { dup: false, ..*publish };
-        let Some(stage) = Stage::of(publish.qos) else {
-            self.send_publish(&publish, tx)?;
-            return Ok(None);
+        let stage = Stage::of(publish.qos);
+        let id = match stage {
+            None => None,
+            Some(_) if !self.has_quota() || self.outbound.is_resuming() => {
+                return Err(Error::QuotaExceeded);
+            }
+            Some(_) => Some(self.outbound.next_id().ok_or(Error::QuotaExceeded)?),
         };
-        if !self.has_quota() || self.outbound.is_resuming() {
-            return Err(Error::QuotaExceeded);
+        // A DUP of the caller is none of ours [MQTT-3.3.1-3], [MQTT-4.3.1-1].
+        let packet = Packet::Publish(Publish { dup: false, packet_id: id, ..*publish });
+        if self.policy == TopicAliases::Off || self.limits.topic_alias_maximum == 0 {
+            self.send(&packet, tx)?;
+        } else {
+            self.send_aliased(&packet, tx)?;
         }
-        let id = self.outbound.next_id().ok_or(Error::QuotaExceeded)?;
-        self.send_publish(&Publish { packet_id: Some(id), ..publish }, tx)?;
-        self.outbound.insert(id, stage);
-        Ok(Some(id))
+        if let (Some(id), Some(stage)) = (id, stage) {
+            self.outbound.insert(id, stage);
+        }
+        Ok(id)
     }
 
     /// Whether the peer's Receive Maximum leaves room for a message [MQTT-4.9.0-2].
@@ -156,18 +162,16 @@ impl<'s> Link<'s> {
         usize::from(quota).min(self.outbound.room())
     }
 
-    /// Sends a new message, with a topic alias where that is wanted.
-    fn send_publish(&mut self, publish: &Publish<'_>, tx: &mut dyn Transmit) -> Result<(), Error> {
-        if self.policy == TopicAliases::Off || self.limits.topic_alias_maximum == 0 {
-            return self.send(&Packet::Publish(*publish), tx);
-        }
+    /// Sends a new message, with a topic alias where there is one for it.
+    fn send_aliased(&mut self, packet: &Packet<'_>, tx: &mut dyn Transmit) -> Result<(), Error> {
+        let Packet::Publish(publish) = packet else { return self.send(packet, tx) };
         if publish.properties.topic_alias().is_some() {
             return Err(Misuse::TopicAliasGiven.into());
         }
         let (Some((alias, known)), Some((mut list, len))) =
             (self.choose_alias(publish.topic), beside(&publish.properties))
         else {
-            return self.send(&Packet::Publish(*publish), tx);
+            return self.send(packet, tx);
         };
         if let Some(place) = list.get_mut(len) {
             *place = Property::TopicAlias(alias);
@@ -176,9 +180,7 @@ impl<'s> Link<'s> {
         let topic = if known { TopicName::ALIASED } else { publish.topic };
         match self.send(&Packet::Publish(Publish { topic, properties, ..*publish }), tx) {
             // Without the alias it may just fit.
-            Err(Error::Encode(EncodeError::TooLarge { .. })) if !known => {
-                self.send(&Packet::Publish(*publish), tx)
-            }
+            Err(Error::Encode(EncodeError::TooLarge { .. })) if !known => self.send(packet, tx),
             Ok(()) => {
                 self.told_alias(alias, publish.topic);
                 Ok(())
@@ -226,11 +228,13 @@ impl<'s> Link<'s> {
 
     /// The answer to a request came; whether it was waited for.
     pub(crate) fn answered(&mut self, id: PacketId, stage: Stage) -> bool {
-        let waited = self.outbound.stage(id) == Some(stage);
-        if waited {
-            self.outbound.remove(id);
+        match self.outbound.get(id) {
+            Some((index, found)) if found == stage => {
+                self.outbound.remove_at(index);
+                true
+            }
+            _ => false,
         }
-        waited
     }
 
     /// Sends again what was not acknowledged, in order, as far as the Receive Maximum and the room in
@@ -277,8 +281,31 @@ impl<'s> Link<'s> {
         self.outbound.next_lost().map(|(id, stage)| Event::Lost { id, stage })
     }
 
+    /// Whether there may be something to tell or to send before more is received.
+    pub(crate) const fn is_behind(&self) -> bool {
+        self.outbound.has_lost() || self.inbound.has_pending()
+    }
+
+    /// Takes a packet that [`starts_message`] off the front of `rx`.
+    #[inline(always)]
+    pub(crate) fn on_message<'rx>(
+        &mut self,
+        rx: &mut &'rx [u8],
+        tx: &mut dyn Transmit,
+    ) -> Result<Option<Event<'rx>>, Error> {
+        let Some(packet) = self.read.take(rx).map_err(Fault::Packet)? else { return Ok(None) };
+        if let Some(publish) = packet.publish().map_err(Fault::Packet)? {
+            return self.on_publish(publish, tx);
+        }
+        let kind = packet.packet_type();
+        match packet.ack().map_err(Fault::Packet)? {
+            Some(ack) => self.on_ack(kind, ack.packet_id, ack.reason, tx),
+            None => Err(Fault::Unexpected(kind).into()),
+        }
+    }
+
     /// A PUBLISH came.
-    pub(crate) fn on_publish<'rx>(
+    fn on_publish<'rx>(
         &mut self,
         publish: Publish<'rx>,
         tx: &mut dyn Transmit,
@@ -321,7 +348,12 @@ impl<'s> Link<'s> {
         Ok(Some(Event::Message(Message { publish, token })))
     }
 
+    #[inline]
     fn on_alias(&mut self, publish: &Publish<'_>) -> Result<(), Fault> {
+        if publish.properties.is_empty() { Ok(()) } else { self.find_alias(publish) }
+    }
+
+    fn find_alias(&mut self, publish: &Publish<'_>) -> Result<(), Fault> {
         match publish.properties.topic_alias() {
             Some(alias) => {
                 self.aliases.receive(alias.get(), self.own.topic_alias_maximum, publish.topic)
@@ -393,50 +425,43 @@ impl<'s> Link<'s> {
 
     /// PUBACK, PUBREC, PUBREL or PUBCOMP came. What belongs to nothing is answered if it must be and
     /// otherwise let pass: the peer may have kept what we have not.
-    pub(crate) fn on_ack<'rx>(
+    fn on_ack<'rx>(
         &mut self,
         kind: PacketType,
-        ack: &Ack<'_>,
+        id: PacketId,
+        reason: ReasonCode,
         tx: &mut dyn Transmit,
     ) -> Result<Option<Event<'rx>>, Error> {
-        let id = ack.packet_id;
-        let reason = ack.reason;
-        let not_found =
-            Ack { reason: ReasonCode::PacketIdentifierNotFound, ..Ack::new(ack.packet_id) };
-        match (kind, self.outbound.stage(id)) {
-            (PacketType::PubRel, _) => {
-                let known =
-                    self.inbound.has_received(id) && !(self.manual && self.inbound.is_pending(id));
-                let answer = if known { Ack::new(id) } else { not_found };
-                self.reply(&Packet::PubComp(answer), tx)?;
-                if !known {
-                    return Ok(None);
-                }
-                self.inbound.forget(id);
-                return Ok(Some(Event::Released { id }));
-            }
-            (PacketType::PubAck, Some(Stage::PubAck))
-            | (PacketType::PubComp, Some(Stage::PubComp)) => {}
-            (PacketType::PubRec, Some(Stage::PubRec)) if reason.is_failure() => {}
-            (PacketType::PubRec, Some(Stage::PubRec)) => {
-                self.reply(&Packet::PubRel(Ack::new(id)), tx)?;
-                self.outbound.release(id);
-                return Ok(Some(Event::Received { id }));
-            }
-            (PacketType::PubRec, Some(Stage::PubComp)) => {
-                self.reply(&Packet::PubRel(Ack::new(id)), tx)?;
-                self.outbound.release(id);
+        let not_found = Ack { reason: ReasonCode::PacketIdentifierNotFound, ..Ack::new(id) };
+        if kind == PacketType::PubRel {
+            let known =
+                self.inbound.has_received(id) && !(self.manual && self.inbound.is_pending(id));
+            let answer = if known { Ack::new(id) } else { not_found };
+            self.reply(&Packet::PubComp(answer), tx)?;
+            if !known {
                 return Ok(None);
             }
-            (PacketType::PubRec, None) if !reason.is_failure() => {
-                self.reply(&Packet::PubRel(not_found), tx)?;
-                return Ok(None);
-            }
-            (_, None) => return Ok(None),
-            // An answer to something else than was asked.
-            (_, Some(_)) => return Err(Fault::Unexpected(kind).into()),
+            self.inbound.forget(id);
+            return Ok(Some(Event::Released { id }));
         }
-        self.outbound.remove(id);
+        let Some((index, stage)) = self.outbound.get(id) else {
+            if kind == PacketType::PubRec && !reason.is_failure() {
+                self.reply(&Packet::PubRel(not_found), tx)?;
+            }
+            return Ok(None);
+        };
+        match (kind, stage) {
+            (PacketType::PubAck, Stage::PubAck) | (PacketType::PubComp, Stage::PubComp) => {}
+            (PacketType::PubRec, Stage::PubRec) if reason.is_failure() => {}
+            (PacketType::PubRec, Stage::PubRec | Stage::PubComp) => {
+                self.reply(&Packet::PubRel(Ack::new(id)), tx)?;
+                self.outbound.release(index);
+                return Ok((stage == Stage::PubRec).then_some(Event::Received { id }));
+            }
+            // An answer to something else than was asked.
+            _ => return Err(Fault::Unexpected(kind).into()),
+        }
+        self.outbound.remove_at(index);
         Ok(Some(Event::Acknowledged { id, reason }))
     }
 
@@ -473,6 +498,15 @@ impl<'s> Link<'s> {
         }
         true
     }
+}
+
+/// Whether a packet begins here that is a step in the delivery of a message, which both roles take
+/// alike.
+#[inline]
+pub(crate) fn starts_message(rx: &[u8]) -> bool {
+    const FIRST: u8 = PacketType::Publish as u8;
+    const LAST: u8 = PacketType::PubComp as u8;
+    rx.first().is_some_and(|byte| matches!(byte >> 4, FIRST..=LAST))
 }
 
 /// The first answer to a message of this QoS, which is 1 or 2.

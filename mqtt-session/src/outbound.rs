@@ -120,7 +120,7 @@ impl<'s> Outbound<'s> {
             return Some(self.next_id);
         };
         self.lapped |= first.id == self.next_id.get();
-        if self.lapped && self.find(self.next_id).is_some() {
+        if self.lapped && self.get(self.next_id).is_some() {
             self.next_id = self.free_id();
         }
         Some(self.next_id)
@@ -169,7 +169,7 @@ impl<'s> Outbound<'s> {
             }
         };
         if !follows {
-            if let Some(index) = self.find(id) {
+            if let Some((index, _)) = self.get(id) {
                 self.set_stage(index, stage);
                 return true;
             }
@@ -189,15 +189,19 @@ impl<'s> Outbound<'s> {
         self.slots.get(self.slots.len().checked_sub(1)?)
     }
 
-    /// What this identifier waits for.
-    pub(crate) fn stage(&self, id: PacketId) -> Option<Stage> {
-        self.slots.get(self.find(id)?).map(|slot| slot.stage)
+    /// Where this identifier stands and what it waits for.
+    #[inline]
+    pub(crate) fn get(&self, id: PacketId) -> Option<(usize, Stage)> {
+        let stands = |index: usize| self.slots.get(index).filter(|slot| slot.id == id.get());
+        let first = stands(0).map(|slot| (0, slot.stage));
+        first.or_else(|| {
+            (1..self.slots.len()).find_map(|index| stands(index).map(|slot| (index, slot.stage)))
+        })
     }
 
-    /// PUBREC came and PUBREL went out: from here on PUBCOMP is waited for [MQTT-4.3.3-4], and the
-    /// PUBLISH is never sent again [MQTT-4.3.3-6].
-    pub(crate) fn release(&mut self, id: PacketId) {
-        let Some(index) = self.find(id) else { return };
+    /// PUBREC came for the one at this index and PUBREL went out: from here on PUBCOMP is waited for
+    /// [MQTT-4.3.3-4], and the PUBLISH is never sent again [MQTT-4.3.3-6].
+    pub(crate) fn release(&mut self, index: usize) {
         self.set_stage(index, Stage::PubComp);
         self.set_sent(index);
     }
@@ -223,12 +227,14 @@ impl<'s> Outbound<'s> {
 
     /// Frees the identifier.
     pub(crate) fn remove(&mut self, id: PacketId) {
-        if let Some(index) = self.find(id) {
+        if let Some((index, _)) = self.get(id) {
             self.remove_at(index);
         }
     }
 
-    fn remove_at(&mut self, index: usize) {
+    /// Frees the identifier at this index.
+    #[inline]
+    pub(crate) fn remove_at(&mut self, index: usize) {
         let Some(slot) = self.slots.remove(index) else { return };
         self.in_flight -= u16::from(slot.counts());
         match slot.standing {
@@ -308,6 +314,11 @@ impl<'s> Outbound<'s> {
         }
     }
 
+    /// Whether there are messages that were given up.
+    pub(crate) const fn has_lost(&self) -> bool {
+        self.lost > 0
+    }
+
     /// The next message that was given up; its identifier is free.
     pub(crate) fn next_lost(&mut self) -> Option<(PacketId, Stage)> {
         if self.lost == 0 {
@@ -338,10 +349,6 @@ impl<'s> Outbound<'s> {
         self.waiting = 0;
         self.releases = 0;
         self.lost = 0;
-    }
-
-    fn find(&self, id: PacketId) -> Option<usize> {
-        self.slots.iter().position(|slot| slot.id == id.get())
     }
 }
 

@@ -90,8 +90,18 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
     }
 
     /// Adds an item at the end; `false` if there is no room.
+    #[inline]
     pub(crate) fn push(&mut self, item: T) -> bool {
-        self.insert(self.len(), item)
+        if self.is_full() {
+            return false;
+        }
+        self.make_room();
+        let place = self.place(self.len());
+        self.len += 1;
+        if let Some(place) = self.items_mut().get_mut(place) {
+            *place = item;
+        }
+        true
     }
 
     /// Puts an item at this index, which is at most the length; `false` if there is no room. The fewer
@@ -115,16 +125,26 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
     }
 
     /// Takes out the item at this index. The fewer items move that are on one side of it.
+    #[inline]
     pub(crate) fn remove(&mut self, index: usize) -> Option<T> {
         let item = self.get(index)?;
+        if index == 0 {
+            self.head = self.place(1) as u16;
+        } else {
+            self.close_gap(index);
+        }
+        self.len -= 1;
+        Some(item)
+    }
+
+    #[inline(never)]
+    fn close_gap(&mut self, index: usize) {
         if index < self.len() / 2 {
             self.move_up(0..index);
             self.head = self.place(1) as u16;
         } else {
             self.move_down(index + 1..self.len());
         }
-        self.len -= 1;
-        Some(item)
     }
 
     /// Keeps those items that `keep` says true of, which may change them.
@@ -197,19 +217,26 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
     }
 
     /// Storage for one more, where it grows as it is used.
+    #[inline]
     fn make_room(&mut self) {
         #[cfg(feature = "alloc")]
+        if self.len() == self.items().len() {
+            self.grow();
+        }
+    }
+
+    #[cfg(feature = "alloc")]
+    #[cold]
+    fn grow(&mut self) {
+        let (len, head) = (usize::from(self.len), usize::from(self.head));
         if let Storage::Heap(items) = &mut self.storage {
-            let (len, head) = (usize::from(self.len), usize::from(self.head));
-            if len == items.len() {
-                let size = (len * 2).clamp(4, usize::from(u16::MAX)).min(usize::from(self.max));
-                items.rotate_left(head);
-                self.head = 0;
-                let mut grown = core::mem::take(items).into_vec();
-                grown.reserve_exact(size - len);
-                grown.resize(size, T::default());
-                *items = grown.into_boxed_slice();
-            }
+            let size = (len * 2).clamp(4, usize::from(u16::MAX)).min(usize::from(self.max));
+            items.rotate_left(head);
+            self.head = 0;
+            let mut grown = core::mem::take(items).into_vec();
+            grown.reserve_exact(size - len);
+            grown.resize(size, T::default());
+            *items = grown.into_boxed_slice();
         }
     }
 }

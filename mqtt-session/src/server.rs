@@ -11,7 +11,7 @@ use mqtt_codec::{
 use crate::auth::Exchange;
 use crate::client::Slots;
 use crate::inbound::Inbound;
-use crate::link::Link;
+use crate::link::{Link, starts_message};
 use crate::outbound::Outbound;
 use crate::{
     AckToken, Delta, Error, Event, Fault, Instant, Limit, Limits, Misuse, Outbox, Stage,
@@ -137,52 +137,83 @@ impl<'s> Session<'s> {
         rx: &mut &'rx [u8],
         tx: &mut dyn Transmit,
     ) -> Result<Option<Event<'rx>>, Error> {
-        if self.state == State::Connected {
+        // One variable for all that is returned, so that no event is moved.
+        let mut event;
+        loop {
+            let mut rest = *rx;
+            event = self.next_event(&mut rest, tx);
+            match &event {
+                Ok(event) => {
+                    let is_read = rest.len() < rx.len();
+                    *rx = rest;
+                    if is_read {
+                        self.last_received = now;
+                    }
+                    if event.is_some() || !is_read {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    match *error {
+                        Error::Peer(Fault::Packet(error)) => self.refuse(error, rx, tx),
+                        Error::Peer(fault) => self.fail(fault, tx),
+                        _ => {}
+                    }
+                    break;
+                }
+            }
+        }
+        event
+    }
+
+    /// Takes one packet off the front of `rx`, unless there is something else to tell. A part of
+    /// [`Session::receive`], which returns what this makes where it makes it.
+    #[inline(always)]
+    fn next_event<'rx>(
+        &mut self,
+        rx: &mut &'rx [u8],
+        tx: &mut dyn Transmit,
+    ) -> Result<Option<Event<'rx>>, Error> {
+        if self.state != State::Connected {
+            if self.must_wait(rx)? {
+                return Ok(None);
+            }
+        } else if self.link.is_behind() {
             if let Some(lost) = self.link.next_lost() {
                 return Ok(Some(lost));
             }
             self.link.send_answers(tx)?;
         }
-        while self.state != State::Closed {
-            match self.link.read.fixed_header(rx) {
-                Ok(Some(header)) if self.must_wait(header.packet_type()) => return Ok(None),
-                // The first packet is CONNECT [MQTT-3.1.0-1]; to say so its type is enough.
-                Ok(Some(header))
-                    if self.state == State::Waiting
-                        && header.packet_type() != PacketType::Connect =>
-                {
-                    return Err(self.fail(Fault::Unexpected(header.packet_type()), tx));
-                }
-                _ => {}
-            }
-            let mut rest = *rx;
-            let packet = match self.link.read.decode(&mut rest) {
-                Ok(Some(packet)) => packet,
-                Ok(None) => return Ok(None),
-                Err(error) => return Err(self.refuse(error, rx, tx)),
-            };
-            match self.on_packet(packet, tx) {
-                Ok(event) => {
-                    *rx = rest;
-                    self.last_received = now;
-                    if event.is_some() {
-                        return Ok(event);
-                    }
-                }
-                Err(Error::Peer(fault)) => return Err(self.fail(fault, tx)),
-                Err(error) => return Err(error),
-            }
+        if self.state == State::Connected && starts_message(rx) {
+            return self.link.on_message(rx, tx);
         }
-        Ok(None)
+        let Some(packet) = self.link.read.decode(rx).map_err(Fault::Packet)? else {
+            return Ok(None);
+        };
+        self.on_packet(packet, tx)
     }
 
-    /// Whether this packet must wait until CONNECT is answered.
-    fn must_wait(&self, kind: PacketType) -> bool {
-        self.state == State::Connecting
-            && !matches!(kind, PacketType::Connect | PacketType::Disconnect)
-            && !(self.authenticating && kind == PacketType::Auth)
+    /// Whether nothing is taken now: all is over, or CONNECT is to be answered before this packet is
+    /// read.
+    fn must_wait(&self, rx: &[u8]) -> Result<bool, Fault> {
+        let Ok(Some(header)) = self.link.read.fixed_header(rx) else {
+            return Ok(self.state == State::Closed);
+        };
+        let kind = header.packet_type();
+        match self.state {
+            State::Closed => Ok(true),
+            // The first packet is CONNECT [MQTT-3.1.0-1]; to say so its type is enough.
+            State::Waiting if kind != PacketType::Connect => Err(Fault::Unexpected(kind)),
+            State::Waiting | State::Connected => Ok(false),
+            State::Connecting => Ok(match kind {
+                PacketType::Connect | PacketType::Disconnect => false,
+                PacketType::Auth => !self.authenticating,
+                _ => true,
+            }),
+        }
     }
 
+    #[inline(never)]
     fn on_packet<'rx>(
         &mut self,
         packet: Packet<'rx>,
@@ -194,11 +225,6 @@ impl<'s> Session<'s> {
                 self.on_connect(&connect);
                 Ok(Some(Event::Connect(connect)))
             }
-            Packet::Publish(publish) => self.link.on_publish(publish, tx),
-            Packet::PubAck(ack)
-            | Packet::PubRec(ack)
-            | Packet::PubRel(ack)
-            | Packet::PubComp(ack) => self.link.on_ack(kind, &ack, tx),
             Packet::Subscribe(subscribe) => self.on_subscribe(subscribe).map(Some),
             Packet::Unsubscribe(unsubscribe) => Ok(Some(Event::Unsubscribe(unsubscribe))),
             Packet::PingReq => {
@@ -501,7 +527,8 @@ impl<'s> Session<'s> {
             Some(due) if now >= due => {
                 let connected = self.state == State::Connected;
                 let fault = if connected { Fault::KeepAlive } else { Fault::Timeout };
-                Err(self.fail(fault, tx))
+                self.fail(fault, tx);
+                Err(fault.into())
             }
             _ => Ok(()),
         }
@@ -570,17 +597,16 @@ impl<'s> Session<'s> {
         if self.is_connected() { Ok(()) } else { Err(Misuse::NotConnected.into()) }
     }
 
-    fn fail(&mut self, fault: Fault, tx: &mut dyn Transmit) -> Error {
+    fn fail(&mut self, fault: Fault, tx: &mut dyn Transmit) {
         // Not before CONNACK [MQTT-3.14.0-1].
         if self.state == State::Connected {
             self.link.say_why(&fault, tx);
         }
         self.state = State::Closed;
-        Error::Peer(fault)
     }
 
     /// A packet that cannot be read. A CONNECT is answered by CONNACK where that can say why.
-    fn refuse(&mut self, error: DecodeError, rx: &[u8], tx: &mut dyn Transmit) -> Error {
+    fn refuse(&mut self, error: DecodeError, rx: &[u8], tx: &mut dyn Transmit) {
         let connect = rx.first().is_some_and(|byte| byte >> 4 == PacketType::Connect as u8);
         if self.state == State::Waiting && connect {
             let reason = error.reason_code();
@@ -602,6 +628,6 @@ impl<'s> Session<'s> {
                 let _ = crate::transmit::send(&Packet::ConnAck(ConnAck::new(reason)), &rules, tx);
             }
         }
-        self.fail(error.into(), tx)
+        self.fail(error.into(), tx);
     }
 }

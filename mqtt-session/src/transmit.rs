@@ -1,6 +1,6 @@
 //! Where packets are put that are to be sent.
 
-use mqtt_codec::{Packet, PacketType, Rules};
+use mqtt_codec::{EncodeError, Packet, PacketType, Rules};
 
 use crate::Error;
 
@@ -38,11 +38,30 @@ pub trait Transmit {
     }
 }
 
+/// The longest packet that is put together before there is room for it, in bytes.
+const SHORT: usize = 128;
+
 /// Checks the packet, finds room for it, and writes it.
 ///
 /// # Errors
 /// [`Error::Encode`] if it must not be sent, [`Error::TransmitFull`] without room for it.
 pub(crate) fn send(packet: &Packet<'_>, rules: &Rules, tx: &mut dyn Transmit) -> Result<(), Error> {
+    // To write a short packet and copy it takes less than to measure it, ask for room and write it.
+    let mut short = [0; SHORT];
+    match rules.encode(packet, &mut short) {
+        Ok(len) => {
+            let room = tx.packet_with(0, short.get(..len).unwrap_or_default());
+            room.ok_or(Error::TransmitFull)?;
+            tx.sent(packet.packet_type(), len);
+            Ok(())
+        }
+        Err(EncodeError::NoRoom { .. }) => send_long(packet, rules, tx),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[inline(never)]
+fn send_long(packet: &Packet<'_>, rules: &Rules, tx: &mut dyn Transmit) -> Result<(), Error> {
     let prepared = rules.prepare(packet)?;
     let payload = prepared.payload();
     let len = prepared.len();
@@ -61,11 +80,15 @@ impl Transmit for alloc::vec::Vec<u8> {
     }
 
     fn packet_with(&mut self, head: usize, payload: &[u8]) -> Option<&mut [u8]> {
+        if head == 0 {
+            self.extend_from_slice(payload);
+            return Some(&mut []);
+        }
         let start = self.len();
         self.reserve(head + payload.len());
         self.resize(start + head, 0);
         self.extend_from_slice(payload);
-        self.get_mut(start..start + head)
+        self.get_mut(start..)?.get_mut(..head)
     }
 }
 
