@@ -20,6 +20,8 @@ mod layers;
 mod message;
 mod options;
 mod outbox;
+#[cfg(feature = "proxy")]
+mod proxy;
 mod queue;
 mod request;
 mod routes;
@@ -47,6 +49,8 @@ pub use error::{Error, PublishError, UrlError};
 pub use event::{ConnectionEvent, ConnectionEvents};
 pub use message::{Message, MessageProperties, PropertyFields, Receipt};
 pub use options::{Lag, Options, Overflow, Reconnect, Will};
+#[cfg(feature = "proxy")]
+pub use proxy::{Proxy, ProxyKind};
 pub use request::{RequestError, Requester};
 pub use runtime::{Clock, Runtime, Stream, Transport};
 pub use server::{Scheme, Server};

@@ -84,6 +84,9 @@ pub struct Options {
     /// none, the system's roots and nothing else.
     #[cfg(feature = "tls")]
     pub tls: Option<alloc::sync::Arc<crate::tls::ClientConfig>>,
+    /// The proxy through which all servers but `unix://` are reached. Default: none.
+    #[cfg(feature = "proxy")]
+    pub proxy: Option<crate::Proxy>,
     /// Header fields of the request for a WebSocket, by name and value. Default: none but those that
     /// it needs.
     #[cfg(feature = "websocket")]
@@ -215,6 +218,8 @@ impl Options {
             manual_acknowledge: false,
             #[cfg(feature = "tls")]
             tls: None,
+            #[cfg(feature = "proxy")]
+            proxy: None,
             #[cfg(feature = "websocket")]
             websocket_headers: Vec::new(),
             #[cfg(feature = "websocket")]

@@ -169,6 +169,28 @@ impl Url {
         let authority_end =
             if scheme == Scheme::Unix { 0 } else { rest.find('/').unwrap_or(rest.len()) };
         let (authority, path) = rest.split_at(authority_end);
+        let Authority { user_name, password, host, port } =
+            Authority::parse(authority, scheme.default_port())?;
+        if if scheme == Scheme::Unix { path.is_empty() } else { host.is_empty() } {
+            return Err(UrlError::Host);
+        }
+        let path = if scheme == Scheme::Unix { text(path)? } else { path.to_owned() };
+        let server = Server { scheme, host, port, path };
+        Ok(Self { server, user_name, password, query })
+    }
+}
+
+/// `[USER[:PASSWORD]@]HOST[:PORT]`, percent-decoded.
+pub(crate) struct Authority {
+    pub(crate) user_name: Option<String>,
+    pub(crate) password: Option<Vec<u8>>,
+    /// Perhaps empty.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+impl Authority {
+    pub(crate) fn parse(authority: &str, default_port: u16) -> Result<Self, UrlError> {
         let (user, address) = match authority.rsplit_once('@') {
             Some((user, address)) => (Some(user), address),
             None => (None, authority),
@@ -189,15 +211,10 @@ impl Url {
             }
         };
         let port = match port.ok_or(UrlError::Port)? {
-            "" => scheme.default_port(),
+            "" => default_port,
             port => port.parse().map_err(|_| UrlError::Port)?,
         };
-        if if scheme == Scheme::Unix { path.is_empty() } else { host.is_empty() } {
-            return Err(UrlError::Host);
-        }
-        let path = if scheme == Scheme::Unix { text(path)? } else { path.to_owned() };
-        let server = Server { scheme, host: text(host)?, port, path };
-        Ok(Self { server, user_name, password, query })
+        Ok(Self { user_name, password, host: text(host)?, port })
     }
 }
 

@@ -3,6 +3,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "proxy")]
+mod proxy;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "websocket")]

@@ -265,3 +265,19 @@ fn a_websocket_over_tls() {
     let url = format!("{}/mqtt", url.replace("mqtts", "wss"));
     super::talk_blocking(with_tls(&url, &own, Some(&client)));
 }
+
+/// From the bottom to the top: proxy, TLS, WebSocket. The proxy looks up the name, and TLS asks for it.
+#[cfg(all(feature = "websocket", feature = "proxy"))]
+#[test]
+fn a_websocket_over_tls_through_proxies() {
+    let (own, client) = (Identity::new("broker.internal"), Identity::new("client"));
+    for proxy in super::proxy::proxies() {
+        let url = listen(server_config(&own, &client), |n, stream| {
+            super::websocket::accept(stream, |request| request.uri() == "/mqtt", n == 0);
+        });
+        let url = format!("{}/mqtt", url.replace("mqtts://localhost", "wss://broker.internal"));
+        let mut options = with_tls(&url, &own, Some(&client));
+        options.proxy = Some(proxy.parse().expect("a proxy"));
+        super::talk_blocking(options);
+    }
+}
