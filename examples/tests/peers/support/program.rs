@@ -1,7 +1,9 @@
 //! A child process that speaks in lines.
 
+use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -33,6 +35,13 @@ pub(crate) fn complete(mut command: Command, input: &str) -> Output {
         panic!("{command:?} does not end");
     }
     waiting.join().expect("waiting does not panic").expect("its output can be read")
+}
+
+/// A loopback address that nothing listens on at this moment.
+pub(crate) fn free_address() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port on loopback")
 }
 
 /// Asks `condition` again and again until it holds; whether it did in time.

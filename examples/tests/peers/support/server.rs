@@ -2,7 +2,7 @@
 
 use core::net::{Ipv4Addr, SocketAddr};
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
 use motewire_examples::broker::{BrokerServer, Running};
@@ -10,7 +10,7 @@ use mqtt_session::broker::Config;
 use tempfile::TempDir;
 
 use super::peer;
-use super::program::{Program, until};
+use super::program::{Program, free_address, until};
 
 /// A broker on a loopback port of its own; stopped when dropped.
 #[derive(Debug)]
@@ -71,11 +71,4 @@ impl Server {
         }
         Err(fs::read_to_string(log).unwrap_or_default())
     }
-}
-
-/// A loopback address that nothing listens on at this moment.
-fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port on loopback")
 }

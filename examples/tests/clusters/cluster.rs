@@ -1,0 +1,122 @@
+//! Servers that are one to their clients.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use mqtt_client::{Client, Options, QoS, Server, Version};
+use tempfile::TempDir;
+
+use crate::PATIENCE;
+use crate::program::Program;
+
+/// Nodes of a cluster, each a process; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    nodes: Vec<Node>,
+    /// What the nodes need besides, which outlives them.
+    helpers: Vec<Program>,
+    folder: TempDir,
+    /// Who clients say they are.
+    pub(crate) user: Option<&'static str>,
+    /// What the engine speaks and does.
+    pub(crate) version: Version,
+    pub(crate) max_qos: QoS,
+}
+
+#[derive(Debug)]
+struct Node {
+    name: String,
+    mqtt: SocketAddr,
+    program: Option<Program>,
+}
+
+impl Cluster {
+    /// None yet, with a folder for their files.
+    pub(crate) fn new(version: Version, max_qos: QoS) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self { nodes: Vec::new(), helpers: Vec::new(), folder, user: None, version, max_qos }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts what the nodes need.
+    pub(crate) fn help(&mut self, command: Command) {
+        self.helpers.push(self.start("helper", command));
+    }
+
+    /// Starts a node that will serve MQTT there.
+    pub(crate) fn add(&mut self, name: &str, mqtt: SocketAddr, command: Command) {
+        let program = Some(self.start(name, command));
+        self.nodes.push(Node { name: name.to_owned(), mqtt, program });
+    }
+
+    fn start(&self, name: &str, mut command: Command) -> Program {
+        let log = File::create(self.log(name)).expect("the folder can be written");
+        command.stderr(Stdio::from(log));
+        Program::start(command)
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
+        self.folder().join(format!("{name}.stderr"))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Waits until every node accepts clients.
+    pub(crate) async fn ready(&self) {
+        for (n, node) in self.nodes.iter().enumerate() {
+            let mut options = self.options(&format!("probe{n}"), n);
+            options.servers.truncate(1);
+            options.clean_start = true;
+            // A node may listen before it knows its users.
+            options.reconnect.give_up = |_| false;
+            let connecting = tokio::time::timeout(PATIENCE, mqtt_client::tokio::connect(options));
+            match connecting.await {
+                Ok(Ok(probe)) => drop(probe.disconnect().await),
+                other => {
+                    let log = fs::read_to_string(self.log(&node.name)).unwrap_or_default();
+                    panic!("{} does not start: {other:?}\n{log}", node.name);
+                }
+            }
+        }
+    }
+
+    /// SIGKILL, as a power cut would be.
+    pub(crate) fn kill(&mut self, node: usize) {
+        drop(self.nodes[node].program.take());
+    }
+
+    /// Options for a client whose session outlives connections, and that goes to this node first.
+    pub(crate) fn options(&self, client_id: &str, first: usize) -> Options {
+        let mut servers = self
+            .nodes
+            .iter()
+            .map(|node| Server::tcp(&node.mqtt.ip().to_string(), node.mqtt.port()))
+            .collect::<Vec<_>>();
+        servers.rotate_left(first);
+        let mut options = Options::new(servers[0].clone());
+        options.servers = servers;
+        options.user_name = self.user.map(Into::into);
+        options.password = self.user.map(|_| "secret".into());
+        options.version = self.version;
+        options.client_id = client_id.into();
+        options.clean_start = false;
+        options.session_expiry = Duration::from_secs(600);
+        options.response_timeout = Duration::from_secs(5);
+        options.reconnect.min = Duration::from_millis(100);
+        options.reconnect.max = Duration::from_secs(1);
+        options
+    }
+
+    pub(crate) async fn connect(&self, client_id: &str, first: usize) -> Client {
+        let connecting = mqtt_client::tokio::connect(self.options(client_id, first));
+        crate::scenarios::in_time(connecting).await.expect("a node accepts")
+    }
+}
