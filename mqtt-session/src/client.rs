@@ -48,8 +48,9 @@ impl Default for Config {
 pub struct Slots<'s> {
     /// Packets sent and not acknowledged, SUBSCRIBE and UNSUBSCRIBE included.
     pub outbound: Ring<'s, Slot>,
-    /// Messages of QoS 2 received and not completed: as many as the Receive Maximum that is
-    /// announced, which is 65,535 where nothing is, as in 3.1.1.
+    /// Messages of QoS 2 received and not completed, 4 bytes each: as many as the Receive Maximum that
+    /// is announced, which is 65,535 where nothing is, as in 3.1.1. With fewer slots than that, a
+    /// peer that needs more is [`Fault::ReceiveMaximum`] in both versions.
     pub received: Ring<'s, Received>,
     /// Messages received that the application has yet to acknowledge, where that is manual: as many
     /// as the Receive Maximum.
@@ -59,7 +60,16 @@ pub struct Slots<'s> {
 #[cfg(feature = "alloc")]
 impl Slots<'static> {
     /// Slots on the heap for at most `max` packets sent, and for as many messages received as the
-    /// Receive Maximum lets the peer send; memory is taken as it is needed.
+    /// Receive Maximum lets the peer send; memory is taken as it is needed. A peer of 3.1.1, to which
+    /// no Receive Maximum can be announced, may so take 256 KiB; where that is too much, lend or ask
+    /// for less:
+    ///
+    /// ```
+    /// use mqtt_session::Ring;
+    /// use mqtt_session::client::Slots;
+    /// let slots = Slots { received: Ring::heap(100), ..Slots::heap(16) };
+    /// assert_eq!(slots.received.capacity(), 100);
+    /// ```
     #[must_use]
     pub fn heap(max: u16) -> Self {
         Self {
@@ -146,8 +156,8 @@ impl<'s> Session<'s> {
     /// what is in flight is given up: [`Event::Lost`] tells of each once the server has accepted.
     ///
     /// # Errors
-    /// [`Misuse::AlreadyConnected`], [`Misuse::TopicAliasMaximum`] without a heap, [`Error::Encode`],
-    /// [`Error::TransmitFull`].
+    /// [`Misuse::AlreadyConnected`]; [`Misuse::ClientId`] in 3.1.1; [`Misuse::TopicAliasMaximum`]
+    /// without a heap; [`Error::Encode`], [`Error::TransmitFull`].
     pub fn connect(
         &mut self,
         now: Instant,
@@ -157,6 +167,10 @@ impl<'s> Session<'s> {
         if self.state != State::Disconnected {
             return Err(Misuse::AlreadyConnected.into());
         }
+        let unnamed = connect.client_id.is_empty() && !connect.clean_start;
+        if unnamed && !connect.version.has_properties() {
+            return Err(Misuse::ClientId.into());
+        }
         let own = Limits::of_client(connect).or_max_packet_size(self.config.max_packet_size);
         if cfg!(not(feature = "alloc")) && own.topic_alias_maximum > 0 {
             return Err(Misuse::TopicAliasMaximum.into());
@@ -165,9 +179,12 @@ impl<'s> Session<'s> {
         crate::transmit::send(&Packet::Connect(*connect), &rules, tx)?;
         self.link.negotiate(connect.version, Limits::NONE, own);
         self.link.exchange = Exchange::NONE;
+        self.link.problem_information = true;
         self.clean_start = connect.clean_start;
         self.expires_later = false;
         if connect.version.has_properties() {
+            self.link.problem_information =
+                connect.properties.request_problem_information().unwrap_or(true);
             self.link.exchange = Exchange::begin(&connect.properties);
             let expiry = connect.properties.session_expiry_interval();
             self.expires_later = expiry.is_some_and(|seconds| seconds > 0);
@@ -252,14 +269,16 @@ impl<'s> Session<'s> {
             Packet::Auth(auth) => return self.on_auth(auth).map(Some),
             // Everything else comes after CONNACK [MQTT-3.2.0-1].
             _ if !connected => return Err(Fault::Unexpected(kind).into()),
-            Packet::SubAck(suback) => self
-                .link
-                .answered(suback.packet_id, Stage::SubAck)
-                .then_some(Event::Subscribed(suback)),
-            Packet::UnsubAck(unsuback) => self
-                .link
-                .answered(unsuback.packet_id, Stage::UnsubAck)
-                .then_some(Event::Unsubscribed(unsuback)),
+            Packet::SubAck(suback) => {
+                self.link.admit(&suback.properties)?;
+                let waited = self.link.answered(suback.packet_id, Stage::SubAck);
+                waited.then_some(Event::Subscribed(suback))
+            }
+            Packet::UnsubAck(unsuback) => {
+                self.link.admit(&unsuback.properties)?;
+                let waited = self.link.answered(unsuback.packet_id, Stage::UnsubAck);
+                waited.then_some(Event::Unsubscribed(unsuback))
+            }
             Packet::PingResp => {
                 self.waiting_since = None;
                 None
@@ -302,6 +321,7 @@ impl<'s> Session<'s> {
     }
 
     fn on_auth<'rx>(&mut self, auth: Auth<'rx>) -> Result<Event<'rx>, Error> {
+        self.link.admit(&auth.properties)?;
         let exchange = &mut self.link.exchange;
         let allowed: &[ReasonCode] = match self.state {
             _ if !exchange.open => &[],

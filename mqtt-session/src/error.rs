@@ -54,6 +54,8 @@ pub enum Fault {
     SessionPresent,
     /// A Session Expiry Interval in DISCONNECT although it was 0 in CONNECT (section 3.14.2.2.2).
     SessionExpiry,
+    /// Reason String or User Properties although CONNECT asked for none \[MQTT-3.1.2-29].
+    ProblemInformation,
     /// AUTH with another Authentication Method than CONNECT, or without one there
     /// \[MQTT-4.12.0-5], \[MQTT-4.12.0-7].
     AuthenticationMethod,
@@ -82,6 +84,7 @@ impl Fault {
             | Self::TopicAliasUnknown
             | Self::SessionPresent
             | Self::SessionExpiry
+            | Self::ProblemInformation
             | Self::AuthenticationMethod => ReasonCode::ProtocolError,
         }
     }
@@ -112,6 +115,11 @@ pub enum Misuse {
     /// Not the Authentication Method of CONNECT \[MQTT-4.12.0-5], or an AUTH that is not the next
     /// step.
     Authentication,
+    /// CONNECT of 3.1.1 without a Client Identifier that asks for no Clean Session
+    /// \[MQTT-3.1.3-7 of 3.1.1].
+    ClientId,
+    /// Reason String or User Properties for a client that wants none \[MQTT-3.1.2-29].
+    ProblemInformation,
     /// A Topic Alias Maximum was announced, for which there is no storage without a heap.
     TopicAliasMaximum,
     /// A message to keep has no topic, or a Topic Alias, which means nothing on the next connection.
@@ -197,6 +205,7 @@ impl fmt::Display for Fault {
             Self::SharedSubscription => "Shared Subscription although those are not available",
             Self::SessionPresent => "Session Present although there is no session",
             Self::SessionExpiry => "Session Expiry Interval raised from 0 in DISCONNECT",
+            Self::ProblemInformation => "Reason String or User Property that was not asked for",
             Self::AuthenticationMethod => "not the Authentication Method of CONNECT",
             Self::KeepAlive => "nothing came within one and a half Keep Alive",
             Self::Timeout => "no answer came in time",
@@ -217,6 +226,8 @@ impl fmt::Display for Misuse {
             Self::SessionPresent => "a Clean Start has no session to go on with",
             Self::SessionExpiry => "Session Expiry Interval cannot be raised from 0",
             Self::Authentication => "not a step of the authentication that CONNECT began",
+            Self::ClientId => "without a Client Identifier there must be a Clean Session",
+            Self::ProblemInformation => "the client wants no Reason String and no User Property",
             Self::TopicAliasMaximum => "topic aliases from the peer need a heap",
             Self::NoTopic => "a message to keep needs its full topic and no Topic Alias",
         })

@@ -38,6 +38,8 @@ pub(crate) struct Link<'s> {
     pub(crate) exchange: Exchange,
     /// Whether the application acknowledges.
     pub(crate) manual: bool,
+    /// Whether the peer may send Reason Strings and the like with every packet.
+    pub(crate) problem_information: bool,
     /// Whether something was sent since this was last asked.
     sent: bool,
 }
@@ -67,6 +69,7 @@ impl<'s> Link<'s> {
             chosen: None,
             exchange: Exchange::NONE,
             manual,
+            problem_information: true,
             sent: false,
         }
     }
@@ -102,9 +105,23 @@ impl<'s> Link<'s> {
     }
 
     /// Sends an answer that has no caller to complain to. One that is larger than the peer allows is
-    /// taken for sent [MQTT-3.1.2-25].
+    /// taken for sent [MQTT-3.1.2-25], but PUBREL and PUBCOMP go without their reason: the peer waits
+    /// for the step, whatever it says.
     fn reply(&mut self, packet: &Packet<'_>, tx: &mut dyn Transmit) -> Result<(), Error> {
         match self.send(packet, tx) {
+            Err(Error::Encode(EncodeError::TooLarge { .. })) => self.reply_bare(packet, tx),
+            result => result,
+        }
+    }
+
+    #[cold]
+    fn reply_bare(&mut self, packet: &Packet<'_>, tx: &mut dyn Transmit) -> Result<(), Error> {
+        let bare = match packet {
+            Packet::PubRel(ack) => Packet::PubRel(Ack::new(ack.packet_id)),
+            Packet::PubComp(ack) => Packet::PubComp(Ack::new(ack.packet_id)),
+            _ => return Ok(()),
+        };
+        match self.send(&bare, tx) {
             Err(Error::Encode(EncodeError::TooLarge { .. })) => Ok(()),
             result => result,
         }
@@ -286,6 +303,17 @@ impl<'s> Link<'s> {
         self.outbound.has_lost() || self.inbound.has_pending()
     }
 
+    /// Refuses Reason String and User Properties in other packets than PUBLISH, CONNACK and DISCONNECT
+    /// where CONNECT asked for none (section 3.1.2.11.7).
+    #[inline]
+    pub(crate) fn admit(&self, properties: &Properties<'_>) -> Result<(), Fault> {
+        if self.problem_information || !explains(properties) {
+            Ok(())
+        } else {
+            Err(Fault::ProblemInformation)
+        }
+    }
+
     /// Takes a packet that [`starts_message`] off the front of `rx`.
     #[inline(always)]
     pub(crate) fn on_message<'rx>(
@@ -299,7 +327,10 @@ impl<'s> Link<'s> {
         }
         let kind = packet.packet_type();
         match packet.ack().map_err(Fault::Packet)? {
-            Some(ack) => self.on_ack(kind, ack.packet_id, ack.reason, tx),
+            Some(ack) => {
+                self.admit(&ack.properties)?;
+                self.on_ack(kind, ack.packet_id, ack.reason, tx)
+            }
             None => Err(Fault::Unexpected(kind).into()),
         }
     }
@@ -498,6 +529,13 @@ impl<'s> Link<'s> {
         }
         true
     }
+}
+
+/// Whether there is a Reason String or a User Property.
+pub(crate) fn explains(properties: &Properties<'_>) -> bool {
+    !properties.is_empty()
+        && (properties.contains(PropertyId::ReasonString)
+            || properties.contains(PropertyId::UserProperty))
 }
 
 /// Whether a packet begins here that is a step in the delivery of a message, which both roles take

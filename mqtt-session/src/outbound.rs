@@ -77,6 +77,8 @@ pub(crate) struct Outbound<'s> {
     releases: u16,
     /// How many slots in front are known to need no resending.
     resumed: u16,
+    /// Behind this many slots in front none waits for PUBCOMP.
+    released: u16,
     /// How many messages are given up and not reported.
     lost: u16,
     /// Whether identifiers may have come round to one that is still in use, so that the next one must
@@ -93,6 +95,7 @@ impl<'s> Outbound<'s> {
             waiting: 0,
             releases: 0,
             resumed: 0,
+            released: 0,
             lost: 0,
             lapped: false,
         }
@@ -169,8 +172,11 @@ impl<'s> Outbound<'s> {
             }
         };
         if !follows {
-            if let Some((index, _)) = self.get(id) {
+            if let Some((index, known)) = self.get(id) {
                 self.set_stage(index, stage);
+                if stage == Stage::PubComp && known != stage {
+                    self.keep_order(index);
+                }
                 return true;
             }
         }
@@ -180,7 +186,10 @@ impl<'s> Outbound<'s> {
             self.lapped |= !follows;
             self.resumed = 0;
             self.waiting += 1;
-            self.releases += u16::from(stage == Stage::PubComp);
+            if stage == Stage::PubComp {
+                self.releases += 1;
+                self.released = self.slots.len() as u16;
+            }
         }
         restored
     }
@@ -202,8 +211,26 @@ impl<'s> Outbound<'s> {
     /// PUBREC came for the one at this index and PUBREL went out: from here on PUBCOMP is waited for
     /// [MQTT-4.3.3-4], and the PUBLISH is never sent again [MQTT-4.3.3-6].
     pub(crate) fn release(&mut self, index: usize) {
+        let again = self.slots.get(index).is_some_and(|slot| slot.stage == Stage::PubComp);
         self.set_stage(index, Stage::PubComp);
         self.set_sent(index);
+        if !again {
+            self.keep_order(index);
+        }
+    }
+
+    /// The one at this index waits for PUBCOMP from now on: it goes behind those that do so already,
+    /// as PUBREL is sent again in the order of PUBREC [MQTT-4.6.0-4].
+    fn keep_order(&mut self, index: usize) {
+        let last = usize::from(self.released).saturating_sub(1);
+        if index >= last {
+            self.released = index as u16 + 1;
+        } else if let Some(slot) = self.slots.remove(index) {
+            self.slots.insert(last, slot);
+            // Identifiers are not in ascending order any more.
+            self.lapped = true;
+            self.resumed -= u16::from(index < usize::from(self.resumed));
+        }
     }
 
     fn set_stage(&mut self, index: usize, stage: Stage) {
@@ -245,15 +272,14 @@ impl<'s> Outbound<'s> {
             Standing::Lost => self.lost -= 1,
             Standing::Sent => {}
         }
-        if index < usize::from(self.resumed) {
-            self.resumed -= 1;
-        }
+        self.resumed -= u16::from(index < usize::from(self.resumed));
+        self.released -= u16::from(index < usize::from(self.released));
     }
 
     /// The connection is gone. Messages are to be sent again [MQTT-4.4.0-1]; the answers to SUBSCRIBE
     /// and UNSUBSCRIBE will not come.
     pub(crate) fn disconnect(&mut self) {
-        let (mut waiting, mut releases) = (0, 0);
+        let (mut waiting, mut releases, mut kept, mut released) = (0, 0, 0, 0);
         self.slots.retain(|slot| {
             if slot.standing == Standing::Sent {
                 slot.standing = Standing::Waiting;
@@ -261,12 +287,17 @@ impl<'s> Outbound<'s> {
             let again = slot.standing == Standing::Waiting && slot.stage.is_message();
             waiting += u16::from(again);
             releases += u16::from(again && slot.stage == Stage::PubComp);
+            kept += u16::from(slot.stage.is_message());
+            if slot.stage == Stage::PubComp {
+                released = kept;
+            }
             slot.stage.is_message()
         });
         self.in_flight = 0;
         self.waiting = waiting;
         self.releases = releases;
         self.resumed = 0;
+        self.released = released;
     }
 
     /// Whether messages of earlier connections are still to be sent again or to be reported.
@@ -348,6 +379,7 @@ impl<'s> Outbound<'s> {
         self.in_flight = 0;
         self.waiting = 0;
         self.releases = 0;
+        self.released = 0;
         self.lost = 0;
     }
 }
@@ -416,13 +448,20 @@ mod tests {
                     outbound.remove(id);
                     model.retain(|(known, _)| *known != id);
                 } else {
-                    assert!(outbound.restore(id, stage));
-                    match model.iter_mut().find(|(known, _)| *known == id) {
-                        Some(known) => known.1 = stage,
+                    match model.iter().position(|(known, _)| *known == id) {
+                        // Nothing comes behind PUBCOMP, and PUBREL keeps to the order of PUBREC.
+                        Some(index) if model[index].1 == Stage::PubComp => continue,
+                        Some(index) if stage == Stage::PubComp => {
+                            model.remove(index);
+                            model.push((id, stage));
+                        }
+                        Some(index) => model[index].1 = stage,
                         None => model.push((id, stage)),
                     }
+                    assert!(outbound.restore(id, stage));
                 }
-                assert!(outbound.iter().eq(model.iter().copied()));
+                let all: Vec<_> = outbound.iter().collect();
+                assert_eq!(in_order(&all), in_order(&model));
                 assert_eq!(outbound.is_resuming(), !model.is_empty());
                 let next = outbound.next_id().unwrap();
                 assert!(model.iter().all(|(known, _)| *known != next));
@@ -433,7 +472,13 @@ mod tests {
                 outbound.resent(index);
                 again.push((id, stage));
             }
-            assert_eq!(again, model);
+            assert_eq!(in_order(&again), in_order(&model));
         }
+    }
+
+    /// Messages in the order of sending, and PUBREL in that of PUBREC.
+    fn in_order(all: &[(PacketId, Stage)]) -> [Vec<(PacketId, Stage)>; 2] {
+        let (released, published) = all.iter().partition(|(_, stage)| *stage == Stage::PubComp);
+        [published, released]
     }
 }

@@ -11,7 +11,7 @@ use mqtt_codec::{
 use crate::auth::Exchange;
 use crate::client::Slots;
 use crate::inbound::Inbound;
-use crate::link::{Link, starts_message};
+use crate::link::{Link, explains, starts_message};
 use crate::outbound::Outbound;
 use crate::{
     AckToken, Delta, Error, Event, Fault, Instant, Limit, Limits, Misuse, Outbox, Stage,
@@ -361,7 +361,7 @@ impl<'s> Session<'s> {
     /// [`Misuse::NotConnected`]; [`Misuse::Authentication`] where CONNECT named no Authentication Method
     /// \[MQTT-4.12.0-6] or another one \[MQTT-4.12.0-5], or the reason is not the next step: Continue
     /// authentication before CONNACK, that or Success when the client re-authenticates;
-    /// [`Error::Encode`], [`Error::TransmitFull`].
+    /// [`Misuse::ProblemInformation`]; [`Error::Encode`], [`Error::TransmitFull`].
     pub fn auth(
         &mut self,
         now: Instant,
@@ -379,6 +379,9 @@ impl<'s> Session<'s> {
         };
         if !fits || !exchange.open || !exchange.agrees(&auth.properties) {
             return Err(Misuse::Authentication.into());
+        }
+        if !self.problem_information && explains(&auth.properties) {
+            return Err(Misuse::ProblemInformation.into());
         }
         self.link.send(&Packet::Auth(*auth), tx)?;
         self.link.exchange.open = auth.reason == ReasonCode::ContinueAuthentication;
@@ -621,7 +624,7 @@ impl<'s> Session<'s> {
             };
             let can_say = reason.is_allowed(PacketType::ConnAck, Sender::Server)
                 && error.violation != Violation::ProtocolName
-                && (unsupported || version.has_properties());
+                && (unsupported || is_v5(rx));
             if can_say {
                 let rules = Rules::new(version, Sender::Server);
                 // Without room the connection is closed all the same.
@@ -630,4 +633,11 @@ impl<'s> Session<'s> {
         }
         self.fail(error.into(), tx);
     }
+}
+
+/// Whether this is a CONNECT of version 5, of which no more than the fixed header may be as it should.
+fn is_v5(connect: &[u8]) -> bool {
+    let more = connect.iter().skip(1).take(4).take_while(|byte| **byte & 0x80 != 0).count();
+    let rest = connect.get(2 + more..).unwrap_or_default();
+    rest.strip_prefix(b"\x00\x04MQTT").is_some_and(|rest| rest.first() == Some(&5))
 }

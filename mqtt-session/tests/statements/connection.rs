@@ -53,18 +53,23 @@ fn a_server_takes_what_follows_connect_at_once_when_it_has_answered() {
     assert_eq!(server.receive(&bytes), ["Message 0 dup false"]);
 }
 
-/// [MQTT-3.14.4-1], [MQTT-3.14.4-2].
+/// [MQTT-3.14.4-1], [MQTT-3.14.4-2], [MQTT-3.14.4-1 of 3.1.1], [MQTT-3.14.4-2 of 3.1.1].
 #[test]
 fn after_disconnect_nothing_is_sent_or_taken_any_more() {
-    let mut client = Client::new(Version::V5);
-    let goodbye = Disconnect::new(ReasonCode::NORMAL_DISCONNECTION);
-    client.session.disconnect(&goodbye, &mut client.tx).unwrap();
-    assert_eq!(client.sent(), [0xE0, 0]);
-    assert!(client.receive(&published(Version::V5, QoS::AtLeastOnce, 1, false)).is_empty());
-    let refused = client.session.publish(NOW, &message(QoS::AtMostOnce), &mut client.tx);
-    assert_eq!(refused, Err(Misuse::NotConnected.into()));
-    assert_eq!(client.session.next_timeout(), None);
-    assert!(client.sent().is_empty());
+    for version in BOTH {
+        let mut client = Client::new(version);
+        let goodbye = Disconnect::new(ReasonCode::NORMAL_DISCONNECTION);
+        client.session.disconnect(&goodbye, &mut client.tx).unwrap();
+        assert_eq!(client.sent(), [0xE0, 0]);
+        assert!(client.receive(&published(version, QoS::AtLeastOnce, 1, false)).is_empty());
+        let refused = client.session.publish(NOW, &message(QoS::AtMostOnce), &mut client.tx);
+        assert_eq!(refused, Err(Misuse::NotConnected.into()));
+        let again = client.session.disconnect(&goodbye, &mut client.tx);
+        assert_eq!(again, Err(Misuse::NotConnected.into()));
+        // Nothing is left to wait for: the caller closes the connection.
+        assert_eq!(client.session.next_timeout(), None);
+        assert!(client.sent().is_empty());
+    }
     let mut server = accept(Version::V5, &accepted());
     server.session.disconnect(&Disconnect::new(ReasonCode::ServerBusy), &mut server.tx).unwrap();
     assert_eq!(server.sent(), [0xE0, 1, 0x89]);
@@ -134,13 +139,17 @@ fn after_a_violation_the_connection_is_over() {
     }
 }
 
-/// [MQTT-3.1.2-20], [MQTT-3.1.2-22].
+/// [MQTT-3.1.2-20], [MQTT-3.1.2-22], [MQTT-3.1.2-23 of 3.1.1].
 #[test]
 fn a_client_that_only_receives_still_sends_pingreq_in_time() {
-    let mut client = Client::new(Version::V5);
+    BOTH.into_iter().for_each(sends_pingreq_in_time);
+}
+
+fn sends_pingreq_in_time(version: Version) {
+    let mut client = Client::new(version);
     let second = |n| NOW + Duration::from_secs(n);
     // QoS 0 needs no answer, so receiving it is not sending.
-    let mut rx = &published(Version::V5, QoS::AtMostOnce, 0, false)[..];
+    let mut rx = &published(version, QoS::AtMostOnce, 0, false)[..];
     client.session.receive(second(50), &mut rx, &mut client.tx).unwrap();
     assert_eq!(client.session.next_timeout(), Some(second(60)));
     client.session.handle_timeout(second(59), &mut client.tx).unwrap();
@@ -152,12 +161,13 @@ fn a_client_that_only_receives_still_sends_pingreq_in_time() {
     let given_up = client.session.handle_timeout(second(70), &mut client.tx);
     assert_eq!(given_up, Err(Error::Peer(Fault::Timeout)));
     // QoS 1 is answered, which counts as sent.
-    let mut client = Client::new(Version::V5);
-    let mut rx = &published(Version::V5, QoS::AtLeastOnce, 1, false)[..];
+    let mut client = Client::new(version);
+    let mut rx = &published(version, QoS::AtLeastOnce, 1, false)[..];
     client.session.receive(second(50), &mut rx, &mut client.tx).unwrap();
     assert_eq!(client.session.next_timeout(), Some(second(110)));
 }
 
+/// [MQTT-3.1.2-21].
 #[test]
 fn the_server_keep_alive_counts_and_0_turns_it_off() {
     let mut client = Client::new(Version::V5);
@@ -201,7 +211,7 @@ fn auth<'a>(reason: ReasonCode, properties: &'a [Property<'a>]) -> Auth<'a> {
     Auth { reason, properties: properties.into() }
 }
 
-/// [MQTT-4.12.0-5].
+/// [MQTT-4.12.0-5], [MQTT-4.12.0-3].
 #[test]
 fn every_step_of_an_authentication_has_the_method_of_connect() {
     let (mut mine, mut buffer) = (Rounds("M", 1), [0; 8]);
@@ -311,4 +321,74 @@ fn a_connect_that_does_not_come_is_not_waited_for() {
     session.handle_timeout(before, &mut Vec::new()).unwrap();
     let gone = session.handle_timeout(due, &mut Vec::new());
     assert_eq!(gone, Err(Error::Peer(Fault::Timeout)));
+}
+
+/// [MQTT-3.1.2-29]: where CONNECT asks for no problem information.
+#[test]
+fn reason_strings_that_were_not_asked_for_are_not_sent_and_not_taken() {
+    let list = [Property::RequestProblemInformation(false)];
+    let reason = [0x1F, 0, 1, b'r'];
+    let user = [0x26, 0, 1, b'k', 0, 1, b'v'];
+    for (first, reason_code) in
+        [(0x40, 0), (0x50, 0), (0x62, 0), (0x70, 0), (0x90, 1), (0xB0, 0), (0xF0, 0x18)]
+    {
+        for property in [&reason[..], &user] {
+            // In SUBACK and UNSUBACK the properties are in front of the codes.
+            let behind = [property.len() as u8];
+            let bytes = match first {
+                0x90 | 0xB0 => [&[0, 1], &behind[..], property, &[reason_code]].concat(),
+                0xF0 => [&[reason_code], &behind[..], property].concat(),
+                _ => [&[0, 1, reason_code], &behind[..], property].concat(),
+            };
+            let bytes = [&[first, bytes.len() as u8], &bytes[..]].concat();
+            let mut client = Client::with(client::Config::default(), Version::V5, list[..].into());
+            let refused = client.try_receive(&bytes);
+            if first == 0xF0 {
+                // It lacks its Authentication Method, which is worse.
+                assert!(matches!(refused, Err(Error::Peer(Fault::Packet(_)))));
+            } else {
+                assert_eq!(refused, Err(Error::Peer(Fault::ProblemInformation)), "{bytes:x?}");
+            }
+            assert_eq!(client.sent(), [0xE0, 1, 0x82]);
+            // Who asks for nothing gets them.
+            let taken = Client::new(Version::V5).try_receive(&bytes);
+            assert_eq!(taken.is_ok(), first != 0xF0);
+        }
+    }
+    // PUBLISH and DISCONNECT may have them.
+    let mut client = Client::with(client::Config::default(), Version::V5, list[..].into());
+    let publish = [&[0x30, 11, 0, 1, b'a', 7][..], &user].concat();
+    assert_eq!(client.receive(&publish).len(), 1);
+    assert_eq!(client.receive(&[&[0xE0, 6, 0x8B, 4][..], &reason].concat()).len(), 1);
+
+    let connect = [Property::RequestProblemInformation(false), Property::AuthenticationMethod("M")];
+    let mut server =
+        waiting(&Connect { properties: connect[..].into(), ..Connect::new(Version::V5, "c") });
+    let step = [Property::AuthenticationMethod("M"), Property::ReasonString("r")];
+    let refused =
+        server.session.auth(NOW, &auth(ReasonCode::ContinueAuthentication, &step), &mut server.tx);
+    assert_eq!(refused, Err(Misuse::ProblemInformation.into()));
+    let step = auth(ReasonCode::ContinueAuthentication, &step[..1]);
+    server.session.auth(NOW, &step, &mut server.tx).unwrap();
+}
+
+/// Section 3.2.2.2: CONNACK is in the version of CONNECT, or there is none.
+#[test]
+fn a_connect_that_is_too_large_is_answered_if_it_says_that_it_is_of_version_5() {
+    let mut config = server::Config::default();
+    config.max_connect_size = 200;
+    for (level, answer) in [(5, &[0x20, 3, 0, 0x95, 0][..]), (4, &[]), (3, &[])] {
+        let mut session = server::Session::new(NOW, config, client::Slots::heap(4));
+        let (mut connect, mut tx) = (vec![0x10, 0xC7, 1, 0, 4], Vec::new());
+        connect.extend(b"MQTT");
+        connect.push(level);
+        let refused = session.receive(NOW, &mut &connect[..], &mut tx);
+        assert!(matches!(refused, Err(Error::Peer(Fault::Packet(_)))));
+        assert_eq!(tx, answer);
+        // Before its version has come there is nothing to answer in.
+        let mut session = server::Session::new(NOW, config, client::Slots::heap(4));
+        tx.clear();
+        let refused = session.receive(NOW, &mut &connect[..9], &mut tx);
+        assert!(refused.is_err() && tx.is_empty());
+    }
 }

@@ -3,10 +3,10 @@
 use core::num::NonZeroU16;
 
 use mqtt_codec::{
-    ConnAck, Connect, EncodeError, Packet, Properties, Property, Publish, QoS, Sender,
+    ConnAck, Connect, EncodeError, Packet, Properties, Property, Publish, QoS, ReasonCode, Sender,
     Subscription, TopicFilter, TopicName, Version,
 };
-use mqtt_session::{Error, Event, Fault, Limit, Misuse, TopicAliases, client, server};
+use mqtt_session::{Error, Event, Fault, Limit, Misuse, Ring, TopicAliases, client, server};
 
 use crate::by_hand::{
     Client, NOW, Same, accepted, message, packets, published, server as accept, waiting,
@@ -117,6 +117,25 @@ fn who_exceeds_our_receive_maximum_is_told_so() {
     assert_eq!(refused, Err(Error::Peer(Fault::ReceiveMaximum)));
     assert_eq!(server.sent(), [0xE0, 1, 0x93]);
 
+    // 3.1.1 cannot be told, but the slots are a bound in it too.
+    for version in crate::by_hand::BOTH {
+        let mut server = waiting(&Connect::new(version, "c"));
+        let slots = client::Slots { received: Ring::heap(2), ..client::Slots::heap(4) };
+        let mut next = server::Session::new(NOW, server::Config::default(), slots);
+        let mut connect = Vec::new();
+        mqtt_codec::Rules::new(version, Sender::Client)
+            .encode_to_vec(&Packet::Connect(Connect::new(version, "c")), &mut connect)
+            .unwrap();
+        next.receive(NOW, &mut &connect[..], &mut server.tx).unwrap().unwrap();
+        next.accept(NOW, &accepted(), &mut server.tx).unwrap();
+        server.session = next;
+        for id in [1, 2, 1] {
+            server.receive(&published(version, QoS::ExactlyOnce, id, false));
+        }
+        let refused = server.try_receive(&published(version, QoS::ExactlyOnce, 3, false));
+        assert_eq!(refused, Err(Error::Peer(Fault::ReceiveMaximum)));
+    }
+
     // What an earlier connection left does not count on this one.
     let mut server = accept(Version::V5, &accepted());
     for id in [1, 2, 3] {
@@ -145,6 +164,37 @@ fn what_is_larger_than_the_client_allows_is_not_sent_and_takes_no_identifier() {
     client.connect(Version::V5, Properties::EMPTY, &[0x20, 8, 0, 0, 5, 0x27, 0, 0, 0, 3]);
     assert_eq!(client.receive(&published(Version::V5, QoS::AtLeastOnce, 1, false)).len(), 1);
     assert!(client.sent().is_empty());
+}
+
+/// [MQTT-3.1.2-24], [MQTT-4.3.3-4], [MQTT-4.3.3-11]: the next step is taken, if need be without a reason.
+/// A code that says that a message was refused is not left out.
+#[test]
+fn pubrel_and_pubcomp_go_without_their_reason_where_there_is_no_room_for_it() {
+    // A server cannot even accept a client of Maximum Packet Size 4: CONNACK takes five bytes.
+    let list = [Property::MaximumPacketSize(4.try_into().unwrap())];
+    let connect = Connect { properties: list[..].into(), ..Connect::new(Version::V5, "c") };
+    let mut server = waiting(&connect);
+    let refused = server.session.accept(NOW, &accepted(), &mut server.tx);
+    assert!(matches!(refused, Err(Error::Encode(EncodeError::TooLarge { size: 5, limit: 4 }))));
+
+    let mut config = client::Config::default();
+    config.manual_acknowledge = true;
+    for (max, expected) in [
+        (4, &[0x70, 2, 0, 99, 0x62, 2, 0, 98][..]),
+        (5, &[0x40, 3, 0, 7, 0x87, 0x70, 3, 0, 99, 0x92, 0x62, 3, 0, 98, 0x92]),
+    ] {
+        let mut client = Client::with(config, Version::V5, Properties::EMPTY);
+        client.connect(Version::V5, Properties::EMPTY, &[0x20, 8, 0, 0, 5, 0x27, 0, 0, 0, max]);
+        let bytes = published(Version::V5, QoS::AtLeastOnce, 7, false);
+        let event = client.session.receive(NOW, &mut &bytes[..], &mut client.tx).unwrap();
+        let Some(Event::Message(message)) = event else { panic!("{event:?}") };
+        let token = message.token.unwrap();
+        let session = &mut client.session;
+        session.acknowledge(NOW, token, ReasonCode::NotAuthorized, &mut client.tx).unwrap();
+        // PUBREL and PUBREC of identifiers that are not known.
+        client.receive(&[0x62, 2, 0, 99, 0x50, 2, 0, 98]);
+        assert_eq!(client.sent(), expected);
+    }
 }
 
 /// [MQTT-3.1.2-26], [MQTT-3.1.2-27], [MQTT-3.3.2-11], [MQTT-3.3.2-7].
@@ -261,6 +311,7 @@ fn every_alias_up_to_the_maximum_is_taken_and_none_outlives_its_connection() {
     assert_eq!(refused, Err(Error::Peer(Fault::TopicAliasUnknown)));
 }
 
+/// [MQTT-3.2.2-11], [MQTT-3.2.2-14].
 #[test]
 fn what_the_server_does_not_do_is_refused_here_with_the_name_of_the_limit() {
     let mut client = Client::new(Version::V5);

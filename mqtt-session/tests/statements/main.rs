@@ -3,6 +3,7 @@
 #[path = "../by_hand/mod.rs"]
 mod by_hand;
 
+mod client;
 mod connection;
 mod exchange;
 mod limits;
