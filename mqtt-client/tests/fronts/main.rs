@@ -136,6 +136,7 @@ fn talk_blocking(options: Options) {
     assert!(subscription.next().is_none());
 }
 
+/// [MQTT-4.2.0-1], [MQTT-7.1.2-1 of 3.1.1].
 #[test]
 fn threads_over_tcp() {
     talk_blocking(options(&tcp()));

@@ -15,7 +15,8 @@ use super::{on_async_io, options, serve, talk, talk_blocking};
 
 const PROTOCOL: &str = "Sec-WebSocket-Protocol";
 
-/// The bytes in the frames of a server's connection.
+/// The bytes in the frames of a server's connection: packets lie in binary frames, which begin and end
+/// anywhere in them [MQTT-6.0.0-1 of 3.1.1], [MQTT-6.0.0-2 of 3.1.1].
 struct Frames<S> {
     stream: WebSocket<S>,
     received: Bytes,
@@ -81,7 +82,7 @@ impl<S: Read + Write> Write for Flushing<S> {
 pub(super) fn accept(stream: impl Read + Write, right: fn(&Request) -> bool, breaks: bool) {
     #[expect(clippy::result_large_err, reason = "it is what the callback of tungstenite returns")]
     let answer = |request: &Request, mut response: Response| {
-        // [MQTT-6.0.0-3], [MQTT-6.0.0-4]
+        // [MQTT-6.0.0-3], [MQTT-6.0.0-4], [MQTT-6.0.0-3 of 3.1.1], [MQTT-6.0.0-4 of 3.1.1]
         assert_eq!(request.headers().get(PROTOCOL), Some(&HeaderValue::from_static("mqtt")));
         if !right(request) {
             let refusal = tungstenite::http::Response::builder().status(403).body(None);

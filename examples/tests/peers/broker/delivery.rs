@@ -10,7 +10,7 @@ type NextMessage = Box<dyn FnMut() -> Message>;
 /// Three subscribers, each from another project, and then three publishers: each of the first
 /// must hear each of the others once, in order.
 ///
-/// 5.0 [MQTT-4.3.1-1], [MQTT-4.3.2-4], [MQTT-4.3.3-8], [MQTT-4.3.3-11], [MQTT-3.8.4-6];
+/// Over TCP, [MQTT-4.2.0-1], [MQTT-7.1.1-1 of 3.1.1]: 5.0 [MQTT-4.3.1-1], [MQTT-4.3.2-4], [MQTT-4.3.3-8], [MQTT-4.3.3-11], [MQTT-3.8.4-6];
 /// [MQTT-4.3.2-2 of 3.1.1], [MQTT-4.3.3-2 of 3.1.1], [MQTT-3.8.4-5 of 3.1.1].
 fn every_client_hears_every_other(
     address: SocketAddr,
