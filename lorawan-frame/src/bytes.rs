@@ -85,6 +85,22 @@ pub(crate) const fn xor([a0, a1]: Lanes, [b0, b1]: Lanes) -> Lanes {
     [a0 ^ b0, a1 ^ b1]
 }
 
+/// The first `len` bytes, zeros after them.
+#[inline(always)]
+pub(crate) const fn keep([low, high]: Lanes, len: usize) -> Lanes {
+    match len {
+        0..8 => [low & !(u64::MAX << (8 * len)), 0],
+        8..16 => [low, high & !(u64::MAX << (8 * (len - 8)))],
+        _ => [low, high],
+    }
+}
+
+/// All bytes one place further back with `byte` in front, and the byte that falls out.
+#[inline(always)]
+pub(crate) const fn push_front(byte: u8, [low, high]: Lanes) -> (Lanes, u8) {
+    ([byte as u64 | low << 8, low >> 56 | high << 8], (high >> 56) as u8)
+}
+
 /// Writes fields of fixed size one after the other. What does not fit is not written: callers
 /// have measured the room before.
 pub(crate) struct Writer<'b>(pub(crate) &'b mut [u8]);
@@ -113,7 +129,18 @@ impl Writer<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{block, copy, load, store};
+    use super::{block, copy, keep, lanes, load, push_front, store};
+
+    #[test]
+    fn keep_and_push_front_move_whole_bytes() {
+        let from: [u8; 16] = core::array::from_fn(|i| i as u8 + 1);
+        for len in 0..=16 {
+            assert_eq!(keep(lanes(&from), len), load(&from[..len]));
+        }
+        let (moved, out) = push_front(0, lanes(&from));
+        assert_eq!(block(moved), core::array::from_fn(|i| i as u8));
+        assert_eq!(out, 16);
+    }
 
     #[test]
     fn every_length_is_copied_exactly() {

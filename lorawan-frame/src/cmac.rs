@@ -6,7 +6,7 @@
 
 use zeroize::Zeroize;
 
-use crate::bytes::{Lanes, block, lanes, load, xor};
+use crate::bytes::{Lanes, block, keep, lanes, load, xor};
 use crate::keys::Block;
 
 /// The two subkeys of RFC 4493 section 2.3.
@@ -78,9 +78,24 @@ pub(crate) fn compute<E>(
 /// The last bytes, fewer than 16, and one 1 bit after them.
 #[inline(always)]
 fn padded(message: &[u8]) -> Lanes {
-    let bit = 0x80 << (8 * (message.len() as u32 % 8));
-    let end = if message.len() < 8 { [bit, 0] } else { [0, bit] };
-    xor(load(message), end)
+    xor(load(message), end_bit(message.len()))
+}
+
+/// The 1 bit that follows `len` bytes, fewer than 16.
+#[inline(always)]
+const fn end_bit(len: usize) -> Lanes {
+    let bit = 0x80 << (8 * (len as u32 % 8));
+    if len < 8 { [bit, 0] } else { [0, bit] }
+}
+
+/// The last block of a message as it goes into the state: the first `len` bytes of `last`, padded,
+/// and the subkey.
+#[inline(always)]
+pub(crate) fn last_block(subkeys: &Subkeys, last: Lanes, len: usize) -> Lanes {
+    if len >= 16 {
+        return xor(last, lanes(&subkeys.complete));
+    }
+    xor(xor(keep(last, len), end_bit(len)), lanes(&subkeys.padded))
 }
 
 /// One CMAC among others that advance in turn.

@@ -1,7 +1,7 @@
 //! Join-Request and Join-Accept (sections 6.2.2 and 6.2.3).
 
-use crate::bytes::{Writer, copy};
-use crate::crypto::{Mic, check_mic, truncated};
+use crate::bytes::{Lanes, Writer, block, copy, lanes, load, push_front};
+use crate::crypto::{Mic, check_mic, first_four, truncated};
 use crate::error::{Error, ErrorKind, Part, Place, in_range, room};
 use crate::keys::{Block, JoinKey, JsEncKey, JsIntKey, KeyHandle, ServerKeyHandle};
 use crate::phy::{FType, PhyPayload, Received, exact, expect};
@@ -56,12 +56,14 @@ impl JoinRequest {
         buf: &'b mut [u8],
     ) -> Result<&'b mut [u8], Error> {
         let out = room(buf, Self::LEN)?;
-        Writer(out)
-            .put([FType::JoinRequest.mhdr()])
-            .put(self.join_eui.to_wire())
-            .put(self.dev_eui.to_wire())
-            .put(self.dev_nonce.to_le_bytes());
-        sign(key.handle(), out)?;
+        // MHDR | JoinEUI | DevEUI, of which one byte falls out, and DevNonce.
+        let euis = [self.join_eui.value(), self.dev_eui.value()];
+        let (head, next) = push_front(FType::JoinRequest.mhdr(), euis);
+        let end = u64::from(next) | u64::from(self.dev_nonce) << 8;
+        let tag = key.handle().cmac_short(Some(&block(head)), &block([end, 0]), 3)?;
+        let mic = u64::from(u32::from_le_bytes(first_four(&tag)));
+        let [e0, e1, e2, m0, m1, m2, m3, _] = (end | mic << 24).to_le_bytes();
+        Writer(out).put(block(head)).put([e0, e1, e2, m0, m1, m2, m3]);
         Ok(out)
     }
 }
@@ -90,16 +92,22 @@ impl Received<'_, JoinRequest> {
     ///
     /// # Errors
     /// [`ErrorKind::Mic`], and what the key handle reports.
+    #[inline]
     pub fn verify<K: JoinKey>(&self, key: &K) -> Result<(), Error> {
-        self.verify_under(key.handle())
+        check_mic(self.compute_mic(key)?, self.mic(), JoinRequest::LEN - MIC_LEN)
     }
 
     /// The MIC that the request should have.
     ///
     /// # Errors
     /// Only what the key handle reports.
+    #[inline]
     pub fn compute_mic<K: JoinKey>(&self, key: &K) -> Result<Mic, Error> {
-        self.mic_under(key.handle())
+        let (head, end) = match self.signed_bytes().split_first_chunk() {
+            Some((head, end)) => (Some(head), end),
+            None => (None, self.signed_bytes()),
+        };
+        Ok(first_four(&key.handle().cmac_short(head, &block(load(end)), end.len())?))
     }
 }
 
@@ -255,6 +263,9 @@ pub enum JoinReqType {
 const SHORT: usize = 17;
 const LONG: usize = 33;
 const MIC_LEN: usize = 4;
+/// Without MHDR and MIC.
+const BODY_SHORT: usize = SHORT - 1 - MIC_LEN;
+const BODY_LONG: usize = LONG - 1 - MIC_LEN;
 
 /// How a join-accept is signed.
 enum Signing<'a, K> {
@@ -265,21 +276,148 @@ enum Signing<'a, K> {
 }
 
 impl<K: KeyHandle> Signing<'_, K> {
-    fn mic(&self, message: &[u8]) -> Result<Mic, Error> {
-        match self {
-            Self::Plain(key) => truncated(*key, None, message),
+    #[inline]
+    fn mic(&self, clear: &Clear) -> Result<Mic, Error> {
+        let tag = match self {
+            Self::Plain(key) => {
+                let (first, next) = push_front(clear.mhdr, clear.first);
+                match clear.second {
+                    None => key.cmac_short(None, &block(first), SHORT - MIC_LEN)?,
+                    Some(second) => {
+                        let (second, _) = push_front(next, second);
+                        key.cmac_short(Some(&block(first)), &block(second), LONG - 16 - MIC_LEN)?
+                    }
+                }
+            }
             Self::Bound(key, context) => {
                 // JoinReqType | JoinEUI | DevNonce, then the frame. At most 11 + 29 bytes.
+                let (frame, len) = clear.to_bytes();
                 let mut bytes = [0; 11 + LONG];
-                let writer = Writer(&mut bytes)
+                Writer(&mut bytes)
                     .put([context.request as u8])
                     .put(context.join_eui.to_wire())
-                    .put(context.nonce.to_le_bytes());
-                copy(message, writer.0);
-                let covered = bytes.get(..11 + message.len()).unwrap_or(&[]);
-                truncated(*key, None, covered)
+                    .put(context.nonce.to_le_bytes())
+                    .put(frame);
+                key.cmac(None, bytes.get(..11 + len - MIC_LEN).unwrap_or(&[]))?
             }
+        };
+        Ok(first_four(&tag))
+    }
+}
+
+/// A join-accept in clear, as the ciphers take it: MHDR, and one or two blocks that end with the
+/// MIC.
+#[derive(Clone, Copy)]
+struct Clear {
+    mhdr: u8,
+    first: Lanes,
+    second: Option<Lanes>,
+}
+
+impl Clear {
+    /// From MHDR, body and MIC; `None` for any other length than 17 or 33.
+    #[inline]
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (&mhdr, blocks) = bytes.split_first()?;
+        let (first, rest) = blocks.split_first_chunk()?;
+        let second = if rest.is_empty() { None } else { Some(lanes(rest.try_into().ok()?)) };
+        Some(Self { mhdr, first: lanes(first), second })
+    }
+
+    /// MHDR, body and MIC, and how many bytes they are.
+    #[inline]
+    fn to_bytes(self) -> ([u8; LONG], usize) {
+        let mut bytes = [0; LONG];
+        Writer(&mut bytes).put([self.mhdr]).put(block(self.first)).put_if(self.second.map(block));
+        (bytes, if self.second.is_some() { LONG } else { SHORT })
+    }
+
+    /// Puts each block through `cipher`.
+    #[inline]
+    fn through(
+        self,
+        cipher: impl FnOnce(&mut [Block]) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
+        let (first, second) = match self.second {
+            None => {
+                let mut blocks = [block(self.first)];
+                cipher(&mut blocks)?;
+                let [first] = blocks;
+                (first, None)
+            }
+            Some(second) => {
+                let mut blocks = [block(self.first), block(second)];
+                cipher(&mut blocks)?;
+                let [first, second] = blocks;
+                (first, Some(lanes(&second)))
+            }
+        };
+        Ok(Self { mhdr: self.mhdr, first: lanes(&first), second })
+    }
+
+    /// The fields; the MIC is not among them.
+    #[inline]
+    fn accept(&self) -> JoinAccept {
+        let [low, high] = self.first;
+        let (n, d) = (low.to_le_bytes(), high.to_le_bytes());
+        let list = |second| {
+            let [second_low, second_high] = second;
+            CfList(block([high >> 32 | second_low << 32, second_low >> 32 | second_high << 32]))
+        };
+        JoinAccept {
+            join_nonce: JoinNonce::from_wire([n[0], n[1], n[2]]),
+            net_id: NetId::from_wire([n[3], n[4], n[5]]),
+            dev_addr: DevAddr::from_wire([n[6], n[7], d[0], d[1]]),
+            dl_settings: DlSettings::from_wire(d[2]),
+            rx_delay: d[3] & 0x0f,
+            cf_list: self.second.map(list),
         }
+    }
+
+    /// The fields of `accept`, and no MIC yet.
+    #[inline]
+    fn of(accept: &JoinAccept) -> Result<Self, Error> {
+        in_range(accept.rx_delay.into(), 15, Place::RX_DELAY, 12)?;
+        let settings = accept.dl_settings.to_wire(11)?;
+        let addr = u64::from(accept.dev_addr.value());
+        let net_id = u64::from(accept.net_id.value()) << 24;
+        let low = u64::from(accept.join_nonce.value()) | net_id | addr << 48;
+        let high = addr >> 16 | u64::from(settings) << 16 | u64::from(accept.rx_delay) << 24;
+        let list = accept.cf_list.map(|list| lanes(&list.to_wire()));
+        Ok(Self {
+            mhdr: FType::JoinAccept.mhdr(),
+            first: [low, high | list.map_or(0, |[low, _]| low << 32)],
+            second: list.map(|[low, high]| [low >> 32 | high << 32, high >> 32]),
+        })
+    }
+
+    #[inline]
+    fn mic(&self) -> Mic {
+        let [_, end] = self.second.unwrap_or(self.first);
+        ((end >> 32) as u32).to_le_bytes()
+    }
+
+    #[inline]
+    fn with_mic(mut self, mic: Mic) -> Self {
+        let [_, end] = self.second.as_mut().unwrap_or(&mut self.first);
+        *end |= u64::from(u32::from_le_bytes(mic)) << 32;
+        self
+    }
+
+    #[inline]
+    fn verify<K: KeyHandle>(
+        &self,
+        opt_neg: bool,
+        signing: &Signing<'_, K>,
+    ) -> Result<JoinAccept, Error> {
+        let offset = if self.second.is_some() { LONG - MIC_LEN } else { SHORT - MIC_LEN };
+        check_mic(signing.mic(self)?, self.mic(), offset)?;
+        let accept = self.accept();
+        if accept.dl_settings.opt_neg != opt_neg {
+            let kind = ErrorKind::OutOfRange { max: opt_neg.into() };
+            return Err(Error::new(kind, Place::DL_SETTINGS, 11));
+        }
+        Ok(accept)
     }
 }
 
@@ -295,30 +433,23 @@ impl JoinAccept {
     /// # Errors
     /// Any other length.
     pub fn parse_body(body: &[u8]) -> Result<Self, Error> {
-        let length = |kind| Error::new(kind, Place::JOIN_ACCEPT, body.len());
-        let Some((&[j0, j1, j2, n0, n1, n2, a0, a1, a2, a3, settings, delay], rest)) =
-            body.split_first_chunk()
-        else {
-            let needed = (SHORT - 1 - MIC_LEN) as u8;
-            return Err(length(ErrorKind::TooShort { what: Part::JoinAccept, needed }));
+        let kind = match body.len() {
+            BODY_SHORT | BODY_LONG => {
+                // Where the MIC would be there are zeros.
+                let mut bytes = [0; LONG];
+                copy(body, bytes.get_mut(1..).unwrap_or(&mut []));
+                let frame = bytes.get(..1 + body.len() + MIC_LEN).unwrap_or(&[]);
+                if let Some(clear) = Clear::from_bytes(frame) {
+                    return Ok(clear.accept());
+                }
+                ErrorKind::Length { what: Part::JoinAccept, found: body.len() as u8 }
+            }
+            0..BODY_SHORT => {
+                ErrorKind::TooShort { what: Part::JoinAccept, needed: BODY_SHORT as u8 }
+            }
+            len => ErrorKind::Length { what: Part::JoinAccept, found: len.min(255) as u8 },
         };
-        let cf_list = match rest.len() {
-            0 => None,
-            _ => Some(CfList(rest.try_into().map_err(|_| {
-                length(ErrorKind::Length {
-                    what: Part::JoinAccept,
-                    found: body.len().min(255) as u8,
-                })
-            })?)),
-        };
-        Ok(Self {
-            join_nonce: JoinNonce::from_wire([j0, j1, j2]),
-            net_id: NetId::from_wire([n0, n1, n2]),
-            dev_addr: DevAddr::from_wire([a0, a1, a2, a3]),
-            dl_settings: DlSettings::from_wire(settings),
-            rx_delay: delay & 0x0f,
-            cf_list,
-        })
+        Err(Error::new(kind, Place::JOIN_ACCEPT, body.len()))
     }
 
     /// Server side, LoRaWAN 1.0 and OptNeg = 0: signs and encrypts with the root key (AppKey for a
@@ -377,43 +508,13 @@ impl JoinAccept {
             let kind = ErrorKind::OutOfRange { max: opt_neg.into() };
             return Err(Error::new(kind, Place::DL_SETTINGS, 11));
         }
-        in_range(self.rx_delay.into(), 15, Place::RX_DELAY, 12)?;
-        let settings = self.dl_settings.to_wire(11)?;
-        let len = self.phy_len();
-        let out = room(buf, len)?;
-        Writer(out)
-            .put([FType::JoinAccept.mhdr()])
-            .put(self.join_nonce.to_wire())
-            .put(self.net_id.to_wire())
-            .put(self.dev_addr.to_wire())
-            .put([settings, self.rx_delay])
-            .put_if(self.cf_list.map(CfList::to_wire));
-        if let Some((message, mic)) = out.split_last_chunk_mut::<MIC_LEN>() {
-            *mic = signing.mic(message)?;
-        }
-        if let Some((_mhdr, encrypted)) = out.split_first_mut() {
-            // Decryption, so that the device needs AES encryption only.
-            let (blocks, count) = to_blocks(encrypted);
-            let mut blocks = blocks;
-            let used = blocks.get_mut(..count).unwrap_or(&mut []);
-            key.decrypt(used)?;
-            copy(used.as_flattened(), encrypted);
-        }
+        let clear = Clear::of(self)?;
+        let out = room(buf, self.phy_len())?;
+        // Decryption, so that the device needs AES encryption only.
+        let sealed = clear.with_mic(signing.mic(&clear)?).through(|blocks| key.decrypt(blocks))?;
+        Writer(out).put([sealed.mhdr]).put(block(sealed.first)).put_if(sealed.second.map(block));
         Ok(out)
     }
-}
-
-/// One or two blocks, copied.
-fn to_blocks(bytes: &[u8]) -> ([Block; 2], usize) {
-    let mut blocks = [[0; 16]; 2];
-    let mut count = 0;
-    for (slot, chunk) in blocks.iter_mut().zip(bytes.chunks_exact(16)) {
-        if let Ok(chunk) = chunk.try_into() {
-            *slot = chunk;
-            count += 1;
-        }
-    }
-    (blocks, count)
 }
 
 /// A Join-Accept as received.
@@ -469,13 +570,20 @@ impl<'a> EncryptedJoinAccept<'a> {
     }
 
     fn decrypt_with<K: KeyHandle>(&self, key: &K) -> Result<DecryptedJoinAccept, Error> {
-        let (&mhdr, encrypted) = self.bytes.split_first().unwrap_or((&0, &[]));
-        let (mut blocks, count) = to_blocks(encrypted);
-        let used = blocks.get_mut(..count).unwrap_or(&mut []);
-        key.encrypt(used)?;
-        let mut bytes = [0; LONG];
-        copy(used.as_flattened(), Writer(&mut bytes).put([mhdr]).0);
-        Ok(DecryptedJoinAccept { bytes, len: self.bytes.len().min(LONG) as u8 })
+        let (bytes, len) = self.clear(key)?.to_bytes();
+        Ok(DecryptedJoinAccept { bytes, len: len as u8 })
+    }
+
+    #[inline]
+    fn clear<K: KeyHandle>(&self, key: &K) -> Result<Clear, Error> {
+        // The length was checked when the frame was parsed.
+        let length = ErrorKind::TooShort { what: Part::JoinAccept, needed: SHORT as u8 };
+        let sealed = Clear::from_bytes(self.bytes).ok_or(Error::new(
+            length,
+            Place::JOIN_ACCEPT,
+            self.bytes.len(),
+        ))?;
+        sealed.through(|blocks| key.encrypt(blocks))
     }
 
     /// Decrypts and checks the answer that a 1.0 network gives (OptNeg = 0).
@@ -483,8 +591,11 @@ impl<'a> EncryptedJoinAccept<'a> {
     /// # Errors
     /// [`ErrorKind::Mic`]: the frame is not for this device, or altered. OptNeg set, on a 1.1 device
     /// (then use [`EncryptedJoinAccept::decrypt`] and [`DecryptedJoinAccept::verify_v1_1`]).
+    #[inline]
     pub fn open<K: JoinKey>(&self, key: &K) -> Result<JoinAccept, Error> {
-        self.decrypt(key)?.verify(key)
+        let clear = self.clear(key.handle())?;
+        let opt_neg = clear.accept().dl_settings.opt_neg && !K::KNOWS_OPT_NEG;
+        clear.verify(opt_neg, &Signing::Plain(key.handle()))
     }
 }
 
@@ -523,11 +634,12 @@ impl DecryptedJoinAccept {
     /// # Errors
     /// None for bytes that came from [`EncryptedJoinAccept`].
     pub fn unverified(&self) -> Result<JoinAccept, Error> {
-        JoinAccept::parse_body(self.message().split_first().map_or(&[], |(_, body)| body))
+        Ok(self.clear()?.accept())
     }
 
-    fn message(&self) -> &[u8] {
-        self.bytes().split_last_chunk::<MIC_LEN>().map_or(&[], |(message, _)| message)
+    fn clear(&self) -> Result<Clear, Error> {
+        let length = ErrorKind::TooShort { what: Part::JoinAccept, needed: SHORT as u8 };
+        Clear::from_bytes(self.bytes()).ok_or(Error::new(length, Place::JOIN_ACCEPT, 0))
     }
 
     /// Checks the MIC of a 1.0 join-accept (OptNeg = 0) with the root key.
@@ -537,7 +649,7 @@ impl DecryptedJoinAccept {
     /// on a 1.1 device (NwkKey), whose MIC must then be that of 1.1.
     pub fn verify<K: JoinKey>(&self, key: &K) -> Result<JoinAccept, Error> {
         let opt_neg = self.opt_neg() && !K::KNOWS_OPT_NEG;
-        self.verify_with(opt_neg, &Signing::Plain(key.handle()))
+        self.clear()?.verify(opt_neg, &Signing::Plain(key.handle()))
     }
 
     /// Checks the MIC of a 1.1 join-accept (OptNeg = 1) with the JSIntKey and the request.
@@ -550,20 +662,6 @@ impl DecryptedJoinAccept {
         key: &JsIntKey<K>,
         context: &JoinContext,
     ) -> Result<JoinAccept, Error> {
-        self.verify_with(true, &Signing::Bound(&key.0, context))
-    }
-
-    fn verify_with<K: KeyHandle>(
-        &self,
-        opt_neg: bool,
-        signing: &Signing<'_, K>,
-    ) -> Result<JoinAccept, Error> {
-        check_mic(signing.mic(self.message())?, self.mic(), self.message().len())?;
-        let accept = self.unverified()?;
-        if accept.dl_settings.opt_neg != opt_neg {
-            let kind = ErrorKind::OutOfRange { max: opt_neg.into() };
-            return Err(Error::new(kind, Place::DL_SETTINGS, 11));
-        }
-        Ok(accept)
+        self.clear()?.verify(true, &Signing::Bound(&key.0, context))
     }
 }

@@ -2,6 +2,7 @@
 //! methods of the key-handle trait against the software keys.
 
 use aes::Aes128;
+use aes::cipher::BlockCipherEncrypt;
 use cmac::{Cmac, KeyInit, Mac};
 use lorawan_frame::{
     AppSKey, BatchFrame, Block, Context, Data, DataFrame, DevAddr, Direction, Error, ErrorKind,
@@ -52,6 +53,23 @@ proptest! {
     }
 
     #[test]
+    fn cmac_of_a_short_message_is_that_of_its_bytes(
+        key: [u8; 16],
+        head: Option<[u8; 16]>,
+        last: [u8; 16],
+        len in 0..=16usize,
+    ) {
+        let key = Key::new(key);
+        let expected = key.cmac(head.as_ref(), &last[..len]);
+        let (expanded, server) = (key.expand(), key.expand_server());
+        let device = Device(key.expand());
+        let forms: [&dyn KeyHandle; 5] = [&key, &expanded, &server, &device, &&expanded];
+        for form in forms {
+            prop_assert_eq!(form.cmac_short(head.as_ref(), &last, len), expected);
+        }
+    }
+
+    #[test]
     fn the_key_stream_counts_in_the_last_byte_for_every_length(
         key: [u8; 16],
         first: [u8; 16],
@@ -76,15 +94,24 @@ proptest! {
     }
 
     #[test]
-    fn decryption_undoes_encryption(key: [u8; 16], blocks: [[u8; 16]; 3]) {
+    fn decryption_undoes_encryption(
+        key: [u8; 16],
+        blocks in proptest::collection::vec(any::<[u8; 16]>(), 0..=9),
+    ) {
         let key = Key::new(key);
-        let mut changed = blocks;
+        let mut changed = blocks.clone();
         key.encrypt(&mut changed).unwrap();
+        let mut reference = blocks.clone();
+        for block in &mut reference {
+            Aes128::new(&(*key.expose()).into()).encrypt_block(block.into());
+        }
+        prop_assert_eq!(&changed, &reference);
         key.expand_server().decrypt(&mut changed).unwrap();
-        prop_assert_eq!(changed, blocks);
+        prop_assert_eq!(&changed, &blocks);
         key.expand_server().encrypt(&mut changed).unwrap();
+        prop_assert_eq!(&changed, &reference);
         key.decrypt(&mut changed).unwrap();
-        prop_assert_eq!(changed, blocks);
+        prop_assert_eq!(&changed, &blocks);
     }
 }
 
