@@ -276,7 +276,7 @@ enum Signing<'a, K> {
 }
 
 impl<K: KeyHandle> Signing<'_, K> {
-    #[inline]
+    #[inline(always)]
     fn mic(&self, clear: &Clear) -> Result<Mic, Error> {
         let tag = match self {
             Self::Plain(key) => {
@@ -290,15 +290,22 @@ impl<K: KeyHandle> Signing<'_, K> {
                 }
             }
             Self::Bound(key, context) => {
-                // JoinReqType | JoinEUI | DevNonce, then the frame. At most 11 + 29 bytes.
-                let (frame, len) = clear.to_bytes();
-                let mut bytes = [0; 11 + LONG];
-                Writer(&mut bytes)
-                    .put([context.request as u8])
-                    .put(context.join_eui.to_wire())
-                    .put(context.nonce.to_le_bytes())
-                    .put(frame);
-                key.cmac(None, bytes.get(..11 + len - MIC_LEN).unwrap_or(&[]))?
+                // JoinReqType | JoinEUI | DevNonce, which are 11 bytes, then the frame.
+                let request = [context.join_eui.value(), context.nonce.into()];
+                let ([r0, r1], _) = push_front(context.request as u8, request);
+                let [low, high] = clear.first;
+                let head = block([r0, r1 | u64::from(clear.mhdr) << 24 | low << 32]);
+                let middle = low >> 32 | high << 32;
+                match clear.second {
+                    None => key.cmac_short(Some(&head), &block([middle, 0]), 8)?,
+                    Some([low, high_of_second]) => {
+                        let mut rest = [0; 24];
+                        Writer(&mut rest)
+                            .put(block([middle, high >> 32 | low << 32]))
+                            .put((low >> 32 | high_of_second << 32).to_le_bytes());
+                        key.cmac(Some(&head), &rest)?
+                    }
+                }
             }
         };
         Ok(first_four(&tag))
@@ -306,7 +313,8 @@ impl<K: KeyHandle> Signing<'_, K> {
 }
 
 /// A join-accept in clear, as the ciphers take it: MHDR, and one or two blocks that end with the
-/// MIC.
+/// MIC. Always inlined: passed in memory, it is written and read back in pieces of other sizes,
+/// for which processors wait.
 #[derive(Clone, Copy)]
 struct Clear {
     mhdr: u8,
@@ -316,7 +324,7 @@ struct Clear {
 
 impl Clear {
     /// From MHDR, body and MIC; `None` for any other length than 17 or 33.
-    #[inline]
+    #[inline(always)]
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (&mhdr, blocks) = bytes.split_first()?;
         let (first, rest) = blocks.split_first_chunk()?;
@@ -325,7 +333,7 @@ impl Clear {
     }
 
     /// MHDR, body and MIC, and how many bytes they are.
-    #[inline]
+    #[inline(always)]
     fn to_bytes(self) -> ([u8; LONG], usize) {
         let mut bytes = [0; LONG];
         Writer(&mut bytes).put([self.mhdr]).put(block(self.first)).put_if(self.second.map(block));
@@ -333,7 +341,7 @@ impl Clear {
     }
 
     /// Puts each block through `cipher`.
-    #[inline]
+    #[inline(always)]
     fn through(
         self,
         cipher: impl FnOnce(&mut [Block]) -> Result<(), Error>,
@@ -356,7 +364,7 @@ impl Clear {
     }
 
     /// The fields; the MIC is not among them.
-    #[inline]
+    #[inline(always)]
     fn accept(&self) -> JoinAccept {
         let [low, high] = self.first;
         let (n, d) = (low.to_le_bytes(), high.to_le_bytes());
@@ -375,7 +383,7 @@ impl Clear {
     }
 
     /// The fields of `accept`, and no MIC yet.
-    #[inline]
+    #[inline(always)]
     fn of(accept: &JoinAccept) -> Result<Self, Error> {
         in_range(accept.rx_delay.into(), 15, Place::RX_DELAY, 12)?;
         let settings = accept.dl_settings.to_wire(11)?;
@@ -391,20 +399,20 @@ impl Clear {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn mic(&self) -> Mic {
         let [_, end] = self.second.unwrap_or(self.first);
         ((end >> 32) as u32).to_le_bytes()
     }
 
-    #[inline]
+    #[inline(always)]
     fn with_mic(mut self, mic: Mic) -> Self {
         let [_, end] = self.second.as_mut().unwrap_or(&mut self.first);
         *end |= u64::from(u32::from_le_bytes(mic)) << 32;
         self
     }
 
-    #[inline]
+    #[inline(always)]
     fn verify<K: KeyHandle>(
         &self,
         opt_neg: bool,
@@ -569,12 +577,13 @@ impl<'a> EncryptedJoinAccept<'a> {
         self.decrypt_with(&key.0)
     }
 
+    #[inline]
     fn decrypt_with<K: KeyHandle>(&self, key: &K) -> Result<DecryptedJoinAccept, Error> {
         let (bytes, len) = self.clear(key)?.to_bytes();
         Ok(DecryptedJoinAccept { bytes, len: len as u8 })
     }
 
-    #[inline]
+    #[inline(always)]
     fn clear<K: KeyHandle>(&self, key: &K) -> Result<Clear, Error> {
         // The length was checked when the frame was parsed.
         let length = ErrorKind::TooShort { what: Part::JoinAccept, needed: SHORT as u8 };
@@ -614,6 +623,7 @@ impl core::fmt::Debug for DecryptedJoinAccept {
 
 impl DecryptedJoinAccept {
     /// MHDR, body and MIC in clear.
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or(&self.bytes)
     }
@@ -637,6 +647,7 @@ impl DecryptedJoinAccept {
         Ok(self.clear()?.accept())
     }
 
+    #[inline]
     fn clear(&self) -> Result<Clear, Error> {
         let length = ErrorKind::TooShort { what: Part::JoinAccept, needed: SHORT as u8 };
         Clear::from_bytes(self.bytes()).ok_or(Error::new(length, Place::JOIN_ACCEPT, 0))
@@ -647,6 +658,7 @@ impl DecryptedJoinAccept {
     /// # Errors
     /// [`ErrorKind::Mic`], and what the key handle reports. OptNeg set is [`ErrorKind::OutOfRange`]
     /// on a 1.1 device (NwkKey), whose MIC must then be that of 1.1.
+    #[inline]
     pub fn verify<K: JoinKey>(&self, key: &K) -> Result<JoinAccept, Error> {
         let opt_neg = self.opt_neg() && !K::KNOWS_OPT_NEG;
         self.clear()?.verify(opt_neg, &Signing::Plain(key.handle()))
@@ -657,6 +669,7 @@ impl DecryptedJoinAccept {
     /// # Errors
     /// [`ErrorKind::Mic`], and what the key handle reports. OptNeg not set is not 1.1:
     /// [`ErrorKind::OutOfRange`].
+    #[inline]
     pub fn verify_v1_1<K: KeyHandle>(
         &self,
         key: &JsIntKey<K>,
