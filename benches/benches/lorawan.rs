@@ -297,7 +297,7 @@ fn open(c: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     let (keys, cached, limit) = (session().expand(), lora_rs::Cached::default(), Limit::new());
     for payload in PAYLOADS {
-        let row = format!("data: parse, counter, MIC, decrypt, {payload} bytes");
+        let row = format!("data: parse, counter, MIC, decrypt, {payload:3} bytes");
         let bytes = frame(payload);
         let mut buf = [0; 255];
         limit.measure(&mut group, &row, Blocks::of_data(payload));
@@ -329,7 +329,7 @@ fn build(c: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     let (keys, limit) = (session().expand(), Limit::new());
     for payload in PAYLOADS {
-        let row = format!("data: build, {payload} bytes");
+        let row = format!("data: build, {payload:3} bytes");
         let clear = vec![0xa5; payload];
         let mut buf = [0; 255];
         limit.measure(&mut group, &row, Blocks::of_data(payload));
@@ -455,7 +455,7 @@ fn batch(c: &mut Criterion) {
     let mut group = c.benchmark_group("lorawan server");
     group.throughput(Throughput::Elements(DEVICES.into()));
     for payload in PAYLOADS {
-        let row = format!("MIC, {payload} bytes");
+        let row = format!("MIC, {payload:3} bytes");
         let clear = vec![0xa5; payload];
         let received: Vec<_> = (0..DEVICES)
             .map(|i| {

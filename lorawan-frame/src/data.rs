@@ -160,6 +160,15 @@ impl<'a> Data<'a> {
         self.build_with(keys, &Context::default(), buf)
     }
 
+    /// Checks what holds of multicast downlinks besides (section 11.2.2): call it before the frame
+    /// is built with the keys of a group.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Multicast`] for an uplink, a confirmed frame, ACK, FOpts, and FPort 0.
+    pub fn check_multicast(&self) -> Result<(), Error> {
+        check_multicast(self.ftype(), self.fctrl, self.fopts.len(), self.fport)
+    }
+
     /// [`Data::build_into`] with what the MIC and FOpts encryption of LoRaWAN 1.1 need besides.
     ///
     /// # Errors
@@ -279,6 +288,27 @@ fn check_port(fport: Option<u8>, fopts_len: usize) -> Result<(), Error> {
     Ok(())
 }
 
+/// No MAC command and no acknowledgement, either way: there is no one device to answer.
+fn check_multicast(
+    ftype: FType,
+    fctrl: FCtrl,
+    fopts_len: usize,
+    fport: Option<u8>,
+) -> Result<(), Error> {
+    let (place, offset) = if ftype != FType::UnconfirmedDataDown {
+        (Place::FTYPE, 0)
+    } else if fctrl.ack {
+        (Place::FCTRL, 5)
+    } else if fopts_len > 0 {
+        (Place::FOPTS, FIXED_HEADER)
+    } else if fport == Some(0) {
+        (Place::FPORT, FIXED_HEADER)
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorKind::Multicast, place, offset))
+}
+
 /// A received data frame: fields read, payload still encrypted, MIC unchecked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DataFrame<'a> {
@@ -361,6 +391,20 @@ impl<'a> DataFrame<'a> {
     /// The MIC as received, unchecked.
     pub fn mic(&self) -> Mic {
         self.bytes.last_chunk().copied().unwrap_or_default()
+    }
+
+    /// Checks what holds of multicast downlinks besides (section 11.2.2): for a frame whose DevAddr
+    /// is that of a group. A frame that breaks it is to be dropped.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Multicast`] for an uplink, a confirmed frame, ACK, ADRACKReq, FOpts, and FPort 0.
+    pub fn check_multicast(&self) -> Result<(), Error> {
+        let ftype = FType::from_mhdr(self.bytes.first().copied().unwrap_or(0));
+        // ADRACKReq, which is reserved in downlinks and ignored elsewhere.
+        if self.bytes.get(5).is_some_and(|fctrl| fctrl & 0x40 != 0) {
+            return Err(Error::new(ErrorKind::Multicast, Place::FCTRL, 5));
+        }
+        check_multicast(ftype, self.fctrl, self.fopts.len(), self.fport)
     }
 
     /// The MIC that this frame should have with these keys and this counter.

@@ -142,6 +142,9 @@ pub enum ErrorKind {
     FOptsWithPort0,
     /// FRMPayload without an FPort.
     PayloadWithoutPort,
+    /// Something that a multicast downlink must not have: a request for an acknowledgement or an
+    /// acknowledgement, FOpts, FPort 0 (section 11.2.2).
+    Multicast,
     /// A frame type that this call does not handle.
     FrameType,
     /// Not a rejoin type that is defined (0, 1, 2).
@@ -199,6 +202,7 @@ impl fmt::Display for ErrorKind {
                 f.write_str("MAC commands both in FOpts and on FPort 0: only one place is allowed")
             }
             Self::PayloadWithoutPort => f.write_str("a FRMPayload needs an FPort before it"),
+            Self::Multicast => f.write_str("not allowed in a multicast downlink (section 11.2.2)"),
             Self::FrameType => f.write_str("this frame type is handled elsewhere"),
             Self::RejoinType(kind) => write!(f, "rejoin type {kind} is not 0, 1 or 2"),
             Self::WrongDirection => f.write_str("does not exist in this direction"),

@@ -4,10 +4,10 @@ mod common;
 
 use common::{Vector, hex, vectors};
 use lorawan_frame::{
-    AppKey, AppSKey, CfList, CfListKind, Context, Data, DataFrame, Error, ErrorKind, FCtrl,
-    FNwkSIntKey, FOptsCipher, FType, Frequency, JoinAccept, Key, KeyHandle, NetworkKeys, NwkKey,
-    NwkSEncKey, NwkSKey, PhyPayload, Rejoin, SNwkSIntKey, ServerKeyHandle, SessionKeys,
-    open_in_place,
+    AppKey, AppSKey, CfList, CfListKind, Context, Data, DataFrame, DevAddr, Direction, Error,
+    ErrorKind, FCtrl, FNwkSIntKey, FOptsCipher, FType, Frequency, JoinAccept, Key, KeyHandle,
+    NetworkKeys, NwkKey, NwkSEncKey, NwkSKey, PhyPayload, Rejoin, SNwkSIntKey, ServerKeyHandle,
+    SessionKeys, open_in_place,
 };
 use serde_json::{Value, json};
 
@@ -96,8 +96,8 @@ fn data_frames_parse_verify_decrypt_and_build_again_to_the_same_bytes_sections_4
 fn fctrl_flags_depend_on_the_direction_section_4_3_1() {
     for v in vectors(FILE, "fctrl") {
         let [byte] = v.bytes()[..] else { panic!("{}: one byte", v.id()) };
-        let up = FCtrl::from_wire(byte, lorawan_frame::Direction::Up);
-        let down = FCtrl::from_wire(byte, lorawan_frame::Direction::Down);
+        let up = FCtrl::from_wire(byte, Direction::Up);
+        let down = FCtrl::from_wire(byte, Direction::Down);
         v.check("adr", up.adr);
         v.check("adr_ack_req", up.adr_ack_req);
         v.check("ack", down.ack);
@@ -303,4 +303,31 @@ fn reserved_mhdr_bits_are_under_the_mic_and_ignored_otherwise_section_4_2() {
     let end = reserved.len() - 4;
     reserved[end..].copy_from_slice(&mic);
     assert_eq!(parse_data(&reserved).open(&keys, 7, &mut clear), Ok(data));
+}
+
+#[test]
+fn multicast_downlinks_neither_carry_commands_nor_ask_for_answers_section_11_2_2() {
+    let keys = SessionKeys::v1_0(NwkSKey::new([1; 16]), AppSKey::new([2; 16]));
+    let right = Data { fport: Some(200), frm_payload: b"all", ..Data::down(DevAddr::new(1), 7) };
+    let pending = FCtrl { f_pending: true, ..FCtrl::default() };
+    let ack = FCtrl { ack: true, ..FCtrl::default() };
+    let wrong = |offset| Err((ErrorKind::Multicast, offset));
+    for (data, expected) in [
+        (right, Ok(())),
+        (Data { fctrl: pending, ..right }, Ok(())),
+        (Data { fport: None, frm_payload: &[], ..right }, Ok(())),
+        (Data { direction: Direction::Up, ..right }, wrong(0)),
+        (Data { confirmed: true, ..right }, wrong(0)),
+        (Data { fctrl: ack, ..right }, wrong(5)),
+        (Data { fopts: &[6], ..right }, wrong(8)),
+        (Data { fport: Some(0), ..right }, wrong(8)),
+    ] {
+        let told = |result: Result<(), Error>| result.map_err(|e| (e.kind(), e.offset()));
+        assert_eq!(told(data.check_multicast()), expected, "{data:?}");
+        let mut buf = [0; 64];
+        let built = data.build_into(&keys, &mut buf).unwrap();
+        assert_eq!(told(DataFrame::parse(built).unwrap().check_multicast()), expected);
+        built[5] |= 0x40;
+        assert!(DataFrame::parse(built).unwrap().check_multicast().is_err(), "ADRACKReq");
+    }
 }

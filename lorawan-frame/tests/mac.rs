@@ -158,6 +158,30 @@ fn force_rejoin_req_is_little_endian_unless_the_dialect_says_otherwise_section_5
 }
 
 #[test]
+fn ping_slot_info_req_of_1_0_2_has_the_data_rate_where_later_versions_have_the_period_section_14_1()
+{
+    let old = MacCommand::PingSlotInfoReqV1_0_2 { periodicity: 5, dr: 3 };
+    let mut buf = [0; 2];
+    let bytes = old.build_into(&mut buf).unwrap();
+    assert_eq!(bytes, [0x10, 0x53]);
+    assert_eq!((old.name(), old.cid(), old.wire_len()), ("PingSlotInfoReq", 0x10, 2));
+    let mut dialect = Dialect::default();
+    dialect.ping_slot_info_v1_0_2 = true;
+    let mut with_rfu = MacCommands::with_dialect(Direction::Up, &[0x10, 0xd3, 0x02], dialect);
+    assert_eq!(with_rfu.next(), Some(Ok(old)));
+    assert_eq!(with_rfu.next(), Some(Ok(MacCommand::LinkCheckReq)));
+    // The answer is the same in every version, and later versions are read by default.
+    let answer = MacCommands::with_dialect(Direction::Down, &[0x10], dialect).next();
+    assert_eq!(answer, Some(Ok(MacCommand::PingSlotInfoAns)));
+    let later = MacCommands::new(Direction::Up, bytes).next();
+    assert_eq!(later, Some(Ok(MacCommand::PingSlotInfoReq { periodicity: 3 })));
+    for (periodicity, dr, max) in [(8, 0, 7), (0, 16, 15)] {
+        let refused = MacCommand::PingSlotInfoReqV1_0_2 { periodicity, dr }.build_into(&mut buf);
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::OutOfRange { max });
+    }
+}
+
+#[test]
 fn the_margin_of_dev_status_ans_is_six_bits_of_twos_complement_section_5_6() {
     for margin in -32..=31 {
         let mut buf = [0; 3];

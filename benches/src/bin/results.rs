@@ -1,5 +1,6 @@
-//! Writes what was measured to `RESULTS.md`: the times of the last `cargo bench`, and instructions
-//! and allocations, which it counts itself. Nothing in the tables comes from elsewhere.
+//! Writes what was measured. `results codec` writes `RESULTS.md`: the times of the last `cargo
+//! bench`, and instructions and allocations, which it counts itself. `results lorawan` writes
+//! `RESULTS-lorawan.md`: the times. Nothing in the tables comes from elsewhere.
 //!
 //! `cargo run --profile bench -p motewire-benches --bin results -- codec`
 
@@ -111,8 +112,12 @@ fn instructions(target: &Path) -> Result<Figures, Box<dyn error::Error>> {
     Ok(figures)
 }
 
-/// Nanoseconds per packet, the median of what criterion left below `folder`.
-fn times(folder: &Path, figures: &mut Figures) -> Result<(), Box<dyn error::Error>> {
+/// Nanoseconds per packet, the median of what criterion left below `folder`: group and function,
+/// the value (the name of a codec, or of a row), nanoseconds.
+fn times(
+    folder: &Path,
+    take: &mut impl FnMut(Key, String, f64),
+) -> Result<(), Box<dyn error::Error>> {
     if folder.join("benchmark.json").exists() && folder.ends_with("new") {
         let read = |name| -> Result<Value, Box<dyn error::Error>> {
             Ok(serde_json::from_str(&fs::read_to_string(folder.join(name))?)?)
@@ -122,13 +127,13 @@ fn times(folder: &Path, figures: &mut Figures) -> Result<(), Box<dyn error::Erro
         let key = (text(&about["group_id"]), text(&about["function_id"]));
         let packets = about["throughput"]["Elements"].as_f64().ok_or("no throughput")?;
         let median = estimates["median"]["point_estimate"].as_f64().ok_or("no median")?;
-        figures.entry(key).or_default().insert(text(&about["value_str"]), median / packets);
+        take(key, text(&about["value_str"]), median / packets);
         return Ok(());
     }
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            times(&path, figures)?;
+            times(&path, take)?;
         }
     }
     Ok(())
@@ -210,9 +215,86 @@ fn cpu() -> String {
     name.unwrap_or("?").trim_start_matches([' ', '\t', ':']).to_owned()
 }
 
-fn codec_results() -> Result<(), Box<dyn error::Error>> {
+fn target_folder() -> Result<PathBuf, Box<dyn error::Error>> {
     let exe = env::current_exe()?;
-    let target: PathBuf = exe.ancestors().nth(2).ok_or("not in a target folder")?.to_owned();
+    Ok(exe.ancestors().nth(2).ok_or("not in a target folder")?.to_owned())
+}
+
+/// One table per group of the LoRaWAN benchmark: a row per frame, a column per library or limit.
+fn lorawan_results() -> Result<(), Box<dyn error::Error>> {
+    const OURS: &str = "lorawan_frame";
+    const FRAMES: [&str; 7] = [
+        "limit, frame after frame",
+        "limit, overlapping",
+        "limit, overlapping and grouped",
+        OURS,
+        "lora-rs, keys cached",
+        "lora-rs",
+        "lrwn",
+    ];
+    const SERVER: [&str; 2] = ["one by one", "verify_batch"];
+    let folder = target_folder()?.join("criterion");
+    let (mut frames, mut server) = (HashMap::new(), HashMap::new());
+    times(&folder, &mut |(group, name), row, time| {
+        let rows = match group.as_str() {
+            "lorawan frames" => &mut frames,
+            "lorawan server" => &mut server,
+            _ => return,
+        };
+        rows.entry(row).or_insert_with(HashMap::new).insert(name, time);
+    })?;
+    if frames.is_empty() || server.is_empty() {
+        return Err("run `cargo bench -p motewire-benches --bench lorawan` first".into());
+    }
+
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut text = format!(
+        "# LoRaWAN: measured\n\n\
+         Written by `results -- lorawan` (see `src/bin/results.rs`) after `cargo bench -p \
+         motewire-benches --bench lorawan`; figures are not edited by hand.\n{}, {}.\n\n\
+         ## Frames\n\nNanoseconds, median.\n\n\
+         | row | {} | / frame after frame | / overlapping |\n|---|{}\n",
+        cpu(),
+        first_line("rustc", "--version"),
+        FRAMES.join(" | "),
+        "--:|".repeat(FRAMES.len() + 2),
+    );
+    let cells = |row: &HashMap<String, f64>, names: &[&str]| {
+        let show = |name: &&str| row.get(*name).map_or("-".to_owned(), |time| number(*time));
+        names.iter().map(show).collect::<Vec<_>>().join(" | ")
+    };
+    for (name, row) in sorted(&frames) {
+        let ratio = |limit: &str| match (row.get(OURS), row.get(limit)) {
+            (Some(ours), Some(limit)) => format!("{:.2}", ours / limit),
+            _ => "-".to_owned(),
+        };
+        let [in_turn, overlapping, ..] = FRAMES.map(ratio);
+        let _ = writeln!(text, "| {name} | {} | {in_turn} | {overlapping} |", cells(row, &FRAMES));
+    }
+    text.push_str(
+        "\n## A server\n\nNanoseconds per frame, of 256 devices.\n\n\
+         | row | one by one | verify_batch | frames per second and core, the better |\n\
+         |---|--:|--:|--:|\n",
+    );
+    for (name, row) in sorted(&server) {
+        let best = row.values().copied().fold(f64::INFINITY, f64::min);
+        let millions = 1e3 / best;
+        let _ = writeln!(text, "| {name} | {} | {millions:.1} million |", cells(row, &SERVER));
+    }
+    text.push_str("\n## Notes\n\n");
+    text.push_str(&fs::read_to_string(manifest.join("NOTES-lorawan.md"))?);
+    fs::write(manifest.join("RESULTS-lorawan.md"), text)?;
+    Ok(())
+}
+
+fn sorted<T>(rows: &HashMap<String, T>) -> Vec<(&String, &T)> {
+    let mut rows: Vec<_> = rows.iter().collect();
+    rows.sort_by_key(|(name, _)| *name);
+    rows
+}
+
+fn codec_results() -> Result<(), Box<dyn error::Error>> {
+    let target = target_folder()?;
     let mut allocations = Allocations::default();
     codec::visit(&mut allocations);
     let Allocations { order, names, counts } = allocations;
@@ -221,7 +303,9 @@ fn codec_results() -> Result<(), Box<dyn error::Error>> {
     let criterion = target.join("criterion");
     for way in ["decode", "encode"] {
         if criterion.join(way).exists() {
-            times(&criterion.join(way), &mut nanoseconds)?;
+            times(&criterion.join(way), &mut |key, codec, time| {
+                nanoseconds.entry(key).or_default().insert(codec, time);
+            })?;
         }
     }
 
@@ -266,7 +350,8 @@ fn codec_results() -> Result<(), Box<dyn error::Error>> {
 fn main() -> ExitCode {
     let result = match env::args().nth(1).as_deref() {
         Some("codec") => codec_results(),
-        _ => Err("usage: results codec".into()),
+        Some("lorawan") => lorawan_results(),
+        _ => Err("usage: results codec|lorawan".into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,6 +17,7 @@ use crate::error::{Error, ErrorKind, Place};
 const FIRST_PROPRIETARY: u8 = 0x80;
 const FILTER_LIST_REQ: u8 = 0x42;
 const FORCE_REJOIN_REQ: u8 = 0x0e;
+const PING_SLOT_INFO_REQ: u8 = 0x10;
 
 /// Choices where the specification leaves one or where implementations differ.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,6 +26,10 @@ pub struct Dialect {
     /// Read and write ForceRejoinReq with the byte of period and retries first, as some devices
     /// in the field do. Default `false`: little-endian like every other field.
     pub force_rejoin_big_endian: bool,
+    /// Read PingSlotInfoReq with the layout of LoRaWAN 1.0.2, which has a data rate in it, as
+    /// [`MacCommand::PingSlotInfoReqV1_0_2`]: for devices known to speak that version. Default
+    /// `false`: as from 1.0.3 on.
+    pub ping_slot_info_v1_0_2: bool,
     /// Payload length of the vendor's own commands, by CID; `None` from the function, or no
     /// function, takes all the rest as the payload.
     pub proprietary_len: Option<fn(u8) -> Option<usize>>,
@@ -93,7 +98,13 @@ impl<'a> MacCommands<'a> {
             }
             _ => payload,
         };
-        match MacCommand::read(cid, self.direction, payload) {
+        let old = self.dialect.ping_slot_info_v1_0_2 && self.direction == Direction::Up;
+        let command = if old && cid == PING_SLOT_INFO_REQ {
+            table::v1_0_2::ping_slot_info_req(payload).map(Some)
+        } else {
+            MacCommand::read(cid, self.direction, payload)
+        };
+        match command {
             Ok(command) => command.ok_or(unknown),
             Err(error) => {
                 self.rest = start;

@@ -46,6 +46,15 @@ macro_rules! commands {
                 #[doc = concat!("\n\nCID ", stringify!($cid), ", since ", $since, ", section ", $section, ".")]
                 $name $({$( $(#[$field_doc])* $field: $type, )*})?,
             )*
+            /// PingSlotInfoReq as LoRaWAN 1.0.2 has it (section 14.1 there). Read only when
+            /// [`Dialect::ping_slot_info_v1_0_2`](super::Dialect::ping_slot_info_v1_0_2) asks for it:
+            /// nothing in the bytes tells the two layouts apart.
+            PingSlotInfoReqV1_0_2 {
+                /// Period of 2^periodicity seconds, 0 to 7.
+                periodicity: u8,
+                /// Data rate index at which the device expects pings, 0 to 15.
+                dr: u8,
+            },
             /// CID 0x80 to 0xff: the vendor's own. A parser that is not told its length takes the
             /// rest of the list as its payload.
             Proprietary {
@@ -105,6 +114,11 @@ macro_rules! commands {
                             )?;
                         )*)?
                     })*
+                    Self::PingSlotInfoReqV1_0_2 { periodicity, dr } => {
+                        let place = const { &Place { field: "PingSlotInfoReq", section: "14.1" } };
+                        periodicity.write(payload, v1_0_2::PERIODICITY, place)?;
+                        dr.write(payload, v1_0_2::DR, place)?;
+                    }
                     Self::Proprietary { payload: bytes, .. } => payload.copy_from_slice(bytes),
                 }
                 Ok(())
@@ -114,6 +128,7 @@ macro_rules! commands {
             pub const fn cid(&self) -> u8 {
                 match self {
                     $(Self::$name $({$($field: _),*})? => $cid,)*
+                    Self::PingSlotInfoReqV1_0_2 { .. } => info::PingSlotInfoReq.cid,
                     Self::Proprietary { cid, .. } => *cid,
                 }
             }
@@ -122,6 +137,7 @@ macro_rules! commands {
             pub const fn info(&self) -> Option<&'static CommandInfo> {
                 match self {
                     $(Self::$name $({$($field: _),*})? => Some(&info::$name),)*
+                    Self::PingSlotInfoReqV1_0_2 { .. } => Some(&info::PingSlotInfoReq),
                     Self::Proprietary { .. } => None,
                 }
             }
@@ -133,11 +149,28 @@ macro_rules! commands {
                     $(Self::$name $({$($field),*})? => {
                         $($($field.show(stringify!($field), visit);)*)?
                     })*
+                    Self::PingSlotInfoReqV1_0_2 { periodicity, dr } => {
+                        periodicity.show("periodicity", visit);
+                        dr.show("dr", visit);
+                    }
                     Self::Proprietary { payload, .. } => visit("payload", FieldValue::Bytes(payload)),
                 }
             }
         }
     };
+}
+
+/// The one command that an older version lays out differently.
+pub(super) mod v1_0_2 {
+    use super::{Bits, Error, Field, MacCommand};
+
+    pub(super) const PERIODICITY: Bits = Bits::within(4, 3, 1);
+    pub(super) const DR: Bits = Bits::within(0, 4, 1);
+
+    pub(in crate::mac) fn ping_slot_info_req<'a>(payload: &[u8]) -> Result<MacCommand<'a>, Error> {
+        let (periodicity, dr) = (u8::read(payload, PERIODICITY)?, u8::read(payload, DR)?);
+        Ok(MacCommand::PingSlotInfoReqV1_0_2 { periodicity, dr })
+    }
 }
 
 // CID, who sends it, name[payload bytes], first version, section, { field: type = first bit, bits }.
