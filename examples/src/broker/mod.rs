@@ -11,6 +11,8 @@ mod event_loop;
 mod lingering;
 mod listener;
 mod log;
+pub mod metrics;
+mod settings;
 mod transport;
 mod users;
 
@@ -31,6 +33,7 @@ pub use access::{Access, AccessHandle, Rules};
 use command::Command;
 use event_loop::EventLoop;
 pub use listener::{Endpoint, Place};
+pub use settings::{AccessFiles, Settings};
 pub use transport::TlsFiles;
 pub use users::{Users, UsersError};
 

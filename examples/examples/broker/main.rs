@@ -1,0 +1,76 @@
+//! An MQTT broker, 3.1, 3.1.1 and 5.0 on every port.
+//!
+//! `cargo run --release --example broker -- --listen 127.0.0.1:1883`
+
+mod options;
+mod signals;
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::ExitCode;
+
+use motewire_examples::broker::{BrokerServer, Endpoint, Settings, TlsFiles, metrics};
+use mqtt_session::broker::Broker;
+use options::Options;
+
+fn main() -> ExitCode {
+    let options: Options = motewire_examples::arguments();
+    match run(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("broker: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: Options) -> Result<(), Box<dyn core::error::Error>> {
+    let only_check = options.check_config;
+    let settings = options.settings()?;
+    settings.check()?;
+    let tls = settings.tls.as_ref().map(TlsFiles::load).transpose()?;
+    if only_check {
+        println!("the configuration is good");
+        return Ok(());
+    }
+    tracing_subscriber::fmt()
+        .with_max_level(settings.log_level)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(false)
+        .init();
+    let mut server = BrokerServer::new(Broker::new(settings.broker.clone()))?;
+    if let Some(tls) = tls {
+        server.set_tls(tls);
+    }
+    let mut ready = String::from("ready on");
+    for endpoint in &settings.listeners {
+        let bound = server
+            .listen(endpoint)
+            .map_err(|error| format!("cannot listen on {endpoint}: {error}"))?;
+        ready = format!("{ready} {bound}");
+    }
+    if let Some(address) = settings.metrics {
+        let listener = TcpListener::bind(address)
+            .map_err(|error| format!("cannot listen on {address}: {error}"))?;
+        ready = format!("{ready} http://{}/metrics", listener.local_addr()?);
+        metrics::serve(listener, server.control())?;
+    }
+    warn_of_the_open(&settings);
+    signals::obey(&server, &settings)?;
+    println!("{ready}");
+    std::io::stdout().flush()?;
+    server.run()?;
+    Ok(())
+}
+
+/// Tells what was asked for explicitly, and is not safe all the same.
+fn warn_of_the_open(settings: &Settings) {
+    let is_open = |endpoint: &&Endpoint| !endpoint.is_local();
+    if !settings.access.lets_anybody_in() {
+        return;
+    }
+    for endpoint in settings.listeners.iter().filter(is_open) {
+        tracing::warn!(%endpoint, "other machines can reach this, and anybody is let in");
+    }
+}

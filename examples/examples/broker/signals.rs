@@ -1,0 +1,42 @@
+//! What the operating system tells the broker to do.
+
+use std::io;
+
+use motewire_examples::broker::{BrokerServer, Settings, TlsFiles};
+
+/// SIGINT and SIGTERM stop the broker; with SIGHUP it reads again what may change while it runs. What is
+/// wrong then changes nothing.
+#[cfg(unix)]
+pub(crate) fn obey(server: &BrokerServer, settings: &Settings) -> io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    let control = server.control();
+    let tls = settings.tls.clone();
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            if signal != SIGHUP {
+                tracing::info!("stopping");
+                // If the broker cannot be woken it has ended.
+                let _ = control.stop();
+                return;
+            }
+            match tls.as_ref().map(TlsFiles::load) {
+                None => {}
+                Some(Ok(tls)) => {
+                    // As above.
+                    let _ = control.set_tls(tls);
+                    tracing::info!("new connections have the certificates as they are now");
+                }
+                Some(Err(reason)) => tracing::error!(%reason, "the certificates stay as they were"),
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// Elsewhere the system ends the program.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "as where there are signals")]
+pub(crate) fn obey(_: &BrokerServer, _: &Settings) -> io::Result<()> {
+    Ok(())
+}

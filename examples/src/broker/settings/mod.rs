@@ -1,0 +1,358 @@
+//! What the broker is told by its configuration file, which the command line adds to.
+
+mod limits;
+
+use core::net::SocketAddr;
+use core::str::FromStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mqtt_session::broker::Config;
+use serde::Deserialize;
+use toml::Spanned;
+use tracing::level_filters::LevelFilter;
+
+use super::listener::{Endpoint, Place};
+use super::transport::TlsFiles;
+use limits::Limits;
+
+/// How the broker is to run.
+///
+/// ```
+/// use motewire_examples::broker::Settings;
+///
+/// let settings = Settings::parse("[[listener]]\naddress = \"127.0.0.1:1883\"")?;
+/// assert_eq!(settings.listeners.len(), 1);
+/// let error = Settings::parse("[limits]\nmax_conections = 10").unwrap_err();
+/// assert!(error.contains("line 2") && error.contains("max_conections"));
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Where to listen.
+    pub listeners: Vec<Endpoint>,
+    /// The files for TLS.
+    pub tls: Option<TlsFiles>,
+    /// Who may connect, and use which topics.
+    pub access: AccessFiles,
+    /// Whether to listen where other machines can reach it although everybody is let in.
+    pub allow_anonymous_beyond_loopback: bool,
+    /// Where to tell numbers and health by HTTP.
+    pub metrics: Option<SocketAddr>,
+    /// What is logged. Default: info.
+    pub log_level: LevelFilter,
+    /// How the broker behaves, and its bounds.
+    pub broker: Config,
+}
+
+/// The files that say who may do what.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct AccessFiles {
+    /// Users and their passwords. Without it everybody is who they say they are.
+    pub users: Option<PathBuf>,
+    /// Who may use which topics. Without it everybody all.
+    pub acl: Option<PathBuf>,
+    /// Whether clients without a user name may connect. Default: only where there is no file of users.
+    pub allow_anonymous: Option<bool>,
+}
+
+impl AccessFiles {
+    /// Whether somebody without a name and a password is let in.
+    #[must_use]
+    pub fn lets_anybody_in(&self) -> bool {
+        self.users.is_none() || self.allow_anonymous == Some(true)
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listeners: Vec::new(),
+            tls: None,
+            access: AccessFiles::default(),
+            allow_anonymous_beyond_loopback: false,
+            metrics: None,
+            log_level: LevelFilter::INFO,
+            broker: Config::default(),
+        }
+    }
+}
+
+/// The file as it is written.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    log_level: Option<Spanned<String>>,
+    allow_anonymous_beyond_loopback: bool,
+    listener: Vec<Spanned<Listener>>,
+    tls: Option<Tls>,
+    access: AccessFiles,
+    metrics: Option<Metrics>,
+    limits: Limits,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listener {
+    address: Option<SocketAddr>,
+    unix: Option<PathBuf>,
+    #[serde(default)]
+    tls: bool,
+    #[serde(default)]
+    websocket: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tls {
+    certificate: PathBuf,
+    key: PathBuf,
+    client_ca: Option<PathBuf>,
+    #[serde(default)]
+    require_client_certificate: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Metrics {
+    address: SocketAddr,
+}
+
+impl Settings {
+    /// Reads a file. Paths in it are relative to its folder.
+    ///
+    /// # Errors
+    /// Says what is wrong: of the file, or of the key and the line in it.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let in_file = |error: &dyn core::fmt::Display| format!("{}: {error}", path.display());
+        let text = fs::read_to_string(path).map_err(|error| in_file(&error))?;
+        let mut settings = Self::parse(&text).map_err(|error| in_file(&error))?;
+        settings.resolve(path.parent().unwrap_or(Path::new("")));
+        Ok(settings)
+    }
+
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// Says what is wrong with which key in which line.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+        let at = |offset: usize, key: &str, what: &str| {
+            let line = 1 + text.get(..offset).unwrap_or(text).matches('\n').count();
+            format!("line {line}: {key}: {what}")
+        };
+        let mut settings = Self {
+            access: file.access,
+            allow_anonymous_beyond_loopback: file.allow_anonymous_beyond_loopback,
+            metrics: file.metrics.map(|metrics| metrics.address),
+            ..Self::default()
+        };
+        if let Some(level) = file.log_level {
+            settings.log_level = LevelFilter::from_str(level.get_ref()).map_err(|_| {
+                at(level.span().start, "log_level", "one of off, error, warn, info, debug, trace")
+            })?;
+        }
+        settings.tls = file.tls.map(|tls| TlsFiles {
+            certificate: tls.certificate,
+            key: tls.key,
+            client_ca: tls.client_ca,
+            require_client_certificate: tls.require_client_certificate,
+        });
+        for listener in file.listener {
+            let start = listener.span().start;
+            let Listener { address, unix, tls, websocket } = listener.into_inner();
+            let place = match (address, unix) {
+                (Some(address), None) => Place::Tcp(address),
+                (None, Some(path)) => Place::Unix(path),
+                _ => return Err(at(start, "listener", "either address or unix")),
+            };
+            if tls && settings.tls.is_none() {
+                return Err(at(start, "listener.tls", "there is no [tls] with a certificate"));
+            }
+            settings.listeners.push(Endpoint { place, tls, websocket });
+        }
+        file.limits.apply(&mut settings.broker);
+        Ok(settings)
+    }
+
+    /// Takes paths that are not absolute as relative to this folder.
+    fn resolve(&mut self, folder: &Path) {
+        let tls = self.tls.iter_mut().flat_map(|tls| {
+            [Some(&mut tls.certificate), Some(&mut tls.key), tls.client_ca.as_mut()]
+        });
+        let access = [self.access.users.as_mut(), self.access.acl.as_mut()];
+        let sockets = self.listeners.iter_mut().map(|endpoint| match &mut endpoint.place {
+            Place::Unix(path) => Some(path),
+            Place::Tcp(_) => None,
+        });
+        for path in tls.chain(access).chain(sockets).flatten() {
+            *path = folder.join(&*path);
+        }
+    }
+
+    /// Checks what belongs together.
+    ///
+    /// # Errors
+    /// Says what is missing, or not safe.
+    pub fn check(&self) -> Result<(), String> {
+        if self.metrics.is_some_and(|address| !address.ip().is_loopback()) {
+            return Err("metrics: not on loopback, and everybody can read them there".into());
+        }
+        let requires_certificate =
+            self.tls.as_ref().is_some_and(|tls| tls.require_client_certificate);
+        if requires_certificate && self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_none()) {
+            return Err(
+                "tls: certificates of clients are required, but there is no client_ca".into()
+            );
+        }
+        for endpoint in &self.listeners {
+            if endpoint.tls && self.tls.is_none() {
+                return Err(format!("{endpoint}: TLS, but there is no certificate and key"));
+            }
+            let lets_anybody_in =
+                self.access.lets_anybody_in() && !(endpoint.tls && requires_certificate);
+            if !endpoint.is_local() && lets_anybody_in && !self.allow_anonymous_beyond_loopback {
+                return Err(format!(
+                    "{endpoint}: other machines can reach this, and anybody would be let in: name a \
+                     file of users, require certificates of clients, or set \
+                     allow_anonymous_beyond_loopback"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use mqtt_session::broker::{Config, Overlap};
+
+    use super::limits::Limits;
+    use super::{Endpoint, Place, Settings};
+
+    #[test]
+    fn every_setting_is_taken_from_the_file() {
+        let mut settings = Settings::parse(
+            r#"
+            log_level = "debug"
+            allow_anonymous_beyond_loopback = true
+            [[listener]]
+            address = "0.0.0.0:1883"
+            [[listener]]
+            address = "[::1]:8443"
+            tls = true
+            websocket = true
+            [[listener]]
+            unix = "broker.sock"
+            [tls]
+            certificate = "/etc/cert.pem"
+            key = "key.pem"
+            client_ca = "ca.pem"
+            require_client_certificate = true
+            [access]
+            users = "users"
+            acl = "acl"
+            allow_anonymous = true
+            [metrics]
+            address = "127.0.0.1:9100"
+            [limits]
+            max_connections = 7
+            overlap = "copy-each"
+            "#,
+        )
+        .unwrap();
+        settings.resolve(Path::new("/etc/broker"));
+        settings.check().unwrap();
+        let shown: Vec<String> = settings.listeners.iter().map(Endpoint::to_string).collect();
+        let expected = ["0.0.0.0:1883", "wss://[::1]:8443/mqtt", "unix:/etc/broker/broker.sock"];
+        assert_eq!(shown, expected);
+        let tls = settings.tls.unwrap();
+        assert_eq!(tls.certificate, Path::new("/etc/cert.pem"));
+        assert_eq!(tls.key, Path::new("/etc/broker/key.pem"));
+        assert_eq!(tls.client_ca.as_deref(), Some(Path::new("/etc/broker/ca.pem")));
+        assert!(tls.require_client_certificate);
+        assert_eq!(settings.access.users.as_deref(), Some(Path::new("/etc/broker/users")));
+        assert_eq!(settings.access.acl.as_deref(), Some(Path::new("/etc/broker/acl")));
+        assert!(settings.access.lets_anybody_in());
+        assert_eq!(settings.metrics.unwrap().port(), 9100);
+        assert_eq!(settings.log_level, tracing::Level::DEBUG);
+        assert_eq!(settings.broker.max_connections, 7);
+        assert_eq!(settings.broker.overlap, Overlap::CopyEach);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_key_and_its_line() {
+        let wrong = [
+            ("\n\nlog = \"info\"", 3, "log"),
+            ("log_level = \"loud\"", 1, "log_level"),
+            ("[[listener]]\naddress = \"localhost\"", 2, "address"),
+            ("\n[[listener]]\ntls = false", 2, "listener"),
+            ("[[listener]]\naddress = \"[::1]:1\"\nunix = \"a\"", 1, "listener"),
+            ("[[listener]]\naddress = \"[::1]:1\"\ntls = true", 1, "listener.tls"),
+            ("[tls]\ncertificate = \"a\"", 1, "key"),
+            ("[limits]\nmax_sessions = -1", 2, "max_sessions"),
+            ("[limits]\nreceive_maximum = 0", 2, "receive_maximum"),
+            ("[limits]\nmaximum_qos = 3", 2, "maximum_qos"),
+            ("[limits]\noverlap = \"both\"", 2, "overlap"),
+            ("[limits]\nmax_in_flight = 65536", 2, "max_in_flight"),
+            ("[access]\nuser = \"a\"", 2, "user"),
+            ("[metrics]\naddress = 9100", 2, "address"),
+            ("[limits\n", 1, "[limits"),
+        ];
+        for (text, line, key) in wrong {
+            let error = Settings::parse(text).unwrap_err();
+            assert!(error.contains(&format!("line {line}")), "{text:?}: {error}");
+            assert!(error.contains(key), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn nobody_opens_the_broker_to_everybody_by_mistake() {
+        let checked = |text: &str| Settings::parse(text).unwrap().check();
+        let listener = "[[listener]]\naddress = \"0.0.0.0:1883\"\n";
+        let refused = checked(listener).unwrap_err();
+        assert!(refused.contains("0.0.0.0:1883"), "{refused}");
+        assert!(refused.contains("allow_anonymous_beyond_loopback"), "{refused}");
+        let tls = "tls = true\n[tls]\ncertificate = \"a\"\nkey = \"b\"\nclient_ca = \"c\"\n";
+        assert!(checked(&format!("{listener}{tls}")).is_err(), "a certificate is optional");
+        assert!(checked(&format!("{listener}[access]\nacl = \"a\"")).is_err(), "any name will do");
+        let users = format!("{listener}[access]\nusers = \"a\"\n");
+        assert!(checked(&format!("{users}allow_anonymous = true")).is_err());
+        assert!(checked("[metrics]\naddress = \"0.0.0.0:9100\"").is_err());
+
+        assert_eq!(checked(&users), Ok(()));
+        let required = format!("{listener}{tls}require_client_certificate = true");
+        assert_eq!(checked(&required), Ok(()));
+        let explicit = format!("allow_anonymous_beyond_loopback = true\n{listener}");
+        assert_eq!(checked(&explicit), Ok(()));
+        for address in ["127.0.0.1:1883", "[::1]:1883", "127.1.2.3:1883"] {
+            assert_eq!(checked(&format!("[[listener]]\naddress = \"{address}\"")), Ok(()));
+        }
+        assert_eq!(checked("[[listener]]\nunix = \"a\""), Ok(()));
+    }
+
+    #[test]
+    fn every_bound_of_the_broker_can_be_set() {
+        let config = format!("{:#?}", Config::default());
+        let fields = config.lines().filter_map(|line| {
+            let field =
+                line.strip_prefix("    ").filter(|line| !line.starts_with([' ', '}', ')']))?;
+            field.split_once(':').map(|(name, _)| name)
+        });
+        let fields: Vec<&str> = fields.collect();
+        assert!(fields.contains(&"max_topic_levels"));
+        assert_eq!(fields.iter().find(|field| !Limits::NAMES.contains(field)), None);
+    }
+
+    #[test]
+    fn a_socket_without_a_folder_stays_where_it_is() {
+        let mut settings = Settings::parse("[[listener]]\nunix = \"a\"").unwrap();
+        settings.resolve(Path::new(""));
+        assert_eq!(settings.listeners[0].place, Place::Unix("a".into()));
+    }
+}
