@@ -8,8 +8,11 @@ mod signals;
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::ExitCode;
+use std::thread;
 
-use motewire_examples::broker::{BrokerServer, Endpoint, Settings, TlsFiles, metrics};
+use motewire_examples::broker::{
+    Access, AccessHandle, BrokerServer, Endpoint, Rules, Settings, TlsFiles, metrics,
+};
 use mqtt_session::broker::Broker;
 use options::Options;
 
@@ -29,6 +32,7 @@ fn run(options: Options) -> Result<(), Box<dyn core::error::Error>> {
     let settings = options.settings()?;
     settings.check()?;
     let tls = settings.tls.as_ref().map(TlsFiles::load).transpose()?;
+    let rules = settings.access.load()?;
     if only_check {
         println!("the configuration is good");
         return Ok(());
@@ -39,7 +43,7 @@ fn run(options: Options) -> Result<(), Box<dyn core::error::Error>> {
         .with_target(false)
         .with_ansi(false)
         .init();
-    let mut server = BrokerServer::new(Broker::new(settings.broker.clone()))?;
+    let (mut server, access) = server(&settings, rules)?;
     if let Some(tls) = tls {
         server.set_tls(tls);
     }
@@ -57,11 +61,43 @@ fn run(options: Options) -> Result<(), Box<dyn core::error::Error>> {
         metrics::serve(listener, server.control())?;
     }
     warn_of_the_open(&settings);
-    signals::obey(&server, &settings)?;
+    signals::obey(&server, &settings, access)?;
     println!("{ready}");
     std::io::stdout().flush()?;
     server.run()?;
     Ok(())
+}
+
+/// A broker that listens nowhere yet, and what changes who may do what.
+fn server(
+    settings: &Settings,
+    rules: Option<Rules>,
+) -> std::io::Result<(BrokerServer, Option<AccessHandle>)> {
+    let config = settings.broker.clone();
+    let Some(rules) = rules else {
+        return Ok((BrokerServer::new(Broker::new(config))?, None));
+    };
+    let mut handle = Ok(None);
+    let server = BrokerServer::with(|control| {
+        let control = control.clone();
+        // One core is left to the broker itself.
+        let threads = thread::available_parallelism().map_or(1, |cores| cores.get() / 2);
+        let answer = move |ticket, answer| {
+            // If the broker cannot be told it has ended.
+            let _ = control.resolve(ticket, answer);
+        };
+        match Access::new(rules, threads, answer) {
+            Ok((access, changes)) => {
+                handle = Ok(Some(changes));
+                Broker::with_policy(config, Box::new(access))
+            }
+            Err(error) => {
+                handle = Err(error);
+                Broker::new(config)
+            }
+        }
+    })?;
+    Ok((server, handle?))
 }
 
 /// Tells what was asked for explicitly, and is not safe all the same.

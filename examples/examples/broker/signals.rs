@@ -2,16 +2,20 @@
 
 use std::io;
 
-use motewire_examples::broker::{BrokerServer, Settings, TlsFiles};
+use motewire_examples::broker::{AccessHandle, BrokerServer, Settings, TlsFiles};
 
 /// SIGINT and SIGTERM stop the broker; with SIGHUP it reads again what may change while it runs. What is
 /// wrong then changes nothing.
 #[cfg(unix)]
-pub(crate) fn obey(server: &BrokerServer, settings: &Settings) -> io::Result<()> {
+pub(crate) fn obey(
+    server: &BrokerServer,
+    settings: &Settings,
+    access: Option<AccessHandle>,
+) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let control = server.control();
-    let tls = settings.tls.clone();
+    let (tls, files) = (settings.tls.clone(), settings.access.clone());
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
             if signal != SIGHUP {
@@ -29,6 +33,16 @@ pub(crate) fn obey(server: &BrokerServer, settings: &Settings) -> io::Result<()>
                 }
                 Some(Err(reason)) => tracing::error!(%reason, "the certificates stay as they were"),
             }
+            match (&access, files.load()) {
+                (Some(access), Ok(Some(rules))) => {
+                    access.replace(rules);
+                    tracing::info!("users and topic rules hold as they are now");
+                }
+                (Some(_), Err(reason)) => {
+                    tracing::error!(%reason, "users and topic rules stay as they were");
+                }
+                _ => {}
+            }
         }
     })?;
     Ok(())
@@ -37,6 +51,6 @@ pub(crate) fn obey(server: &BrokerServer, settings: &Settings) -> io::Result<()>
 /// Elsewhere the system ends the program.
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "as where there are signals")]
-pub(crate) fn obey(_: &BrokerServer, _: &Settings) -> io::Result<()> {
+pub(crate) fn obey(_: &BrokerServer, _: &Settings, _: Option<AccessHandle>) -> io::Result<()> {
     Ok(())
 }

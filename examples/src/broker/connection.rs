@@ -66,20 +66,15 @@ impl Tx {
     /// Writes as much as the socket takes.
     pub(super) fn flush(&mut self) {
         while !self.is_full && !self.is_empty() {
-            let room = self.transport.begin(self.waiting);
-            if room == 0 && !self.transport.has_pending() {
-                // A WebSocket that is closed takes nothing any more.
-                self.broken = true;
-                break;
-            }
+            self.interject();
             let own = self.bytes.get(self.written..).unwrap_or_default();
-            let written = if room == 0 {
+            let written = if self.waiting == 0 {
                 self.transport.write(&[])
             } else if self.inserts.is_empty() {
-                self.transport.write(&[IoSlice::new(own.get(..room).unwrap_or(own))])
+                self.transport.write(&[IoSlice::new(own)])
             } else {
                 let mut parts = [IoSlice::new(&[]); PARTS];
-                let count = gather(&self.bytes, self.written, &self.inserts, room, &mut parts);
+                let count = gather(&self.bytes, self.written, &self.inserts, &mut parts);
                 self.transport.write(parts.get(..count).unwrap_or_default())
             };
             match written {
@@ -138,7 +133,33 @@ impl Tx {
 
     /// Whether all is written, or never will be.
     pub(super) fn is_empty(&self) -> bool {
-        (self.waiting == 0 && !self.transport.has_pending()) || self.broken
+        self.broken
+            || (self.waiting == 0 && !self.transport.has_pending() && !self.transport.has_words())
+    }
+
+    /// Whether the peer takes nothing any more.
+    pub(super) const fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// The layers below MQTT say what they have to say between two packets.
+    pub(super) fn interject(&mut self) {
+        if self.transport.has_words() && self.waiting < TX_LIMIT {
+            let before = self.bytes.len();
+            self.transport.say(&mut self.bytes);
+            self.waiting += self.bytes.len() - before;
+        }
+    }
+
+    /// As [`Tx::make_room`], and what goes before a packet is there.
+    fn begin(&mut self, len: usize) -> bool {
+        if !self.make_room(len) {
+            return false;
+        }
+        let before = self.bytes.len();
+        self.transport.frame(len, &mut self.bytes);
+        self.waiting += self.bytes.len() - before;
+        true
     }
 
     /// The socket takes more.
@@ -147,23 +168,20 @@ impl Tx {
     }
 }
 
-/// Gathers so many of the bytes that are still to be written; how many parts they are in.
+/// Gathers what is still to be written; how many parts it is in.
 fn gather<'a>(
     bytes: &'a [u8],
     mut at: usize,
     inserts: &'a VecDeque<Insert>,
-    mut room: usize,
     parts: &mut [IoSlice<'a>; PARTS],
 ) -> usize {
     let mut count = 0;
     let mut add = |bytes: &'a [u8]| {
-        let bytes = bytes.get(..room).unwrap_or(bytes);
         if let Some(part) = parts.get_mut(count).filter(|_| !bytes.is_empty()) {
             *part = IoSlice::new(bytes);
             count += 1;
-            room -= bytes.len();
         }
-        count < PARTS && room > 0
+        count < PARTS
     };
     for insert in inserts {
         if !add(bytes.get(at..insert.at).unwrap_or_default())
@@ -179,15 +197,11 @@ fn gather<'a>(
 
 impl Transmit for Tx {
     fn packet(&mut self, len: usize) -> Option<&mut [u8]> {
-        if self.make_room(len) { self.bytes.packet(len) } else { None }
+        if self.begin(len) { self.bytes.packet(len) } else { None }
     }
 
     fn packet_with(&mut self, head: usize, payload: &[u8]) -> Option<&mut [u8]> {
-        if self.make_room(head + payload.len()) {
-            self.bytes.packet_with(head, payload)
-        } else {
-            None
-        }
+        if self.begin(head + payload.len()) { self.bytes.packet_with(head, payload) } else { None }
     }
 
     fn packet_shared(
@@ -197,7 +211,7 @@ impl Transmit for Tx {
         start: usize,
     ) -> Option<&mut [u8]> {
         let len = shared.len().checked_sub(start)?;
-        if !self.make_room(head + len) {
+        if !self.begin(head + len) {
             return None;
         }
         let at = self.bytes.len() + head;
@@ -293,7 +307,8 @@ impl Connections {
         let Some(connection) = place.and_then(|place| place.take_if(|it| it.id == id)) else {
             return;
         };
-        if connection.tx.transport.has_pending() {
+        let transport = &connection.tx.transport;
+        if transport.has_words() || transport.has_pending() {
             self.closed.push(*connection);
         }
     }

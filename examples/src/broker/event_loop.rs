@@ -247,7 +247,8 @@ impl EventLoop {
         if let Some(name) = connection.tx.transport.identity() {
             self.broker.identify(id, &name);
         }
-        if connection.tx.transport.has_pending() {
+        connection.tx.interject();
+        if !connection.tx.is_empty() {
             self.connections.set_dirty(id);
         }
         let Some(connection) = self.connections.get(id) else { return len };

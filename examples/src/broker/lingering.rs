@@ -17,7 +17,6 @@ const MAX: usize = 4096;
 #[derive(Debug)]
 struct Lingering {
     tx: Tx,
-    has_said_goodbye: bool,
     is_shut: bool,
     until: Instant,
 }
@@ -32,12 +31,7 @@ pub(super) struct Lingerers {
 impl Lingerers {
     /// Has the socket say what is left to say. If it lingers, the index at which it is kept.
     pub(super) fn add(&mut self, tx: Tx) -> Option<usize> {
-        let mut lingering = Lingering {
-            tx,
-            has_said_goodbye: false,
-            is_shut: false,
-            until: Instant::now() + PATIENCE,
-        };
+        let mut lingering = Lingering { tx, is_shut: false, until: Instant::now() + PATIENCE };
         if lingering.step() || self.len >= MAX {
             return None;
         }
@@ -103,15 +97,16 @@ impl Lingering {
         if !self.tx.is_empty() {
             return false;
         }
-        if !self.has_said_goodbye {
-            self.has_said_goodbye = true;
-            self.tx.transport.say_goodbye();
-            self.tx.flush();
-            if !self.tx.is_empty() {
-                return false;
-            }
-        }
         if !self.is_shut {
+            while self.tx.transport.say_goodbye() {
+                self.tx.flush();
+                if !self.tx.is_empty() {
+                    return false;
+                }
+                if self.tx.is_broken() {
+                    return true;
+                }
+            }
             self.is_shut = true;
             if self.tx.transport.shutdown().is_err() {
                 return true;

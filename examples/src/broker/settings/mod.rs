@@ -7,13 +7,15 @@ use core::str::FromStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mqtt_session::broker::Config;
+use mqtt_session::broker::{Acl, Config};
 use serde::Deserialize;
 use toml::Spanned;
 use tracing::level_filters::LevelFilter;
 
+use super::access::Rules;
 use super::listener::{Endpoint, Place};
 use super::transport::TlsFiles;
+use super::users::Users;
 use limits::Limits;
 
 /// How the broker is to run.
@@ -65,6 +67,31 @@ impl AccessFiles {
     pub fn lets_anybody_in(&self) -> bool {
         self.users.is_none() || self.allow_anonymous == Some(true)
     }
+
+    /// Reads them; `None`: everybody may do everything.
+    ///
+    /// # Errors
+    /// Says which file is wrong, and which line in it.
+    pub fn load(&self) -> Result<Option<Rules>, String> {
+        if self.users.is_none() && self.acl.is_none() && self.allow_anonymous != Some(false) {
+            return Ok(None);
+        }
+        let users = read(self.users.as_deref(), Users::parse)?;
+        let acl = read(self.acl.as_deref(), Acl::parse)?;
+        let allow_anonymous = self.allow_anonymous.unwrap_or(users.is_none());
+        Ok(Some(Rules { users, acl, allow_anonymous }))
+    }
+}
+
+/// Reads and parses a file, if there is one.
+fn read<T, E: core::fmt::Display>(
+    path: Option<&Path>,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>, String> {
+    let Some(path) = path else { return Ok(None) };
+    let in_file = |error: &dyn core::fmt::Display| format!("{}: {error}", path.display());
+    let text = fs::read_to_string(path).map_err(|error| in_file(&error))?;
+    parse(&text).map(Some).map_err(|error| in_file(&error))
 }
 
 impl Default for Settings {

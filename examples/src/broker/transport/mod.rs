@@ -100,51 +100,49 @@ impl Transport {
         self.tls.as_mut()?.identity()
     }
 
-    /// How many of so many waiting bytes can be written next; more may follow.
-    pub(super) fn begin(&mut self, waiting: usize) -> usize {
-        match &mut self.websocket {
-            None => waiting,
-            Some(websocket) => websocket.begin(waiting),
+    /// What goes before a packet of so many bytes.
+    pub(super) fn frame(&self, len: usize, tx: &mut Vec<u8>) {
+        if self.websocket.is_some() {
+            WebSocket::frame(len, tx);
         }
     }
 
-    /// Writes some of these parts, no more than [`Transport::begin`] said, and of what the layers below
-    /// have to say themselves. `Ok(0)`: only of that.
+    /// Whether the layers below have something to say, between two packets.
+    pub(super) fn has_words(&self) -> bool {
+        self.websocket.as_ref().is_some_and(|websocket| websocket.has_words())
+    }
+
+    /// Says it.
+    pub(super) fn say(&mut self, tx: &mut Vec<u8>) {
+        if let Some(websocket) = &mut self.websocket {
+            websocket.say(tx);
+        }
+    }
+
+    /// Writes some of these parts, and what was taken before. `Ok(0)`: only of that.
     pub(super) fn write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        let Some(websocket) = &mut self.websocket else {
-            return write_below(&mut self.socket, self.tls.as_deref_mut(), parts);
-        };
-        if !websocket.has_pending() {
-            let len = write_below(&mut self.socket, self.tls.as_deref_mut(), parts)?;
-            websocket.written(len);
-            return Ok(len);
+        if let Some(tls) = &mut self.tls {
+            return tls.write(&mut self.socket, parts);
         }
-        let mut all = Vec::with_capacity(1 + parts.len());
-        all.push(IoSlice::new(websocket.pending()));
-        all.extend_from_slice(parts);
-        let len = write_below(&mut self.socket, self.tls.as_deref_mut(), &all)?;
-        Ok(websocket.advance(len))
+        let len = match parts {
+            [] => return Ok(0),
+            [one] => self.socket.write(one)?,
+            _ => self.socket.write_vectored(parts)?,
+        };
+        if len == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(len) }
     }
 
-    /// Whether the layers below have something to say themselves.
+    /// Whether something that was taken is not written yet.
     pub(super) fn has_pending(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.has_pending())
-            || self.websocket.as_ref().is_some_and(|websocket| websocket.has_pending())
     }
 
-    /// The layers say goodbye: to be called once when all is written.
-    pub(super) fn say_goodbye(&mut self) {
-        if let Some(websocket) = &mut self.websocket {
-            websocket.close();
-        }
-        if let Some(tls) = &mut self.tls {
-            // Nothing of MQTT may come behind it, and what WebSocket has to say goes before it.
-            if let Some(websocket) = &mut self.websocket {
-                let len = tls.take(&[IoSlice::new(websocket.pending())]);
-                websocket.advance(len);
-            }
-            tls.close();
-        }
+    /// The layers have their last words: to be called until it returns `false`, each time when all is
+    /// written.
+    pub(super) fn say_goodbye(&mut self) -> bool {
+        // Nothing of WebSocket may come behind the last of TLS.
+        self.websocket.as_mut().is_some_and(|websocket| websocket.close())
+            || self.tls.as_mut().is_some_and(|tls| tls.close())
     }
 
     /// Writes no more.
@@ -169,20 +167,4 @@ fn read_plain(socket: &mut Socket, buffer: &mut [u8]) -> Result<Input, Ended> {
             _ => Err(Ended::Io(error)),
         },
     }
-}
-
-fn write_below(
-    socket: &mut Socket,
-    tls: Option<&mut Tls>,
-    parts: &[IoSlice<'_>],
-) -> io::Result<usize> {
-    if let Some(tls) = tls {
-        return tls.write(socket, parts);
-    }
-    let len = match parts {
-        [] => return Ok(0),
-        [one] => socket.write(one)?,
-        _ => socket.write_vectored(parts)?,
-    };
-    if len == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(len) }
 }

@@ -132,7 +132,8 @@ impl Tls {
         parts: &[IoSlice<'_>],
     ) -> io::Result<usize> {
         // Not more than one buffer full, so that a slow client does not gather two of them.
-        let len = if self.has_pending() { 0 } else { self.take(parts) };
+        let len =
+            if self.has_pending() { 0 } else { self.connection.writer().write_vectored(parts)? };
         while self.has_pending() {
             match self.connection.write_tls(socket) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -150,17 +151,14 @@ impl Tls {
         Ok(len)
     }
 
-    /// Encrypts what there is room for.
-    pub(super) fn take(&mut self, parts: &[IoSlice<'_>]) -> usize {
-        self.connection.writer().write_vectored(parts).unwrap_or(0)
-    }
-
     pub(super) fn has_pending(&self) -> bool {
         self.connection.wants_write()
     }
 
-    pub(super) fn close(&mut self) {
+    /// Says that nothing follows. Whether that is still to be sent.
+    pub(super) fn close(&mut self) -> bool {
         self.connection.send_close_notify();
+        self.has_pending()
     }
 
     /// The name in the client's certificate, once, when there is one.

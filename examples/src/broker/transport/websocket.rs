@@ -1,7 +1,8 @@
 //! WebSocket (RFC 6455) as section 6 of MQTT has it: packets in binary frames, however they are cut.
 //!
 //! Frames are not gathered: what has come of one is unmasked where it lies and handed on. So a frame
-//! may be of any size, and none needs memory. What is written at once goes out as one frame.
+//! may be of any size, and none needs memory. What is sent has a frame for each packet: a receiver must
+//! not count on it \[MQTT-6.0.0-2], and Paho's C library 1.3 does.
 
 use std::io::Cursor;
 
@@ -30,11 +31,8 @@ pub(super) struct WebSocket {
     frame: Option<Frame>,
     /// Whether a message goes on in the next data frame.
     is_fragmented: bool,
-    /// What is to be written before anything else, and how much of it is.
-    out: Vec<u8>,
-    out_written: usize,
-    /// How much of the frame that is being written is still to come.
-    left: usize,
+    /// The answer to the HTTP request, until it is sent.
+    response: Vec<u8>,
     /// The last PING that is not answered (RFC 6455, section 5.5.3).
     ping: Option<Vec<u8>>,
     /// The code to close with, once.
@@ -108,11 +106,11 @@ impl WebSocket {
         self.partial = Vec::new();
         self.state = match answer {
             Answer::Accept(response) => {
-                self.out = response;
+                self.response = response;
                 State::Open
             }
             Answer::Refuse(status, more) => {
-                self.out = upgrade::refusal(status, more);
+                self.response = upgrade::refusal(status, more);
                 State::Ended(Some(End::Refused(status)))
             }
         };
@@ -223,86 +221,53 @@ impl WebSocket {
             }
             _ => {}
         }
-        self.interject();
     }
 
     /// Reads no more.
     fn wrong(&mut self, code: CloseCode, what: &'static str) {
         self.close.get_or_insert(code.into());
         self.state = State::Ended(Some(End::Wrong(what)));
-        self.interject();
     }
 
-    /// Between two frames of data: what there is to say besides.
-    fn interject(&mut self) {
-        if self.left > 0 || self.state == State::Upgrade {
-            return;
-        }
-        // Only when there is room: of those who ask faster than they read, the last is kept.
-        if let Some(ping) = self.ping.take_if(|_| self.out.is_empty()) {
-            self.frame_header(OpCode::Control(Control::Pong), ping.len());
-            self.out.extend_from_slice(&ping);
+    /// Whether there is something to say besides packets.
+    pub(super) fn has_words(&self) -> bool {
+        !self.response.is_empty() || self.ping.is_some() || self.close.is_some_and(|code| code != 0)
+    }
+
+    /// Says it, between two packets. Of those who ask faster than they read, the last is answered.
+    pub(super) fn say(&mut self, tx: &mut Vec<u8>) {
+        tx.append(&mut self.response);
+        if let Some(ping) = self.ping.take() {
+            header(OpCode::Control(Control::Pong), ping.len(), tx);
+            tx.extend_from_slice(&ping);
         }
         // Once; 0 stands for a code that was sent.
         if let Some(code) = self.close.filter(|code| *code != 0) {
             self.close = Some(0);
-            self.frame_header(OpCode::Control(Control::Close), 2);
-            self.out.extend_from_slice(&code.to_be_bytes());
+            header(OpCode::Control(Control::Close), 2, tx);
+            tx.extend_from_slice(&code.to_be_bytes());
         }
     }
 
-    fn frame_header(&mut self, opcode: OpCode, len: usize) {
-        let header = FrameHeader { opcode, ..FrameHeader::default() };
-        // Into memory, which does not fail.
-        let _ = header.format(len as u64, &mut self.out);
+    /// What goes before a packet of so many bytes.
+    pub(super) fn frame(len: usize, tx: &mut Vec<u8>) {
+        header(OpCode::Data(Data::Binary), len, tx);
     }
 
-    /// How many of so many waiting bytes belong to the frame that is being written, or that is begun
-    /// with them.
-    pub(super) fn begin(&mut self, waiting: usize) -> usize {
-        let is_up = self.state == State::Open || self.left > 0;
-        if self.left == 0 && waiting > 0 && is_up && self.close.is_none() {
-            self.frame_header(OpCode::Data(Data::Binary), waiting);
-            self.left = waiting;
-        }
-        self.left.min(waiting)
-    }
-
-    pub(super) fn has_pending(&self) -> bool {
-        !self.out.is_empty()
-    }
-
-    /// What goes before the bytes of the frame.
-    pub(super) fn pending(&self) -> &[u8] {
-        self.out.get(self.out_written..).unwrap_or_default()
-    }
-
-    /// So many bytes are written, of what was pending first. How many of them were of the frame.
-    pub(super) fn advance(&mut self, len: usize) -> usize {
-        let own = len.min(self.out.len() - self.out_written);
-        self.out_written += own;
-        if self.out_written == self.out.len() {
-            self.out = Vec::new();
-            self.out_written = 0;
-        }
-        self.written(len - own);
-        len - own
-    }
-
-    /// So many bytes of the frame are written.
-    pub(super) fn written(&mut self, len: usize) {
-        self.left -= len.min(self.left);
-        self.interject();
-    }
-
-    /// The server closes.
-    pub(super) fn close(&mut self) {
+    /// The server closes. Whether that is still to be said.
+    pub(super) fn close(&mut self) -> bool {
         if self.state == State::Open {
             self.close.get_or_insert(CloseCode::Normal.into());
             self.state = State::Ended(None);
         }
-        self.interject();
+        self.has_words()
     }
+}
+
+fn header(opcode: OpCode, len: usize, tx: &mut Vec<u8>) {
+    let header = FrameHeader { opcode, ..FrameHeader::default() };
+    // Into memory, which does not fail.
+    let _ = header.format(len as u64, tx);
 }
 
 /// Applies the mask, and turns it for what follows.
@@ -358,6 +323,14 @@ mod tests {
         (all, websocket.decode(&mut []).err().map(|ended| ended.to_string()))
     }
 
+    /// What there is to say besides packets.
+    fn said(websocket: &mut WebSocket) -> Vec<u8> {
+        let mut tx = Vec::new();
+        websocket.say(&mut tx);
+        assert!(!websocket.has_words());
+        tx
+    }
+
     // [MQTT-6.0.0-2], [MQTT-6.0.0-4]
     #[test]
     fn packets_may_span_frames_and_share_them_however_the_bytes_arrive() {
@@ -375,13 +348,14 @@ mod tests {
             let mut websocket = WebSocket::default();
             let (all, error) = decoded(&mut websocket, &bytes, size);
             assert!(all == expected && error.is_none(), "in pieces of {size}: {error:?}");
-            let out = String::from_utf8_lossy(websocket.pending()).into_owned();
+            let out = said(&mut websocket);
+            let (head, pong) = out.split_at(out.len() - 6);
+            assert_eq!(pong, b"\x8A\x04ping");
+            let out = String::from_utf8_lossy(head);
             assert!(out.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{out}");
             assert!(out.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "RFC 6455, section 1.3: {out}");
             assert!(out.to_lowercase().contains("sec-websocket-protocol: mqtt\r\n"), "{out}");
             assert!(out.ends_with("\r\n\r\n"), "{out}");
-            websocket.advance(websocket.pending().len());
-            assert_eq!(websocket.pending(), b"\x8A\x04ping");
         }
     }
 
@@ -406,38 +380,30 @@ mod tests {
                 assert_eq!(decoded, b"before", "{bytes:02x?}");
                 assert!(error.is_some(), "{bytes:02x?}");
                 let [a, b] = code.to_be_bytes();
-                assert_eq!(websocket.pending(), [0x88, 2, a, b], "{bytes:02x?}");
+                assert_eq!(said(&mut websocket), [0x88, 2, a, b], "{bytes:02x?}");
             }
         }
     }
 
     #[test]
-    fn a_close_is_answered_once_and_never_within_a_frame() {
+    fn a_close_is_answered_once() {
         let mut websocket = open();
-        assert_eq!(websocket.begin(10), 10);
-        assert_eq!(websocket.advance(2 + 4), 4);
         let (_, error) = decoded(&mut websocket, &frame(0x88, b"\x03\xE9bye"), 1000);
         assert_eq!(error.as_deref(), Some("closed by the peer"));
-        assert!(!websocket.has_pending(), "six bytes are still to come");
-        websocket.written(6);
         websocket.close();
-        assert_eq!(websocket.pending(), [0x88, 2, 0x03, 0xE9]);
-        websocket.advance(4);
+        assert_eq!(said(&mut websocket), [0x88, 2, 0x03, 0xE9]);
         websocket.close();
-        assert!(!websocket.has_pending());
-        assert_eq!(websocket.begin(10), 0, "nothing comes behind it");
+        assert_eq!(said(&mut websocket), []);
     }
 
     #[test]
     fn of_many_pings_the_last_is_answered() {
         let mut websocket = open();
-        assert_eq!(websocket.begin(1), 1);
         for n in 0..100 {
             let (_, error) = decoded(&mut websocket, &frame(0x89, &[n]), 1000);
             assert_eq!(error, None);
         }
-        websocket.advance(2 + 1);
-        assert_eq!(websocket.pending(), [0x8A, 1, 99]);
+        assert_eq!(said(&mut websocket), [0x8A, 1, 99]);
     }
 
     #[test]
@@ -447,6 +413,6 @@ mod tests {
         bytes.resize(1_000_000, b'a');
         let (_, error) = decoded(&mut websocket, &bytes, 1000);
         assert_eq!(error.as_deref(), Some("HTTP request refused with 431"));
-        assert!(websocket.partial.capacity() == 0);
+        assert_eq!(websocket.partial.capacity(), 0);
     }
 }
