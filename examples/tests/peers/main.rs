@@ -8,3 +8,4 @@ mod lorawan;
 mod programs;
 mod self_test;
 mod support;
+mod transports;

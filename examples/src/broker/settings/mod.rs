@@ -377,6 +377,29 @@ mod tests {
     }
 
     #[test]
+    fn the_example_says_what_the_defaults_are_and_how_to_set_all_the_rest() {
+        let text = include_str!("../../../examples/broker/example.toml");
+        let settings = Settings::parse(text).unwrap();
+        assert_eq!(settings.broker, Config::default());
+        for name in Limits::NAMES {
+            let is_it =
+                |line: &str| line.trim_start_matches("# ").starts_with(&format!("{name} ="));
+            assert!(text.lines().any(is_it), "{name}");
+        }
+        // What is commented out is good too, but for the prose.
+        let is_setting =
+            |line: &str| line.starts_with("[") || line.split_whitespace().nth(1) == Some("=");
+        let all: Vec<&str> = text
+            .lines()
+            .map(|line| line.strip_prefix("# ").filter(|rest| is_setting(rest)).unwrap_or(line))
+            .collect();
+        let settings = Settings::parse(&all.join("\n")).unwrap();
+        assert_eq!(settings.listeners.len(), 4);
+        assert!(settings.tls.is_some() && settings.metrics.is_some());
+        assert!(settings.access.users.is_some() && settings.access.acl.is_some());
+    }
+
+    #[test]
     fn a_socket_without_a_folder_stays_where_it_is() {
         let mut settings = Settings::parse("[[listener]]\nunix = \"a\"").unwrap();
         settings.resolve(Path::new(""));

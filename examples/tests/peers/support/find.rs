@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 /// |---|---|
 /// | `paho-mqtt` | a Python that can import it |
 /// | `npm:PACKAGE` | a Node.js that can require it |
+/// | `libpaho-mqtt3cs` | a C compiler that finds its header |
 /// | any other | the program of that name |
 ///
 /// Python and Node packages are looked for in the folder `$MOTEWIRE_PEERS` (a virtual
@@ -25,6 +26,7 @@ pub(crate) fn peer(name: &str) -> Option<Command> {
     let found = match name.strip_prefix("npm:") {
         Some(package) => node_with(package),
         None if name == "paho-mqtt" => python_with("paho.mqtt"),
+        None if name == "libpaho-mqtt3cs" => compiler_with("MQTTClient.h"),
         None => program(name).map(Command::new),
     };
     if found.is_none() {
@@ -59,6 +61,13 @@ fn python_with(module: &str) -> Option<Command> {
         .chain(program("python3"))
         .find(|python| works(Command::new(python).args(["-c", &format!("import {module}")])))
         .map(Command::new)
+}
+
+fn compiler_with(header: &str) -> Option<Command> {
+    let compiler = program("cc")?;
+    let finds_it =
+        works(Command::new(&compiler).args(["-E", "-include", header, "-xc", "/dev/null"]));
+    finds_it.then(|| Command::new(compiler))
 }
 
 fn node_with(package: &str) -> Option<Command> {
