@@ -92,11 +92,7 @@ impl BrokerServer {
     ///
     /// # Errors
     /// If the operating system has no way to wait for sockets, or no random numbers.
-    pub fn new(mut broker: Broker) -> io::Result<Self> {
-        let mut random = [0; 16];
-        let filled = SystemRandom::new().fill(&mut random);
-        filled.map_err(|_| io::Error::other("no random numbers"))?;
-        broker.seed(random);
+    pub fn new(broker: Broker) -> io::Result<Self> {
         Self::with(|_| broker)
     }
 
@@ -109,7 +105,12 @@ impl BrokerServer {
         let (commands, receiver) = channel();
         let (poll, waker) = event_loop::poll()?;
         let control = Control { commands, waker: Arc::new(waker) };
-        let event_loop = EventLoop::new(poll, make(&control), receiver);
+        let mut broker = make(&control);
+        let mut random = [0; 16];
+        let filled = SystemRandom::new().fill(&mut random);
+        filled.map_err(|_| io::Error::other("no random numbers"))?;
+        broker.seed(random);
+        let event_loop = EventLoop::new(poll, broker, receiver);
         Ok(Self { event_loop, address: None, control })
     }
 
