@@ -165,6 +165,38 @@ impl<'s> Link<'s> {
         Ok(id)
     }
 
+    /// As [`Link::publish`], of a packet that is written for this version already. `None` where it must be
+    /// written for this peer alone.
+    #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+    pub(crate) fn publish_written(
+        &mut self,
+        written: crate::transmit::Written<'_>,
+        tx: &mut dyn Transmit,
+    ) -> Option<Result<Option<PacketId>, Error>> {
+        let aliases = self.policy != TopicAliases::Off && self.limits.topic_alias_maximum > 0;
+        if aliases || written.bytes.len() as u64 > u64::from(self.write.max_packet_size) {
+            return None;
+        }
+        let id = match Stage::of(written.qos) {
+            None => None,
+            Some(_) if !self.has_quota() || self.outbound.is_resuming() => {
+                return Some(Err(Error::QuotaExceeded));
+            }
+            Some(stage) => match self.outbound.next_id() {
+                None => return Some(Err(Error::QuotaExceeded)),
+                Some(id) => Some((id, stage)),
+            },
+        };
+        if let Err(error) = crate::transmit::send_written(written, id.map(|(id, _)| id), tx) {
+            return Some(Err(error));
+        }
+        self.sent = true;
+        if let Some((id, stage)) = id {
+            self.outbound.insert(id, stage);
+        }
+        Some(Ok(id.map(|(id, _)| id)))
+    }
+
     /// Whether the peer's Receive Maximum leaves room for a message [MQTT-4.9.0-2].
     pub(crate) const fn has_quota(&self) -> bool {
         self.outbound.in_flight() < self.limits.receive_maximum

@@ -437,6 +437,17 @@ impl<'s> Session<'s> {
         self.link.publish(publish, tx)
     }
 
+    /// As [`Session::publish`], of a packet that is written for this version already. `None` where it must
+    /// be written for this client alone.
+    #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+    pub(crate) fn publish_written(
+        &mut self,
+        written: crate::transmit::Written<'_>,
+        tx: &mut dyn Transmit,
+    ) -> Option<Result<Option<PacketId>, Error>> {
+        if self.is_connected() { self.link.publish_written(written, tx) } else { None }
+    }
+
     /// Sends again what an earlier connection left unacknowledged, in order \[MQTT-4.4.0-1], as far
     /// as the client's Receive Maximum allows: call it after [`Session::accept`] and after each
     /// [`Event::Acknowledged`] until [`Session::is_resuming`] is false.

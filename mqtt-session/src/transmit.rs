@@ -71,6 +71,41 @@ fn send_long(packet: &Packet<'_>, rules: &Rules, tx: &mut dyn Transmit) -> Resul
     Ok(())
 }
 
+/// A PUBLISH that is written already, but for its packet identifier.
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Written<'w> {
+    pub(crate) bytes: &'w [u8],
+    pub(crate) qos: mqtt_codec::QoS,
+    /// Where the packet identifier is, if the QoS asks for one.
+    pub(crate) id_at: usize,
+}
+
+/// Finds room for a packet that is written already, and copies it there.
+///
+/// # Errors
+/// [`Error::TransmitFull`] without room for it.
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+pub(crate) fn send_written(
+    written: Written<'_>,
+    id: Option<mqtt_codec::PacketId>,
+    tx: &mut dyn Transmit,
+) -> Result<(), Error> {
+    let (head, rest) = match id {
+        Some(_) => written.bytes.split_at_checked(written.id_at + 2).ok_or(Error::TransmitFull)?,
+        None => (&[][..], written.bytes),
+    };
+    let room = tx.packet_with(head.len(), rest).ok_or(Error::TransmitFull)?;
+    if let Some(id) = id {
+        let (before, place) =
+            room.split_at_mut_checked(written.id_at).ok_or(Error::TransmitFull)?;
+        before.copy_from_slice(head.get(..written.id_at).unwrap_or_default());
+        place.copy_from_slice(&id.get().to_be_bytes());
+    }
+    tx.sent(PacketType::Publish, written.bytes.len());
+    Ok(())
+}
+
 #[cfg(feature = "alloc")]
 impl Transmit for alloc::vec::Vec<u8> {
     fn packet(&mut self, len: usize) -> Option<&mut [u8]> {

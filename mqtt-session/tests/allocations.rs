@@ -1,9 +1,10 @@
-//! In steady state no message takes memory from the heap, in either role.
+//! In steady state no message takes memory from the heap, and an idle session takes little.
 
 use mqtt_codec::{
-    ConnAck, Connect, Packet, Property, Publish, QoS, ReasonCode, Rules, Sender, Subscription,
-    TopicFilter, TopicName, Version,
+    ConnAck, Connect, Packet, PacketId, Property, Publish, QoS, ReasonCode, Rules, Sender,
+    Subscribe, Subscription, TopicFilter, TopicName, Version,
 };
+use mqtt_session::broker::{Broker, Config, ConnectionId, Outputs, Received};
 use mqtt_session::client::{self, Slots};
 use mqtt_session::{Event, Instant, Queue, QueueConfig, Ticket, TopicAliases, Transmit, server};
 
@@ -175,4 +176,80 @@ fn a_client_in_lent_storage_needs_no_heap_at_all() {
         assert!(tx.filled().ends_with(&[0x50, 2, 0, 9]));
     });
     assert_eq!(count, 0);
+}
+
+/// What a broker sends, on whatever connection.
+#[derive(Default)]
+struct All(Vec<u8>);
+
+impl Outputs for All {
+    fn transmit(&mut self, _: ConnectionId) -> &mut dyn Transmit {
+        &mut self.0
+    }
+
+    fn close(&mut self, _: ConnectionId) {
+        panic!("a client is refused");
+    }
+}
+
+fn take(broker: &mut Broker, id: ConnectionId, packet: &Packet<'_>, out: &mut All) {
+    let mut bytes = Vec::new();
+    Rules::new(Version::V5, Sender::Client).encode_to_vec(packet, &mut bytes).unwrap();
+    assert_eq!(broker.receive(NOW, id, &mut &bytes[..], out), Received::All);
+    out.0.clear();
+}
+
+fn subscriber(broker: &mut Broker, name: &str, filter: &str, out: &mut All) -> ConnectionId {
+    let id = broker.open(NOW).unwrap();
+    let list = [Property::SessionExpiryInterval(u32::MAX)];
+    let connect = Connect { properties: list[..].into(), ..Connect::new(Version::V5, name) };
+    take(broker, id, &Packet::Connect(connect), out);
+    let subscriptions = [Subscription::new(TopicFilter::new(filter).unwrap(), QoS::AtMostOnce)];
+    let subscribe = Subscribe {
+        packet_id: PacketId::new(1).unwrap(),
+        properties: [][..].into(),
+        subscriptions: subscriptions[..].into(),
+    };
+    take(broker, id, &Packet::Subscribe(subscribe), out);
+    id
+}
+
+#[test]
+fn an_idle_session_with_a_subscription_takes_at_most_600_bytes() {
+    let count = 10_000;
+    let (_, bytes) = allocations(|| {
+        let mut broker = Broker::new(Config::default());
+        let mut out = All::default();
+        for n in 0..count {
+            let filter = format!("site/{}/device/{n}/command", n % 1000);
+            let id = subscriber(&mut broker, &format!("device-{n:07}"), &filter, &mut out);
+            broker.closed(NOW, id, &mut out);
+        }
+        assert_eq!(broker.statistics().subscriptions, count);
+        // Its memory is looked at, and not given back.
+        core::mem::forget(broker);
+    });
+    assert!(bytes / (count as i64) <= 600, "{} bytes", bytes / count as i64);
+}
+
+#[test]
+fn a_broker_takes_no_memory_to_pass_on_messages_of_qos_0() {
+    let mut broker = Broker::new(Config::default());
+    let mut out = All::default();
+    for n in 0..10 {
+        subscriber(&mut broker, &n.to_string(), "some/+/topic", &mut out);
+    }
+    let publisher = subscriber(&mut broker, "publisher", "other", &mut out);
+    let [message, ..] = messages();
+    let mut bytes = Vec::new();
+    let packet = Packet::Publish(message);
+    Rules::new(Version::V5, Sender::Client).encode_to_vec(&packet, &mut bytes).unwrap();
+    let mut round = || {
+        assert_eq!(broker.receive(NOW, publisher, &mut &bytes[..], &mut out), Received::All);
+        out.0.clear();
+    };
+    round();
+    let (count, _) = allocations(|| (0..100).for_each(|_| round()));
+    assert_eq!(count, 0);
+    assert_eq!(broker.statistics().messages_sent, 1010);
 }

@@ -122,7 +122,12 @@ impl Broker {
         groups.clear();
         self.subscriptions.matching(message.publish.topic, &mut matching, &mut groups);
         let found = !matching.is_empty() || !groups.is_empty();
-        message.is_shared = matching.len() + groups.len() > 1 && is_large(&message.publish);
+        let is_many = matching.len() + groups.len() > 1;
+        message.is_shared = is_many && is_large(&message.publish);
+        message.is_repeated = is_many && !message.is_shared;
+        if message.is_repeated {
+            self.shapes.clear();
+        }
         let is_own = |s: &Subscriber| s.options.no_local && Some(s.session) == from;
         if matching.iter().any(is_own) {
             matching.retain(|subscriber| !is_own(subscriber)); // [MQTT-3.8.3-3]
@@ -244,26 +249,31 @@ impl Broker {
                 && in_flight
                     > self.config.max_total_queued_bytes / self.config.max_connections.max(1);
             if !waits && !is_full && !connection.blocked {
-                let properties = message.publish.properties;
-                let properties =
-                    if copy.added.is_empty() { properties } else { properties.with(copy.added) };
-                let publish = Publish {
-                    qos: copy.qos,
-                    retain: copy.retain,
-                    packet_id: None,
-                    properties,
-                    ..message.publish
-                };
                 let tx = &mut self.statistics.sent.counting(out.transmit(ConnectionId(key)));
-                let shared = message.is_shared.then(|| message.frame(&mut self.scratch)).flatten();
-                let sent = match &shared {
-                    Some(frame) => connection.link.publish(&publish, &mut Sharing { tx, frame }),
-                    None => connection.link.publish(&publish, tx),
+                let link = &mut connection.link;
+                let repeated = if message.is_repeated && copy.added.is_empty() {
+                    self.shapes
+                        .of(&message.publish, copy.qos, copy.retain, link.version())
+                        .and_then(|written| link.publish_written(written, tx))
+                } else {
+                    None
+                };
+                let sent = match repeated {
+                    Some(sent) => sent,
+                    None => {
+                        let publish = copy.publish(&message.publish);
+                        let shared =
+                            message.is_shared.then(|| message.frame(&mut self.scratch)).flatten();
+                        match &shared {
+                            Some(frame) => link.publish(&publish, &mut Sharing { tx, frame }),
+                            None => link.publish(&publish, tx),
+                        }
+                    }
                 };
                 match sent {
                     Ok(id) => {
                         self.statistics.messages_sent += 1;
-                        self.statistics.payload_bytes_sent += publish.payload.len() as u64;
+                        self.statistics.payload_bytes_sent += message.publish.payload.len() as u64;
                         let Some(id) = id else { return };
                         if let Some(frame) = message.frame(&mut self.scratch) {
                             let mut entry = copy.entry(frame, message.expires);
@@ -452,6 +462,14 @@ impl Broker {
 }
 
 impl Copy<'_> {
+    /// As it is sent to this session.
+    fn publish<'p>(&'p self, publish: &Publish<'p>) -> Publish<'p> {
+        let properties = publish.properties;
+        let properties =
+            if self.added.is_empty() { properties } else { properties.with(self.added) };
+        Publish { qos: self.qos, retain: self.retain, packet_id: None, properties, ..*publish }
+    }
+
     fn entry(&self, frame: Frame, expires: Option<Instant>) -> Entry {
         let Copy { qos, retain, group, added, .. } = *self;
         let seq = Seq::default();

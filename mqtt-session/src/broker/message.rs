@@ -31,6 +31,8 @@ pub(crate) struct Outgoing<'p> {
     frame: Option<Frame>,
     /// Whether its payload is sent from the frame, and not copied for each subscriber.
     pub(crate) is_shared: bool,
+    /// Whether it may go to several clients as it is, once written.
+    pub(crate) is_repeated: bool,
 }
 
 /// From how many bytes on a payload is worth sharing.
@@ -71,7 +73,13 @@ impl<'p> Outgoing<'p> {
         let expires = properties
             .message_expiry_interval()
             .map(|seconds| now + Duration::from_secs(seconds.into()));
-        Self { publish: Publish { properties, ..publish }, expires, frame: None, is_shared: false }
+        Self {
+            publish: Publish { properties, ..publish },
+            expires,
+            frame: None,
+            is_shared: false,
+            is_repeated: false,
+        }
     }
 
     /// A message that was kept in this frame.

@@ -18,6 +18,7 @@ mod policy;
 mod restore;
 mod retained;
 mod session;
+mod shapes;
 mod shared;
 mod slab;
 mod statistics;
@@ -196,6 +197,7 @@ pub struct Broker {
     matching: Vec<Subscriber>,
     groups: Vec<NodeId>,
     scratch: Vec<u8>,
+    shapes: shapes::Shapes,
     /// What is to be stored, where anything is.
     journal: Option<Journal>,
 }
@@ -240,6 +242,7 @@ impl Broker {
             matching: Vec::new(),
             groups: Vec::new(),
             scratch: Vec::new(),
+            shapes: shapes::Shapes::default(),
             journal: config.durable.then(Journal::default),
             config,
         }

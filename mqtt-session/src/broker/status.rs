@@ -141,7 +141,10 @@ impl Broker {
             ..Publish::new(topic, value.as_bytes())
         };
         let mut message = Outgoing::new(now, publish);
+        // It is not to be found again after a restart.
+        let journal = self.journal.take();
         self.keep_retained(&mut message);
+        self.journal = journal;
         self.fan_out(None, &mut message, out);
     }
 }

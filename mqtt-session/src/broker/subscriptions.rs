@@ -191,6 +191,10 @@ impl Subscriptions {
         let Some(value) = self.tree.value_mut(node) else { return Subscribed::Refused };
         let place =
             Place { session, node, member: value.members.len() as u32, own: own.len() as u32 };
+        if value.members.is_empty() {
+            // Most filters have one subscriber, and most clients one filter.
+            value.members.reserve_exact(1);
+        }
         value.members.push(Subscriber { session, options, sub });
         if group.is_some() && value.shared.is_none() {
             self.groups = self.groups.wrapping_add(1).max(1);
@@ -201,6 +205,9 @@ impl Subscriptions {
         match self.places.get_mut(sub as usize) {
             Some(free) => *free = place,
             None => self.places.push(place),
+        }
+        if own.is_empty() {
+            own.reserve_exact(1);
         }
         own.push(sub);
         self.shared += usize::from(group.is_some());

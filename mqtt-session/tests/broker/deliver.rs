@@ -1,8 +1,11 @@
 //! Who gets a message, in which order, at which QoS.
 
-use mqtt_codec::{Packet, Property, Publish, QoS, TopicFilter, TopicName, Version};
+use mqtt_codec::{
+    Packet, Property, PropertyId, Publish, QoS, Subscription, SubscriptionId, TopicFilter,
+    TopicName, Version,
+};
 
-use crate::harness::{BOTH, EVERY_QOS, Net, message};
+use crate::harness::{BOTH, EVERY_QOS, Net, message, subscription};
 
 // [MQTT-3.8.4-8], [MQTT-3.8.4-6 of 3.1.1]
 #[test]
@@ -185,4 +188,71 @@ fn the_broker_can_publish_by_itself() {
     let late = net.client(Version::V311, "late");
     net.subscribe(late, "$SYS/broker/+", QoS::AtMostOnce);
     assert_eq!(net.payloads(late), ["7"]);
+}
+
+// [MQTT-3.3.1-3], [MQTT-3.3.1-12], [MQTT-3.3.1-13], [MQTT-3.3.2-17], [MQTT-3.8.4-8]
+#[test]
+fn a_message_to_many_is_to_each_of_them_as_it_would_be_alone() {
+    let mut net = Net::new();
+    let mut subscribers = Vec::new();
+    for version in [Version::V31, Version::V311, Version::V5] {
+        for granted in EVERY_QOS {
+            for (as_published, id) in
+                [(false, None), (true, None), (false, Some(7)), (true, Some(300))]
+            {
+                let five = version == Version::V5;
+                if !five && (as_published || id.is_some()) {
+                    continue;
+                }
+                let client = net.client(version, &format!("{}", subscribers.len()));
+                let subscription = Subscription {
+                    retain_as_published: as_published,
+                    ..subscription("t", granted)
+                };
+                let list =
+                    id.map(|id| Property::SubscriptionIdentifier(SubscriptionId::new(id).unwrap()));
+                let list: Vec<_> = list.into_iter().collect();
+                net.subscribe_to(client, &[subscription], &list).unwrap();
+                subscribers.push((client, granted, as_published, id));
+            }
+        }
+    }
+    let publisher = net.client(Version::V5, "publisher");
+    let properties = [
+        Property::PayloadFormatIndicator(true),
+        Property::ContentType("text"),
+        Property::UserProperty(("name", "value")),
+        Property::UserProperty(("name", "value")),
+    ];
+    for round in 0..3 {
+        for qos in EVERY_QOS {
+            for retain in [false, true] {
+                let payload = format!("{round} {qos:?} {retain}");
+                let dup = qos != QoS::AtMostOnce;
+                let properties = properties[..].into();
+                let sent = Publish { qos, retain, dup, properties, ..message("t", &payload) };
+                net.publish_all_of(publisher, &sent);
+                for (client, granted, as_published, id) in &subscribers {
+                    let got = net.messages(*client);
+                    assert_eq!(got.len(), 1);
+                    let got = got[0];
+                    assert_eq!((got.topic.as_str(), got.payload), ("t", payload.as_bytes()));
+                    assert_eq!((got.qos, got.dup), (qos.min(*granted), false));
+                    assert_eq!(got.retain, retain && *as_published);
+                    let ids: Vec<_> = got
+                        .properties
+                        .subscription_identifiers()
+                        .map(SubscriptionId::get)
+                        .collect();
+                    assert_eq!(ids, id.iter().copied().collect::<Vec<u32>>());
+                    let others = |p: &Property<'_>| p.id() != PropertyId::SubscriptionIdentifier;
+                    let rest: Vec<_> = got.properties.iter().filter(others).collect();
+                    match client.version {
+                        Version::V5 => assert_eq!(rest, sent.properties.iter().collect::<Vec<_>>()),
+                        _ => assert_eq!(rest, []),
+                    }
+                }
+            }
+        }
+    }
 }
