@@ -1,5 +1,6 @@
-//! A session that the server keeps: what is published while this program is away comes when it is back.
-//! Run it, publish something, and run it again.
+//! A session that both sides keep: what is published while this program is away comes when it is back,
+//! and what it has published itself is delivered even if it is killed meanwhile. Run it, publish
+//! something, and run it again.
 //!
 //! ```text
 //! cargo run --example persistent mqtt://localhost
@@ -7,9 +8,12 @@
 //! cargo run --example persistent mqtt://localhost
 //! ```
 
+extern crate alloc;
+
+use alloc::sync::Arc;
 use core::time::Duration;
 
-use mqtt_client::{Options, QoS};
+use mqtt_client::{DiskStore, Message, Options, QoS};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn core::error::Error>> {
@@ -18,7 +22,12 @@ async fn main() -> Result<(), Box<dyn core::error::Error>> {
     options.client_id = "logbook".into();
     options.clean_start = false;
     options.session_expiry = Duration::MAX;
+    options.store = Some(Arc::new(DiskStore::open(std::env::temp_dir().join("logbook.redb"))?));
     let client = mqtt_client::tokio::connect(options).await?;
+    let greeting = Message::new("residence/logbook", "opened", QoS::ExactlyOnce);
+    let delivery = client.enqueue(greeting).await?;
+    client.stored().await?; // From here on it is delivered, come what may.
+    delivery.await?;
     // With such a session, dropping the stream does not end the subscription.
     let mut messages = client.subscribe("residence/#", QoS::AtLeastOnce).await?;
     let patience = Duration::from_secs(2);

@@ -10,7 +10,7 @@ use futures::channel::oneshot;
 use mqtt_codec::{QoS, ReasonCode};
 
 use crate::delivery::Enqueue;
-use crate::shared::{Closing, Shared};
+use crate::shared::{Closing, Request, Shared};
 use crate::{
     ConnectionEvents, Delivered, Delivery, Driver, Error, Filter, Message, Options, PublishError,
     Runtime, Subscription,
@@ -69,12 +69,14 @@ impl Client {
     /// want to own the loop. What runs it otherwise is a runtime, such as [`tokio`](crate::tokio).
     ///
     /// # Errors
-    /// [`Error::Options`] if CONNECT cannot be made of the options.
+    /// [`Error::Options`] if CONNECT cannot be made of the options; [`Error::Store`] if the
+    /// [`store`](Options::store) cannot be read, or is another client's.
     pub fn with_runtime(options: Options, runtime: impl Runtime) -> Result<(Self, Driver), Error> {
-        let shared = Arc::new(Shared::new(&options, runtime.clock()));
+        let (shared, restored) = Shared::new(&options, runtime.clock())?;
+        let shared = Arc::new(shared);
         let persistent = options.is_persistent();
         let has_properties = options.version.has_properties();
-        let driver = Driver::new(Arc::clone(&shared), options, Box::new(runtime))?;
+        let driver = Driver::new(Arc::clone(&shared), options, restored, Box::new(runtime))?;
         Ok((Self { handle: Arc::new(Handle { shared, persistent, has_properties }) }, driver))
     }
 
@@ -151,6 +153,20 @@ impl Client {
     #[must_use]
     pub fn connection_events(&self) -> ConnectionEvents {
         ConnectionEvents(self.handle.shared.listen())
+    }
+
+    /// Waits until all messages that are in the outbox by now are in the [`store`](Options::store), so
+    /// that they are delivered even if the program is killed; at once if there is none. Many messages
+    /// are stored at once: enqueue as many as there are, and wait for all of them.
+    ///
+    /// Cancel safe: they are stored all the same.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Closed`].
+    pub async fn stored(&self) -> Result<(), Error> {
+        let (done, stored) = oneshot::channel();
+        self.handle.shared.request(Request::Store { done })?;
+        stored.await.unwrap_or(Err(Error::Closed))
     }
 
     /// How many messages are neither delivered nor given up.

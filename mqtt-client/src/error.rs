@@ -74,6 +74,9 @@ pub enum Error {
     /// This reason code has no place there.
     #[error("this cannot be said to the server: {0}")]
     ReasonCode(ReasonCode),
+    /// What must survive the process cannot be stored or read: [`Options::store`](crate::Options::store).
+    #[error("the store: {0}")]
+    Store(Arc<io::Error>),
     /// The connection broke before the server answered.
     #[error("the connection broke before the server answered")]
     Unanswered,

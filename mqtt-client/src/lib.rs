@@ -13,6 +13,8 @@ mod backoff;
 pub mod blocking;
 mod client;
 mod delivery;
+#[cfg(feature = "redb")]
+mod disk;
 mod driver;
 mod error;
 mod event;
@@ -29,6 +31,7 @@ mod runtime;
 mod server;
 mod shared;
 mod socket;
+mod store;
 mod subscription;
 #[cfg(feature = "tls")]
 pub mod tls;
@@ -44,6 +47,8 @@ pub use mqtt_session::Instant;
 
 pub use client::{Client, Disconnect};
 pub use delivery::{Delivered, Delivery};
+#[cfg(feature = "redb")]
+pub use disk::DiskStore;
 pub use driver::Driver;
 pub use error::{Error, PublishError, UrlError};
 pub use event::{ConnectionEvent, ConnectionEvents};
@@ -54,4 +59,5 @@ pub use proxy::{Proxy, ProxyKind};
 pub use request::{RequestError, Requester};
 pub use runtime::{Clock, Runtime, Stream, Transport};
 pub use server::{Scheme, Server};
+pub use store::{Changes, Store};
 pub use subscription::{Filter, Subscription};

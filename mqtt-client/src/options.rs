@@ -74,6 +74,12 @@ pub struct Options {
     /// How many bytes topics, payloads and properties of these may take, and so how large a message
     /// can be. Twice as much memory may be taken. Default: 16 MiB.
     pub outbox_bytes: u32,
+    /// Where messages of QoS 1 and 2 on their way and the session are kept, so that a program that is
+    /// killed goes on where it was when it runs again: each change is stored before what depends on
+    /// it is sent. See [`Client::stored`](crate::Client::stored) for when a message is safe. One store is one
+    /// client's, and wants `clean_start` false and a [`session_expiry`](Self::session_expiry).
+    /// Default: none.
+    pub store: Option<alloc::sync::Arc<dyn crate::Store>>,
     /// What to do with a message that finds the outbox full. Default: wait.
     pub overflow: Overflow,
     /// Whether the application acknowledges each message itself by
@@ -214,6 +220,7 @@ impl Options {
             follow_server_reference: true,
             outbox_messages: 4_096,
             outbox_bytes: 16 * 1_048_576,
+            store: None,
             overflow: Overflow::Wait,
             manual_acknowledge: false,
             #[cfg(feature = "tls")]

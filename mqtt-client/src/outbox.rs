@@ -7,11 +7,14 @@ use core::task::Waker;
 
 use bytes::Bytes;
 use futures::channel::oneshot;
+use mqtt_codec::{PacketId, Property, PropertyId, Publish, QoS};
 use mqtt_session::client::Session;
 use mqtt_session::{
-    Error, Event, Instant, Misuse, Outcome, Queue, QueueConfig, Ticket, Tracker, Transmit,
+    Error, Event, Instant, Misuse, Outcome, Queue, QueueConfig, Stage, Ticket, Tracker, Transmit,
 };
 
+use crate::message::whole_seconds;
+use crate::store::{Journal, Restored};
 use crate::{Delivered, Message, Options, Overflow, PublishError, ReasonCode};
 
 /// What becomes of a message, and who is told.
@@ -41,10 +44,21 @@ struct Outcomes {
     /// Messages of QoS 0 that are in the transmit buffer.
     written: Vec<Listener>,
     finished: Vec<(Listener, Told)>,
+    /// What is to be stored, if there is a store.
+    journal: Option<Journal>,
 }
 
 impl Tracker for Outcomes {
+    fn in_flight(&mut self, ticket: Ticket, id: PacketId, stage: Stage) {
+        if let Some(journal) = &mut self.journal {
+            journal.in_flight(ticket, id, stage);
+        }
+    }
+
     fn done(&mut self, ticket: Ticket, outcome: Outcome) {
+        if let Some(journal) = &mut self.journal {
+            journal.done(ticket);
+        }
         let index = ticket.0.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
         let listener = index.and_then(|index| self.listeners.get_mut(index)).and_then(Option::take);
         while let Some(None) = self.listeners.front() {
@@ -86,10 +100,12 @@ impl Transmit for Limited<'_> {
 }
 
 impl Outbox {
-    pub(crate) fn new(options: &Options) -> Self {
+    /// With room for what an earlier run has left, however small the bounds.
+    pub(crate) fn new(options: &Options, restored: &Restored) -> Self {
         let mut config = QueueConfig::default();
-        config.max_messages = options.outbox_messages.max(1);
-        config.max_bytes = options.outbox_bytes;
+        let (messages, bytes) = restored.size();
+        config.max_messages = options.outbox_messages.max(1).max(messages);
+        config.max_bytes = options.outbox_bytes.max(bytes);
         config.overflow = match options.overflow {
             Overflow::Wait | Overflow::Reject => mqtt_session::Overflow::Error,
             Overflow::DropOldest => mqtt_session::Overflow::DropOldest,
@@ -131,6 +147,15 @@ impl Outbox {
                 let (listener, told) = oneshot::channel();
                 debug_assert_eq!(ticket.0, outcomes.first + outcomes.listeners.len() as u64);
                 outcomes.listeners.push_back(Some(listener));
+                if let (Some(journal), true) =
+                    (&mut outcomes.journal, message.qos != QoS::AtMostOnce)
+                {
+                    // It can be made of it: the queue has done so.
+                    let _ = message.with_publish(|publish| {
+                        journal.add(ticket, publish);
+                        Ok(())
+                    });
+                }
                 Ok(Submitted::Taken(told))
             }
             // Alone it would have had room.
@@ -164,8 +189,42 @@ impl Outbox {
     /// Takes note of what the session has told.
     pub(crate) fn on_events(&mut self, events: &mut Vec<Event<'static>>) {
         for event in events.drain(..) {
+            if let (Some(journal), Event::Received { id }) = (&mut self.outcomes.journal, &event) {
+                journal.taken(*id);
+            }
             self.queue.on_event(&event, &mut self.outcomes);
+            if let (Some(journal), Event::Lost { id, .. } | Event::Acknowledged { id, .. }) =
+                (&mut self.outcomes.journal, &event)
+            {
+                journal.not_in_flight(*id);
+            }
         }
+    }
+
+    /// Goes on with what an earlier run has left, of which nobody waits for the outcome.
+    pub(crate) fn restore(&mut self, now: Instant, journal: Journal, restored: &Restored) {
+        self.outcomes.journal = Some(journal);
+        for message in &restored.messages {
+            let id = message.in_flight.map(|(id, _)| id);
+            let stored = message.with(|publish, left| {
+                let left = left.map(|left| Property::MessageExpiryInterval(whole_seconds(left)));
+                let without = publish.properties.without(PropertyId::MessageExpiryInterval);
+                let properties = without.with(left.as_slice());
+                let publish = Publish { packet_id: id, properties, ..*publish };
+                self.queue.restore(now, &publish, &mut self.outcomes)
+            });
+            // It has room, and could be made a packet of when it was stored.
+            let Some(Ok(_)) = stored else { continue };
+            self.outcomes.first += 1;
+            if let Some((id, Stage::PubComp)) = message.in_flight {
+                self.queue.on_event(&Event::Received { id }, &mut self.outcomes);
+            }
+        }
+    }
+
+    /// What is to be stored, if there is a store.
+    pub(crate) const fn journal(&mut self) -> Option<&mut Journal> {
+        self.outcomes.journal.as_mut()
     }
 
     /// Sends what may be sent, until there are about so many bytes.
@@ -212,6 +271,8 @@ impl Outbox {
             Some(Message::received(Arc::from(publish.topic.as_str()), payload, &publish))
         });
         let messages = messages.collect();
+        // It stays stored, for the next run.
+        self.outcomes.journal = None;
         let before = self.outcomes.finished.len();
         self.queue.clear(&mut self.outcomes);
         for (_, told) in self.outcomes.finished.iter_mut().skip(before) {

@@ -1,10 +1,12 @@
 //! What the client's handles and its driver share.
 
 use alloc::collections::VecDeque;
+use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
 use core::task::{Context, Poll, Waker};
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::channel::oneshot;
@@ -14,6 +16,7 @@ use mqtt_session::{AckToken, Instant};
 use crate::event::EventQueue;
 use crate::outbox::{Outbox, Submitted};
 use crate::queue::Queue;
+use crate::store::Restored;
 use crate::{Clock, ConnectionEvent, Delivery, Error, Filter, Message, Options, PublishError};
 
 /// How many requests wait for the driver at most.
@@ -47,6 +50,8 @@ pub(crate) enum Request {
         queue: Arc<Queue>,
         done: oneshot::Sender<Result<ReasonCode, Error>>,
     },
+    /// All that is in the outbox is to be stored.
+    Store { done: oneshot::Sender<Result<(), Error>> },
     /// The stream is gone; whether the server is to be told.
     Unsubscribe { key: u32, tell: bool, done: Option<oneshot::Sender<Result<(), Error>>> },
 }
@@ -69,11 +74,27 @@ pub(crate) struct Closing {
 }
 
 impl Shared {
-    pub(crate) fn new(options: &Options, clock: Clock) -> Self {
-        Self {
+    pub(crate) fn new(options: &Options, clock: Clock) -> Result<(Self, Restored), Error> {
+        let mut restored = Restored::default();
+        let mut journal = None;
+        if let Some(store) = &options.store {
+            let broken = |error| Error::Store(Arc::new(error));
+            let (stored, earlier) = store.load().and_then(crate::store::read).map_err(broken)?;
+            (journal, restored) = (Some(stored), earlier);
+            let others = |id: &&String| !options.client_id.is_empty() && **id != options.client_id;
+            if let Some(id) = restored.client_id.as_ref().filter(others) {
+                let text = alloc::format!("it belongs to the client {id}");
+                return Err(broken(io::Error::other(text)));
+            }
+        }
+        let mut outbox = Outbox::new(options, &restored);
+        if let Some(journal) = journal {
+            outbox.restore(clock(), journal, &restored);
+        }
+        let shared = Self {
             clock,
             state: Mutex::new(State {
-                outbox: Outbox::new(options),
+                outbox,
                 requests: VecDeque::new(),
                 answers: Vec::new(),
                 closing: None,
@@ -82,7 +103,8 @@ impl Shared {
                 next_key: 0,
                 driver: None,
             }),
-        }
+        };
+        Ok((shared, restored))
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -167,7 +189,7 @@ impl Shared {
         if let Some(error) = &state.closed {
             return Err(error.clone());
         }
-        let subscribes = matches!(request, Request::Subscribe { .. });
+        let subscribes = !matches!(request, Request::Unsubscribe { .. });
         if subscribes && state.requests.len() >= MAX_REQUESTS {
             return Err(Error::Full);
         }

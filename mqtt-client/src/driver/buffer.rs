@@ -174,6 +174,8 @@ impl Payloads {
 pub(super) struct WriteBuffer {
     bytes: Vec<u8>,
     sent: usize,
+    /// How far it may be sent, where that must wait for a store.
+    until: Option<usize>,
     /// Whether the transport may keep some of it.
     flush: bool,
 }
@@ -189,14 +191,25 @@ impl WriteBuffer {
         self.bytes.len() - self.sent
     }
 
-    /// Sends all there is, and returns whether there was any.
+    /// Where the next packet will be.
+    pub(super) fn end(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// All before this place may be sent; nothing else, until the next call.
+    pub(super) const fn permit(&mut self, until: usize) {
+        self.until = Some(until);
+    }
+
+    /// Sends all that may be sent, and returns whether there was any.
     pub(super) fn poll_flush(
         &mut self,
         cx: &mut Context<'_>,
         transport: &mut Transport,
     ) -> Poll<io::Result<bool>> {
         let mut any = false;
-        while let Some(rest) = self.bytes.get(self.sent..).filter(|rest| !rest.is_empty()) {
+        let until = self.until.map_or(self.bytes.len(), |until| until.min(self.bytes.len()));
+        while let Some(rest) = self.bytes.get(self.sent..until).filter(|rest| !rest.is_empty()) {
             let sent = ready!(Pin::new(&mut *transport).poll_write(cx, rest))?;
             if sent == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -205,9 +218,12 @@ impl WriteBuffer {
             self.flush = true;
             any = true;
         }
-        self.bytes.clear();
-        self.bytes.shrink_to(LARGE);
-        self.sent = 0;
+        if self.sent == self.bytes.len() {
+            self.bytes.clear();
+            self.bytes.shrink_to(LARGE);
+            self.sent = 0;
+            self.until = self.until.map(|_| 0);
+        }
         if self.flush {
             ready!(Pin::new(transport).poll_flush(cx))?;
             self.flush = false;
@@ -223,6 +239,6 @@ impl WriteBuffer {
     }
 
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self { until: self.until.map(|_| 0), ..Self::default() };
     }
 }

@@ -20,7 +20,7 @@ use futures::channel::oneshot;
 use futures::future::BoxFuture;
 use mqtt_codec::{Disconnect, ReasonCode};
 use mqtt_session::client::{Config, Session, Slots};
-use mqtt_session::{Event, Instant, Ring};
+use mqtt_session::{AckToken, Delta, Event, Instant, Ring};
 
 use crate::backoff::Backoff;
 use crate::layers;
@@ -28,6 +28,7 @@ use crate::outbox::{Listener, Told, tell, tell_written};
 use crate::queue::Queue;
 use crate::routes::Routes;
 use crate::shared::{Request, Shared};
+use crate::store::Restored;
 use crate::{ConnectionEvent, Error, Options, Runtime, Server, Transport};
 use buffer::{Payloads, ReadBuffer, WriteBuffer};
 use timer::Timer;
@@ -77,8 +78,25 @@ pub struct Driver {
     topic: Arc<str>,
     topic_is_shared: bool,
     payloads: Payloads,
+    /// What is being stored.
+    commit: Option<Commit>,
+    /// Those who wait until their messages are stored.
+    storing: Vec<oneshot::Sender<Result<(), Error>>>,
+    /// Whether an earlier run has left something to go on with.
+    restored: bool,
+    /// What the session has told that is to be stored.
+    deltas: Vec<Delta>,
     /// While nothing is read, as a stream is full.
     pause: Option<Pause>,
+}
+
+/// Changes are being stored, and what depends on them waits in the transmit buffer.
+struct Commit {
+    done: BoxFuture<'static, io::Result<()>>,
+    /// Up to where it can be sent then.
+    until: usize,
+    /// Those who wait for this.
+    waiting: Vec<oneshot::Sender<Result<(), Error>>>,
 }
 
 /// Nothing is read until there is room in this stream, or it is this late.
@@ -118,18 +136,22 @@ enum Step {
 impl Driver {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        options: Options,
+        mut options: Options,
+        restored: Restored,
         runtime: Box<dyn Runtime>,
     ) -> Result<Self, Error> {
         let mut config = Config::default();
         config.manual_acknowledge = true; // once there is room for the message
         config.response_timeout = options.response_timeout;
         config.max_packet_size = options.max_packet_size;
+        let (outbound, received) = restored.deltas();
+        let in_flight = u16::try_from(outbound.len()).unwrap_or(u16::MAX);
+        let in_flight = options.in_flight_limit().max(in_flight);
         let session = || {
             Session::new(
                 config,
                 Slots {
-                    outbound: Ring::heap(options.in_flight_limit()),
+                    outbound: Ring::heap(in_flight),
                     received: Ring::heap(u16::MAX),
                     pending: Ring::heap(u16::MAX),
                 },
@@ -141,11 +163,27 @@ impl Driver {
                 session().connect(Instant::default(), connect, &mut Vec::new())
             })
             .map_err(Error::Options)?;
+        let mut session = session();
+        for delta in outbound.iter().chain(&received) {
+            // There is room: see above, and of what is received for all identifiers there are.
+            session.restore(*delta);
+        }
+        let mut tx = WriteBuffer::default();
+        if options.store.is_some() {
+            tx.permit(0);
+        }
+        if let Some(client_id) = restored.client_id {
+            options.client_id = client_id;
+        }
         Ok(Self {
-            session: session(),
+            commit: None,
+            storing: Vec::new(),
+            deltas: Vec::new(),
+            restored: !outbound.is_empty() || !received.is_empty(),
+            session,
             phase: Phase::Waiting(Instant::default()),
             timer: Timer::default(),
-            tx: WriteBuffer::default(),
+            tx,
             rx: ReadBuffer::default(),
             routes: Routes::new(options.unrouted_messages),
             events: Vec::new(),
@@ -217,12 +255,59 @@ impl Driver {
                     self.routes.add(key, filter, queue, done);
                 }
                 Request::Unsubscribe { key, tell, done } => self.routes.remove(key, tell, done),
+                Request::Store { done } => self.storing.push(done),
             }
         }
         self.routes.wake();
         for answer in answers.drain(..) {
-            // It fails only for a message of an earlier connection, which comes again.
-            let _ = self.session.acknowledge(now, answer.token, answer.reason, self.tx.packets());
+            self.acknowledge(now, answer.token, answer.reason);
+        }
+    }
+
+    /// Acknowledges a message. It fails only for one of an earlier connection, which comes again.
+    fn acknowledge(&mut self, now: Instant, token: AckToken, reason: ReasonCode) {
+        // Before version 5 nothing can be refused.
+        let refuses = self.session.version().has_properties();
+        let told = if refuses { reason } else { ReasonCode::Success };
+        if self.session.acknowledge(now, token, told, self.tx.packets()).is_ok()
+            && self.options.store.is_some()
+        {
+            self.deltas.extend(token.delta(told));
+        }
+    }
+
+    /// Stores what has changed, one batch after the other, and lets go what depends on it. What changes
+    /// while one is stored is the next.
+    fn persist(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        loop {
+            if let Some(commit) = &mut self.commit {
+                let Poll::Ready(result) = commit.done.as_mut().poll(cx) else { return Ok(()) };
+                if let Some(Commit { until, waiting, .. }) = self.commit.take() {
+                    let result = result.map_err(|error| Error::Store(Arc::new(error)));
+                    tell_stored(waiting, &result);
+                    result?;
+                    self.tx.permit(until);
+                }
+            }
+            let mut state = self.shared.lock();
+            let changes = state.outbox.journal().map(|journal| {
+                self.deltas.drain(..).for_each(|delta| journal.received(delta));
+                journal.take()
+            });
+            drop(state);
+            let Some((store, changes)) = self.options.store.as_ref().zip(changes) else {
+                // There is nothing to wait for.
+                let waiting = core::mem::take(&mut self.storing);
+                tell_stored(waiting, &Ok(()));
+                return Ok(());
+            };
+            let (until, waiting) = (self.tx.end(), core::mem::take(&mut self.storing));
+            if changes.is_empty() {
+                self.tx.permit(until);
+                tell_stored(waiting, &Ok(()));
+                return Ok(());
+            }
+            self.commit = Some(Commit { done: store.commit(changes), until, waiting });
         }
     }
 
@@ -274,8 +359,9 @@ impl Driver {
     fn begin(&mut self, now: Instant, transport: Transport) -> Step {
         let Self { options, session, tx, client_id, .. } = self;
         // A session that was kept is gone on with, but not one of an earlier run.
-        let clean_start =
-            options.clean_start && (!self.ever_accepted || !options.version.has_properties());
+        let clean_start = options.clean_start
+            && !self.restored
+            && (!self.ever_accepted || !options.version.has_properties());
         let sent = options.with_connect(client_id, clean_start, |connect| {
             session.connect(now, connect, tx.packets())
         });
@@ -290,9 +376,11 @@ impl Driver {
 
     /// Whether the client is being closed, and nothing is left to do or no time to do it.
     fn closing_ends(&self, now: Instant) -> bool {
-        let state = self.shared.lock();
+        let mut state = self.shared.lock();
+        let unstored = state.outbox.journal().is_some_and(|journal| !journal.is_empty());
+        let stored = !unstored && self.commit.is_none() && self.deltas.is_empty();
         state.closing.as_ref().is_some_and(|closing| {
-            let idle = state.outbox.len() == 0 && state.requests.is_empty();
+            let idle = stored && state.outbox.len() == 0 && state.requests.is_empty();
             closing.reason.is_none()
                 || now >= closing.deadline
                 || idle && self.routes.is_settled() && self.written.is_empty()
@@ -303,6 +391,9 @@ impl Driver {
     fn lost(&mut self, now: Instant, error: Error) -> Step {
         self.session.closed();
         self.tx.clear();
+        if let Some(commit) = &mut self.commit {
+            commit.until = 0;
+        }
         self.rx.clear();
         self.epoch += 1;
         self.pause = None;
@@ -361,6 +452,9 @@ impl Driver {
                     Poll::Ready(Err(_)) => break true,
                     Poll::Pending => break false,
                 }
+                if self.tx.len() > 0 {
+                    break false; // which is not stored yet
+                }
                 tell_written(&mut self.written, true);
                 match Pin::new(&mut transport).poll_close(cx) {
                     Poll::Ready(Ok(())) => closed = true,
@@ -401,10 +495,15 @@ impl Driver {
         tell(&mut self.finished);
         waiting.into_values().for_each(core::task::Waker::wake);
         for request in requests {
-            if let Request::Subscribe { done, .. } = request {
-                let _ = done.send(Err(error.clone()));
+            match request {
+                Request::Subscribe { done, .. } => drop(done.send(Err(error.clone()))),
+                Request::Store { done } => self.storing.push(done),
+                Request::Unsubscribe { .. } => {}
             }
         }
+        let commit = self.commit.take().into_iter().flat_map(|commit| commit.waiting);
+        let waiting = self.storing.drain(..).chain(commit).collect();
+        tell_stored(waiting, &Err(error.clone()));
         self.routes.close(error);
         if let Some(first) = self.first.take() {
             let _ = first.send(Err(error.clone()));
@@ -430,6 +529,13 @@ impl Driver {
     }
 }
 
+fn tell_stored(waiting: Vec<oneshot::Sender<Result<(), Error>>>, result: &Result<(), Error>) {
+    for done in waiting {
+        // Nobody may want to know any more.
+        let _ = done.send(result.clone());
+    }
+}
+
 fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
@@ -448,6 +554,10 @@ impl Future for Driver {
             }
             let now = this.shared.now();
             this.take_requests(cx, now);
+            if let Err(error) = this.persist(cx) {
+                this.finish(&error);
+                return Poll::Ready(());
+            }
             let until = match this.step(cx, now) {
                 Step::Again => continue,
                 Step::Wait(until) => until,

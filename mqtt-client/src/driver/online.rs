@@ -6,7 +6,7 @@ use std::io;
 
 use bytes::Bytes;
 use mqtt_codec::{ConnAck, Disconnect, Properties, ReasonCode};
-use mqtt_session::{Event, Instant};
+use mqtt_session::{Delta, Event, Instant};
 
 use super::{Driver, Pause, Phase, Step, earliest};
 use crate::outbox::{tell, tell_written};
@@ -30,7 +30,10 @@ impl Driver {
             Err(error) => {
                 // What tells the server why, if it fits.
                 let _ = self.tx.poll_flush(cx, &mut transport);
-                return self.lost(now, error);
+                return match error {
+                    Error::Store(_) => self.finish(&error),
+                    error => self.lost(now, error),
+                };
             }
         };
         if self.closing_ends(now) {
@@ -91,9 +94,14 @@ impl Driver {
             self.send(now)?;
         }
         self.begin_pause(cx, now);
+        if self.options.store.is_some() {
+            self.persist(cx)?;
+        }
         match self.tx.poll_flush(cx, transport) {
             Poll::Ready(Ok(any)) => {
-                tell_written(&mut self.written, true);
+                if self.tx.len() == 0 {
+                    tell_written(&mut self.written, true);
+                }
                 Ok(progress || any)
             }
             Poll::Ready(Err(error)) => Err(self.io_error(error)),
@@ -153,6 +161,11 @@ impl Driver {
     }
 
     fn on_event(&mut self, now: Instant, event: &Event<'_>, packets: &Bytes) -> Result<(), Error> {
+        if self.options.store.is_some() {
+            // Of what is sent the outbox knows.
+            let inbound = |delta: &_| matches!(delta, Delta::InboundDone(_) | Delta::InboundReset);
+            self.deltas.extend(event.delta().filter(inbound));
+        }
         match event {
             Event::Message(message) => self.on_message(now, message, packets),
             Event::Acknowledged { id, reason } => {
@@ -198,6 +211,11 @@ impl Driver {
         if let Some(assigned) = connack.properties.assigned_client_identifier() {
             self.client_id = assigned.into();
         }
+        if self.options.store.is_some() {
+            if let Some(journal) = self.shared.lock().outbox.journal() {
+                journal.client_id(&self.client_id);
+            }
+        }
         self.accepted = Some(now);
         self.ever_accepted = true;
         self.routes.connected(connack.session_present, self.epoch);
@@ -228,8 +246,7 @@ impl Driver {
         }
         let done = self.routes.deliver(own, topic, &message.publish.properties, || hold(true));
         if let (true, Some(token)) = (done, message.token) {
-            // It fails only for a message that is acknowledged already.
-            let _ = self.session.acknowledge(now, token, ReasonCode::Success, self.tx.packets());
+            self.acknowledge(now, token, ReasonCode::Success);
         }
     }
 

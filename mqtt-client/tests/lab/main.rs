@@ -8,6 +8,7 @@ mod cancellation;
 mod faults;
 mod network;
 mod outbox;
+mod persistence;
 mod reconnect;
 mod streams;
 

@@ -76,10 +76,10 @@ impl Default for QueueConfig {
 
 /// Who is told what becomes of messages. A closure `FnMut(Ticket, Outcome)` is one.
 pub trait Tracker {
-    /// The message is in flight under this identifier, which takes the place of an earlier one. Who
-    /// keeps sessions across crashes stores that before what is in `tx` is sent.
-    fn in_flight(&mut self, ticket: Ticket, id: PacketId) {
-        let _ = (ticket, id);
+    /// The message is in flight under this identifier, which takes the place of an earlier one, and
+    /// waits for that. Who keeps sessions across crashes stores it before what is in `tx` is sent.
+    fn in_flight(&mut self, ticket: Ticket, id: PacketId, stage: Stage) {
+        let _ = (ticket, id, stage);
     }
 
     /// The message has left the queue.
@@ -319,8 +319,10 @@ impl<'s> Queue<'s> {
         while let Some(index) = self.next_waiting() {
             let Some(entry) = self.store.get(index) else { return Ok(()) };
             let left = [Property::MessageExpiryInterval(self.left(entry).unwrap_or(0))];
+            let mut stage = None;
             let sent = match self.store.publish(entry) {
                 Some(mut publish) => {
+                    stage = Stage::of(publish.qos);
                     if entry.deadline.is_some() {
                         let properties =
                             publish.properties.without(PropertyId::MessageExpiryInterval);
@@ -335,7 +337,9 @@ impl<'s> Queue<'s> {
                     if let Some(entry) = self.store.get_mut(index) {
                         entry.state = State::InFlight(id);
                     }
-                    tracker.in_flight(entry.ticket, id);
+                    if let Some(stage) = stage {
+                        tracker.in_flight(entry.ticket, id, stage);
+                    }
                 }
                 Ok(None) => self.finish(index, Outcome::Sent, tracker),
                 Err(Error::QuotaExceeded) => return Ok(()),

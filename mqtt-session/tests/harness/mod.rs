@@ -124,7 +124,7 @@ pub(crate) struct Side {
 struct Log<'a>(&'a mut Disk, &'a mut HashMap<Ticket, u32>);
 
 impl Tracker for Log<'_> {
-    fn in_flight(&mut self, ticket: Ticket, id: PacketId) {
+    fn in_flight(&mut self, ticket: Ticket, id: PacketId, _: Stage) {
         let number = self.1[&ticket];
         self.0.turn += 1;
         let stored = self.0.outbox.iter_mut().find(|stored| stored.number == number).unwrap();
