@@ -13,7 +13,7 @@ use crate::delivery::Enqueue;
 use crate::shared::{Closing, Request, Shared};
 use crate::{
     ConnectionEvents, Delivered, Delivery, Driver, Error, Filter, Message, Options, PublishError,
-    Runtime, Subscription,
+    Runtime, Statistics, Subscription, TraceContext,
 };
 
 /// How long a client that is closed may take to send what waits, unless told otherwise.
@@ -38,6 +38,7 @@ pub(crate) struct Handle {
     pub(crate) persistent: bool,
     /// Whether the version of the protocol has properties.
     has_properties: bool,
+    trace_context: Option<fn() -> Option<TraceContext>>,
 }
 
 impl Drop for Handle {
@@ -76,8 +77,12 @@ impl Client {
         let shared = Arc::new(shared);
         let persistent = options.is_persistent();
         let has_properties = options.version.has_properties();
+        let trace_context = options.trace_context.filter(|_| has_properties);
         let driver = Driver::new(Arc::clone(&shared), options, restored, Box::new(runtime))?;
-        Ok((Self { handle: Arc::new(Handle { shared, persistent, has_properties }) }, driver))
+        Ok((
+            Self { handle: Arc::new(Handle { shared, persistent, has_properties, trace_context }) },
+            driver,
+        ))
     }
 
     pub(crate) fn has_properties(&self) -> bool {
@@ -106,6 +111,14 @@ impl Client {
     /// # Errors
     /// As [`Client::publish`].
     pub async fn send(&self, message: Message) -> Result<Delivered, PublishError> {
+        #[cfg(feature = "tracing")]
+        {
+            use tracing::Instrument;
+            let (qos, bytes) = (message.qos.bits(), message.payload.len());
+            let span = tracing::debug_span!("mqtt.publish", topic = &*message.topic, qos, bytes);
+            return async { self.enqueue(message).await?.await }.instrument(span).await;
+        }
+        #[cfg(not(feature = "tracing"))]
         self.enqueue(message).await?.await
     }
 
@@ -118,7 +131,7 @@ impl Client {
     /// [`PublishError::Invalid`], [`PublishError::Closed`], and [`PublishError::Full`] with
     /// [`Overflow::Reject`](crate::Overflow::Reject), or if the message is larger than the outbox.
     pub async fn enqueue(&self, message: Message) -> Result<Delivery, PublishError> {
-        Enqueue::new(&self.handle.shared, message).await
+        Enqueue::new(&self.handle.shared, self.traced(message)).await
     }
 
     /// Puts the message into the outbox if there is room; never waits.
@@ -126,7 +139,25 @@ impl Client {
     /// # Errors
     /// As [`Client::enqueue`], and [`PublishError::Full`] where that would wait.
     pub fn try_publish(&self, message: &Message) -> Result<Delivery, PublishError> {
-        self.handle.shared.try_enqueue(message)
+        match self.handle.trace_context {
+            None => self.handle.shared.try_enqueue(message),
+            Some(_) => self.handle.shared.try_enqueue(&self.traced(message.clone())),
+        }
+    }
+
+    /// The message with its Trace Context, if that is wanted.
+    fn traced(&self, mut message: Message) -> Message {
+        let context = self.handle.trace_context.filter(|_| !TraceContext::is_in(&message));
+        if let Some(context) = context.and_then(|context| context()) {
+            context.put_into(&mut message);
+        }
+        message
+    }
+
+    /// What the client has done so far.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        self.handle.shared.counters.read()
     }
 
     /// Subscribes, and waits until the server has agreed. The subscription outlives connections: when

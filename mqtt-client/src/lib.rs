@@ -31,19 +31,21 @@ mod runtime;
 mod server;
 mod shared;
 mod socket;
+mod statistics;
 mod store;
 mod subscription;
 #[cfg(feature = "tls")]
 pub mod tls;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+mod trace_context;
 mod trie;
 #[cfg(feature = "websocket")]
 pub mod websocket;
 
 pub use bytes::Bytes;
 pub use mqtt_codec::{QoS, ReasonCode, RetainHandling, Version};
-pub use mqtt_session::Instant;
+pub use mqtt_session::{Instant, TopicAliases};
 
 pub use client::{Client, Disconnect};
 pub use delivery::{Delivered, Delivery};
@@ -59,5 +61,7 @@ pub use proxy::{Proxy, ProxyKind};
 pub use request::{RequestError, Requester};
 pub use runtime::{Clock, Runtime, Stream, Transport};
 pub use server::{Scheme, Server};
+pub use statistics::Statistics;
 pub use store::{Changes, Store};
 pub use subscription::{Filter, Subscription};
+pub use trace_context::TraceContext;

@@ -7,6 +7,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use mqtt_codec::{Connect, Properties, Property, Version};
 
+use crate::TopicAliases;
 use crate::message::{user_properties, whole_seconds};
 use crate::server::Url;
 use crate::{Error, Message, Server, UrlError};
@@ -60,6 +61,16 @@ pub struct Options {
     /// 5 may set less. Default: 256, and before version 5, where a server cannot say how many it
     /// takes, 20: with more of QoS 2 mosquitto closes the connection.
     pub max_in_flight: Option<u16>,
+    /// How topics are replaced by Topic Aliases in what is published (version 5), which saves bytes where
+    /// few topics are long. The server says how many it takes; they are chosen anew on each
+    /// connection. Default: off.
+    pub topic_aliases: TopicAliases,
+    /// Topic Alias Maximum (version 5): how many Topic Aliases the server may use, each of which takes
+    /// as much memory as its topic is long. Default: 0.
+    pub topic_alias_maximum: u16,
+    /// What is asked for the Trace Context of each message that is published and has none (version 5).
+    /// Default: none.
+    pub trace_context: Option<fn() -> Option<crate::TraceContext>>,
     /// How long a connection attempt may take, until the server has accepted it, and how long
     /// PINGRESP may. Default: 10 s.
     pub response_timeout: Duration,
@@ -215,6 +226,9 @@ impl Options {
             receive_maximum: 256,
             max_packet_size: 1_048_576,
             max_in_flight: None,
+            topic_aliases: TopicAliases::Off,
+            topic_alias_maximum: 0,
+            trace_context: None,
             response_timeout: Duration::from_secs(10),
             reconnect: Reconnect::default(),
             follow_server_reference: true,
@@ -312,6 +326,9 @@ impl Options {
         }
         if let Some(max) = core::num::NonZeroU32::new(self.max_packet_size.max(1)) {
             list.push(Property::MaximumPacketSize(max));
+        }
+        if self.topic_alias_maximum > 0 {
+            list.push(Property::TopicAliasMaximum(self.topic_alias_maximum));
         }
         list.extend(user_properties(&self.user_properties));
 

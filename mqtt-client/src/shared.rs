@@ -16,6 +16,7 @@ use mqtt_session::{AckToken, Instant};
 use crate::event::EventQueue;
 use crate::outbox::{Outbox, Submitted};
 use crate::queue::Queue;
+use crate::statistics::Counters;
 use crate::store::Restored;
 use crate::{Clock, ConnectionEvent, Delivery, Error, Filter, Message, Options, PublishError};
 
@@ -24,6 +25,7 @@ const MAX_REQUESTS: usize = 1024;
 
 pub(crate) struct Shared {
     clock: Clock,
+    pub(crate) counters: Counters,
     state: Mutex<State>,
 }
 
@@ -93,6 +95,7 @@ impl Shared {
         }
         let shared = Self {
             clock,
+            counters: Counters::new(),
             state: Mutex::new(State {
                 outbox,
                 requests: VecDeque::new(),
@@ -228,6 +231,22 @@ impl Shared {
     }
 
     pub(crate) fn tell(&self, event: &ConnectionEvent) {
+        match event {
+            ConnectionEvent::Connected { server, session_present } => {
+                self.counters.connections.add(1);
+                #[cfg(feature = "tracing")]
+                tracing::info!(%server, session_present, "connected");
+                #[cfg(not(feature = "tracing"))]
+                let _ = (server, session_present);
+            }
+            ConnectionEvent::Disconnected { error, retry_after } => {
+                self.counters.failures.add(1);
+                #[cfg(feature = "tracing")]
+                tracing::warn!(%error, ?retry_after, "disconnected");
+                #[cfg(not(feature = "tracing"))]
+                let _ = (error, retry_after);
+            }
+        }
         self.lock().listeners.retain(|listener| {
             listener.upgrade().is_some_and(|listener| {
                 listener.push(event.clone());

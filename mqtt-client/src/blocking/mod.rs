@@ -132,6 +132,14 @@ impl Client {
         self.0.connection_events()
     }
 
+    /// As [`Client::stored`](crate::Client::stored).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn stored(&self) -> Result<(), Error> {
+        wait(self.0.stored())
+    }
+
     /// As [`Client::disconnect`](crate::Client::disconnect).
     pub fn disconnect(&self) -> Vec<Message> {
         wait(self.0.disconnect())

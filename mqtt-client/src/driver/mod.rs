@@ -78,6 +78,8 @@ pub struct Driver {
     topic: Arc<str>,
     topic_is_shared: bool,
     payloads: Payloads,
+    /// How many messages have come that are not counted yet.
+    messages: u64,
     /// What is being stored.
     commit: Option<Commit>,
     /// Those who wait until their messages are stored.
@@ -142,6 +144,7 @@ impl Driver {
     ) -> Result<Self, Error> {
         let mut config = Config::default();
         config.manual_acknowledge = true; // once there is room for the message
+        config.topic_aliases = options.topic_aliases;
         config.response_timeout = options.response_timeout;
         config.max_packet_size = options.max_packet_size;
         let (outbound, received) = restored.deltas();
@@ -202,6 +205,7 @@ impl Driver {
             topic: Arc::from(""),
             topic_is_shared: false,
             payloads: Payloads::default(),
+            messages: 0,
             pause: None,
             shared,
             options,
@@ -248,7 +252,7 @@ impl Driver {
         if let Some(room) = room {
             room.wake();
         }
-        tell(&mut self.finished);
+        self.tell_outcomes();
         for request in requests {
             match request {
                 Request::Subscribe { key, filter, queue, done } => {
@@ -262,6 +266,23 @@ impl Driver {
         for answer in answers.drain(..) {
             self.acknowledge(now, answer.token, answer.reason);
         }
+    }
+
+    /// Tells what became of messages.
+    fn tell_outcomes(&mut self) {
+        let delivered = self.finished.iter().filter(|(_, told)| told.is_ok()).count() as u64;
+        let undelivered = self.finished.len() as u64 - delivered;
+        self.shared.counters.delivered.add(delivered);
+        self.shared.counters.undelivered.add(undelivered);
+        tell(&mut self.finished);
+    }
+
+    /// Tells those who wait for messages of QoS 0 whether they were sent.
+    fn tell_written(&mut self, sent: bool) {
+        let counters = &self.shared.counters;
+        let counter = if sent { &counters.delivered } else { &counters.undelivered };
+        counter.add(self.written.len() as u64);
+        tell_written(&mut self.written, sent);
     }
 
     /// Acknowledges a message. It fails only for one of an earlier connection, which comes again.
@@ -397,7 +418,7 @@ impl Driver {
         self.rx.clear();
         self.epoch += 1;
         self.pause = None;
-        tell_written(&mut self.written, false);
+        self.tell_written(false);
         let policy = &self.options.reconnect;
         let accepted = self.accepted.is_some();
         match self.accepted.take() {
@@ -455,7 +476,7 @@ impl Driver {
                 if self.tx.len() > 0 {
                     break false; // which is not stored yet
                 }
-                tell_written(&mut self.written, true);
+                self.tell_written(true);
                 match Pin::new(&mut transport).poll_close(cx) {
                     Poll::Ready(Ok(())) => closed = true,
                     Poll::Ready(Err(_)) => break true,
@@ -480,7 +501,7 @@ impl Driver {
     fn finish(&mut self, error: &Error) -> Step {
         self.phase = Phase::Done;
         self.session.closed();
-        tell_written(&mut self.written, false);
+        self.tell_written(false);
         let mut state = self.shared.lock();
         state.outbox.on_events(&mut self.events);
         let (undelivered, waiting) = state.outbox.close();
@@ -492,7 +513,7 @@ impl Driver {
         let listeners = core::mem::take(&mut state.listeners);
         let done = state.closing.take().and_then(|closing| closing.done);
         drop(state);
-        tell(&mut self.finished);
+        self.tell_outcomes();
         waiting.into_values().for_each(core::task::Waker::wake);
         for request in requests {
             match request {

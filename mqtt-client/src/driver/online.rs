@@ -9,7 +9,6 @@ use mqtt_codec::{ConnAck, Disconnect, Properties, ReasonCode};
 use mqtt_session::{Delta, Event, Instant};
 
 use super::{Driver, Pause, Phase, Step, earliest};
-use crate::outbox::{tell, tell_written};
 use crate::queue::Hold;
 use crate::{ConnectionEvent, Error, Message, Receipt, Transport};
 
@@ -82,7 +81,8 @@ impl Driver {
                 Poll::Ready(Ok(0)) => {
                     return Err(self.io_error(io::ErrorKind::UnexpectedEof.into()));
                 }
-                Poll::Ready(Ok(_)) => {
+                Poll::Ready(Ok(read)) => {
+                    self.shared.counters.bytes_received.add(read as u64);
                     self.receive(now)?;
                     progress = true;
                 }
@@ -97,10 +97,13 @@ impl Driver {
         if self.options.store.is_some() {
             self.persist(cx)?;
         }
-        match self.tx.poll_flush(cx, transport) {
+        let unsent = self.tx.len();
+        let flushed = self.tx.poll_flush(cx, transport);
+        self.shared.counters.bytes_sent.add((unsent - self.tx.len()) as u64);
+        match flushed {
             Poll::Ready(Ok(any)) => {
                 if self.tx.len() == 0 {
-                    tell_written(&mut self.written, true);
+                    self.tell_written(true);
                 }
                 Ok(progress || any)
             }
@@ -154,6 +157,7 @@ impl Driver {
             }
         };
         self.routes.wake();
+        self.shared.counters.received.add(core::mem::take(&mut self.messages));
         let rest = bytes.len();
         rx.keep(rest, matches!(result, Ok(true)));
         self.rx = rx;
@@ -235,6 +239,7 @@ impl Driver {
             self.topic = Arc::from(topic.as_str());
             self.topic_is_shared = false;
         }
+        self.messages += 1;
         let payload = self.payloads.take(packets, message.publish.payload);
         let mut own = Message::received(Arc::clone(&self.topic), payload, &message.publish);
         let hold = |automatic| {
@@ -259,7 +264,7 @@ impl Driver {
         let sent = state.outbox.send(now, session, tx, ENOUGH_TO_SEND);
         state.outbox.take_outcomes(&mut self.finished, &mut self.written);
         drop(state);
-        tell(&mut self.finished);
+        self.tell_outcomes();
         sent.map_err(Error::Protocol)
     }
 }

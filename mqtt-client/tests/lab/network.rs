@@ -51,7 +51,11 @@ pub(crate) struct State {
     pub(crate) keeps_session: bool,
     /// Receive Maximum in CONNACK.
     pub(crate) receive_maximum: Option<u16>,
+    /// Topic Alias Maximum in CONNACK.
+    pub(crate) topic_alias_maximum: Option<u16>,
     pub(crate) log: Log,
+    /// The topic of each message that came.
+    pub(crate) topics: Vec<String>,
     /// The text of each message that came.
     pub(crate) messages: Vec<String>,
     /// When each attempt to connect was made.
@@ -74,7 +78,9 @@ impl Network {
             answer: Answer::Accept,
             keeps_session: true,
             receive_maximum: None,
+            topic_alias_maximum: None,
             log: Vec::new(),
+            topics: Vec::new(),
             messages: Vec::new(),
             attempts: Vec::new(),
             servers: Vec::new(),
@@ -214,10 +220,12 @@ impl State {
                             session.take_over(&mut earlier);
                         }
                         let max = self.receive_maximum.and_then(core::num::NonZeroU16::new);
-                        let list = max.map(Property::ReceiveMaximum);
+                        let aliases = self.topic_alias_maximum.map(Property::TopicAliasMaximum);
+                        let list: Vec<_> =
+                            max.map(Property::ReceiveMaximum).into_iter().chain(aliases).collect();
                         let connack = ConnAck {
                             session_present: present,
-                            properties: Properties::from(list.as_slice()),
+                            properties: Properties::from(&list[..]),
                             ..ConnAck::new(ReasonCode::Success)
                         };
                         session.accept(now, &connack, tx).expect("an acceptance");
@@ -225,6 +233,7 @@ impl State {
                 },
                 Event::Message(message) => {
                     let text = String::from_utf8_lossy(message.publish.payload).into_owned();
+                    self.topics.push(session.topic(&message.publish).as_str().into());
                     self.messages.push(text);
                 }
                 Event::Subscribe(subscribe) => {

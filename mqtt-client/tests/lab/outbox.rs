@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use mqtt_client::{Disconnect, Message, Overflow, PublishError, QoS, Version};
+use mqtt_client::{Disconnect, Message, Overflow, PublishError, QoS, TopicAliases, Version};
 
 use crate::network::Network;
 use crate::{BOTH, in_time, options, persistent, start};
@@ -208,4 +208,36 @@ async fn a_publisher_that_leaves_when_it_is_its_turn_lets_the_next_one_go() {
     // Not only when the driver pings the server.
     assert!(before.elapsed() < Duration::from_secs(1));
     assert_eq!(network.lock().messages, ["1", "3"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn topic_aliases_save_bytes_and_begin_anew_with_each_connection_mqtt_3_3_2_7() {
+    const TOPIC: &str = "residence/a-topic-that-is-long-enough-to-be-worth-an-alias";
+    let mut lengths = Vec::new();
+    for policy in [TopicAliases::Off, TopicAliases::Fixed(1), TopicAliases::Lru(1)] {
+        let network = Network::new();
+        network.lock().topic_alias_maximum = Some(3);
+        let mut options = persistent(Version::V5);
+        options.topic_aliases = policy;
+        let client = start(options, &network);
+        let mut topics = Vec::new();
+        for round in 0..3 {
+            for topic in [TOPIC, TOPIC, "other/topic", TOPIC, TOPIC] {
+                for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+                    in_time(client.publish(topic, "x", qos)).await.expect("delivered");
+                    topics.push(topic);
+                }
+            }
+            lengths.push(network.lock().passed.0);
+            if round < 2 {
+                network.hang_up(None);
+                network.until(|state| state.attempts.len() == round + 2).await;
+            }
+        }
+        assert_eq!(network.lock().topics, topics, "{policy:?}");
+        assert!(!network.lock().log.iter().any(|line| line.starts_with("error")));
+    }
+    let (off, fixed, lru) = (&lengths[..3], &lengths[3..6], &lengths[6..]);
+    assert!(off.iter().zip(fixed).all(|(off, fixed)| *off > fixed + 5 * TOPIC.len()));
+    assert!(off.iter().zip(lru).all(|(off, lru)| *off > lru + 4 * TOPIC.len()));
 }

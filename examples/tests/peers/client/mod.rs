@@ -1,6 +1,7 @@
 //! Our client against mosquitto and our broker, with mosquitto's own clients at the other end.
 
 mod delivery;
+mod killed;
 mod sessions;
 
 use core::net::SocketAddr;

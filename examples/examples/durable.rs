@@ -1,0 +1,50 @@
+//! A program that may be killed at any moment. It publishes the lines of its standard input, or prints
+//! what comes; a line that says `stored` is delivered even if the program is killed now, one that says
+//! `done` does not come again. Run it again with the same file, and it goes on where it was.
+//!
+//! ```text
+//! seq 1000 | cargo run --example durable pub 'mqtt://localhost?client_id=a' a.redb residence/door
+//! cargo run --example durable sub 'mqtt://localhost?client_id=b' b.redb residence/door
+//! ```
+
+extern crate alloc;
+
+use alloc::sync::Arc;
+use core::error::Error;
+use core::time::Duration;
+use std::io::{BufRead, stdin};
+
+use mqtt_client::{DiskStore, Message, Options, QoS, blocking};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [command, url, file, topic] = &arguments[..] else {
+        return Err("say pub or sub, a URL, a file, and a topic".into());
+    };
+    let mut options = Options::from_url(url)?;
+    options.clean_start = false;
+    options.session_expiry = Duration::from_secs(3600);
+    options.manual_acknowledge = true;
+    options.store = Some(Arc::new(DiskStore::open(file)?));
+    let client = blocking::Client::connect_with(options)?;
+    if command == "sub" {
+        for message in client.subscribe(topic, QoS::ExactlyOnce)? {
+            let text = String::from_utf8_lossy(&message.payload);
+            println!("{text}");
+            message.acknowledge();
+            client.stored()?;
+            println!("done {text}");
+        }
+    } else {
+        for line in stdin().lock().lines() {
+            let message = Message::new(topic.as_str(), line?.clone(), QoS::ExactlyOnce);
+            let text = message.payload.clone();
+            // What becomes of it is told by the delivery, which nobody waits for here.
+            drop(client.enqueue(message)?);
+            client.stored()?;
+            println!("stored {}", String::from_utf8_lossy(&text));
+        }
+    }
+    client.disconnect();
+    Ok(())
+}
