@@ -28,7 +28,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     options.store = Some(Arc::new(DiskStore::open(file)?));
     let client = blocking::Client::connect_with(options)?;
     if command == "sub" {
-        for message in client.subscribe(topic, QoS::ExactlyOnce)? {
+        let messages = client.subscribe(topic, QoS::ExactlyOnce)?;
+        println!("subscribed");
+        for message in messages {
             let text = String::from_utf8_lossy(&message.payload);
             println!("{text}");
             message.acknowledge();

@@ -175,7 +175,9 @@ pub(super) struct WriteBuffer {
     bytes: Vec<u8>,
     sent: usize,
     /// How far it may be sent, where that must wait for a store.
-    until: Option<usize>,
+    until: Option<u64>,
+    /// How many bytes were here and are not any more.
+    gone: u64,
     /// Whether the transport may keep some of it.
     flush: bool,
 }
@@ -191,13 +193,13 @@ impl WriteBuffer {
         self.bytes.len() - self.sent
     }
 
-    /// Where the next packet will be.
-    pub(super) fn end(&self) -> usize {
-        self.bytes.len()
+    /// Where the next packet will be, counted from the first packet of all.
+    pub(super) fn end(&self) -> u64 {
+        self.gone + self.bytes.len() as u64
     }
 
     /// All before this place may be sent; nothing else, until the next call.
-    pub(super) const fn permit(&mut self, until: usize) {
+    pub(super) const fn permit(&mut self, until: u64) {
         self.until = Some(until);
     }
 
@@ -208,7 +210,8 @@ impl WriteBuffer {
         transport: &mut Transport,
     ) -> Poll<io::Result<bool>> {
         let mut any = false;
-        let until = self.until.map_or(self.bytes.len(), |until| until.min(self.bytes.len()));
+        let until = self.until.map_or(u64::MAX, |until| until.saturating_sub(self.gone));
+        let until = usize::try_from(until).unwrap_or(usize::MAX).min(self.bytes.len());
         while let Some(rest) = self.bytes.get(self.sent..until).filter(|rest| !rest.is_empty()) {
             let sent = ready!(Pin::new(&mut *transport).poll_write(cx, rest))?;
             if sent == 0 {
@@ -219,10 +222,10 @@ impl WriteBuffer {
             any = true;
         }
         if self.sent == self.bytes.len() {
+            self.gone = self.end();
             self.bytes.clear();
             self.bytes.shrink_to(LARGE);
             self.sent = 0;
-            self.until = self.until.map(|_| 0);
         }
         if self.flush {
             ready!(Pin::new(transport).poll_flush(cx))?;
@@ -239,6 +242,38 @@ impl WriteBuffer {
     }
 
     pub(super) fn clear(&mut self) {
-        *self = Self { until: self.until.map(|_| 0), ..Self::default() };
+        *self = Self { until: self.until, gone: self.end(), ..Self::default() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::boxed::Box;
+    use alloc::vec::Vec;
+    use core::task::Context;
+
+    use super::WriteBuffer;
+    use crate::Transport;
+
+    #[test]
+    fn what_is_not_stored_is_not_sent_though_all_before_it_was_sent_and_forgotten() {
+        let mut cx = Context::from_waker(core::task::Waker::noop());
+        let mut transport: Transport = Box::new(futures::io::Cursor::new(Vec::new()));
+        let mut tx = WriteBuffer::default();
+        tx.permit(0);
+        tx.packets().extend([1; 60]);
+        assert!(tx.poll_flush(&mut cx, &mut transport).is_ready());
+        assert_eq!(tx.len(), 60);
+        let mark = tx.end();
+        tx.permit(mark);
+        assert!(tx.poll_flush(&mut cx, &mut transport).is_ready());
+        assert_eq!(tx.len(), 0);
+        tx.packets().extend([2; 40]);
+        tx.permit(mark);
+        assert!(tx.poll_flush(&mut cx, &mut transport).is_ready());
+        assert_eq!(tx.len(), 40);
+        tx.permit(tx.end());
+        assert!(tx.poll_flush(&mut cx, &mut transport).is_ready());
+        assert_eq!(tx.len(), 0);
     }
 }

@@ -96,7 +96,7 @@ pub struct Driver {
 struct Commit {
     done: BoxFuture<'static, io::Result<()>>,
     /// Up to where it can be sent then.
-    until: usize,
+    until: u64,
     /// Those who wait for this.
     waiting: Vec<oneshot::Sender<Result<(), Error>>>,
 }
@@ -412,9 +412,6 @@ impl Driver {
     fn lost(&mut self, now: Instant, error: Error) -> Step {
         self.session.closed();
         self.tx.clear();
-        if let Some(commit) = &mut self.commit {
-            commit.until = 0;
-        }
         self.rx.clear();
         self.epoch += 1;
         self.pause = None;

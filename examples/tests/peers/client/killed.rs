@@ -6,9 +6,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use core::net::SocketAddr;
+use core::time::Duration;
 use mqtt_client::{Filter, QoS};
 
 use super::{in_time, next, options, with_brokers};
@@ -113,7 +114,9 @@ fn a_publisher_that_is_killed_loses_nothing_it_has_confirmed_and_repeats_nothing
             arrived.push(next(&mut arriving).await.text().expect("text").to_owned());
         }
         let distinct: BTreeSet<String> = arrived.iter().cloned().collect();
-        assert_eq!(distinct.len(), arrived.len(), "each once");
+        let mut seen = BTreeSet::new();
+        let again: Vec<_> = arrived.iter().filter(|text| !seen.insert(*text)).collect();
+        assert!(again.is_empty(), "each once: {again:?} {version:?}");
         assert!(confirmed.len() > 50, "{}", confirmed.len());
         let lost: Vec<_> = confirmed.difference(&distinct).collect();
         assert!(lost.is_empty(), "{lost:?}");
@@ -125,12 +128,15 @@ fn a_publisher_that_is_killed_loses_nothing_it_has_confirmed_and_repeats_nothing
 #[test]
 fn a_subscriber_that_is_killed_misses_nothing_and_gets_nothing_again_that_it_is_done_with() {
     with_brokers(async |address, version| {
-        const MESSAGES: usize = 400;
+        const MESSAGES: usize = 80;
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("store");
         // The subscription is there before the first message.
         let mut lives = vec![Life::start(program("sub", address, version, &file), 0..0)];
-        thread::sleep(Duration::from_millis(300));
+        let start = Instant::now();
+        while lives[0].count() == 0 && start.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(5));
+        }
         let mut speaker = options(address, version, "speaker");
         speaker.outbox_messages = 1000;
         let speaker = in_time(mqtt_client::tokio::connect(speaker)).await.expect("accepted");
@@ -146,16 +152,19 @@ fn a_subscriber_that_is_killed_misses_nothing_and_gets_nothing_again_that_it_is_
                 .pop()
                 .unwrap_or_else(|| Life::start(program("sub", address, version, &file), 0..0));
             let later = Duration::from_millis(life * 3 % 10);
-            for line in running.kill(60 + (life as usize * 13) % 40, later) {
+            // A message is two lines.
+            for line in running.kill(8 + (life as usize * 13) % 30, later) {
                 match line.strip_prefix("done ") {
                     Some(text) => drop(done.insert(text.to_owned())),
+                    None if line == "subscribed" => {}
                     None => {
                         assert!(!done.contains(&line), "{line} came again");
                         seen.insert(line);
                     }
                 }
             }
-            if done.len() == MESSAGES || start.elapsed() > 2 * PATIENCE {
+            // Of the last one of a life it may not be known whether it was done with.
+            if seen.len() == MESSAGES || start.elapsed() > 3 * PATIENCE {
                 break;
             }
         }
