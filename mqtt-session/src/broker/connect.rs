@@ -58,7 +58,6 @@ impl Broker {
             if earlier.is_none() {
                 self.discard(now, key, out);
             }
-            self.store_session(key);
             return self.reject(now, id, client_id, reason, out);
         }
         // [MQTT-3.1.3-9]: the will of the earlier connection is not published any more.
@@ -254,15 +253,17 @@ impl Broker {
         true
     }
 
-    /// Keeps the will in place of an earlier one; `false` if there is no room for it.
+    /// Keeps the will in place of an earlier one; `false`, and nothing has changed, if there is no room for
+    /// it.
     fn set_will(&mut self, key: Key, will: Option<Box<KeptWill>>) -> bool {
         let Some(session) = self.sessions.get_mut(key) else { return false };
-        self.held.will_bytes -= session.will.take().map_or(0, |will| will.size());
+        let earlier = session.will.as_ref().map_or(0, |will| will.size());
         let size = will.as_ref().map_or(0, |will| will.size());
-        if self.held.bytes().saturating_add(size) > self.config.max_total_queued_bytes && size > 0 {
+        let others = self.held.bytes() - earlier;
+        if size > 0 && others.saturating_add(size) > self.config.max_total_queued_bytes {
             return false;
         }
-        self.held.will_bytes += size;
+        self.held.will_bytes = self.held.will_bytes - earlier + size;
         session.will = will;
         true
     }

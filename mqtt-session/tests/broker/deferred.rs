@@ -243,3 +243,29 @@ fn messages_to_a_client_do_not_wait_for_the_policy() {
     assert!(matches!(net.packet(client), Some(Packet::Publish(_))));
     net.resolve(policy.only(), Admission::Allow);
 }
+
+// [MQTT-4.3.3-10]
+#[test]
+fn a_message_that_waited_when_the_connection_broke_is_taken_when_it_comes_again() {
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let (mut net, policy) = net(|_| {});
+        let listener = net.client(Version::V5, "listener");
+        net.subscribe(listener, "#", QoS::ExactlyOnce);
+        let (client, _) = net.keeper(Version::V5, "c");
+        net.send_bytes(client, &bytes(Version::V5, "later", "x", qos, 1));
+        net.cut(client);
+        let (client, present) = net.keeper(Version::V5, "c");
+        assert!(present);
+        let mut again = bytes(Version::V5, "later", "x", qos, 1);
+        again[0] |= 8;
+        net.send_bytes(client, &again);
+        let tickets = policy.take();
+        assert_eq!(tickets.len(), 2, "it is asked about again");
+        for ticket in tickets {
+            net.resolve(ticket, Admission::Allow);
+        }
+        assert_eq!(net.payloads(listener), ["x"]);
+        let answered = net.packets(client);
+        assert!(matches!(answered[..], [Packet::PubAck(_) | Packet::PubRec(_)]), "{answered:?}");
+    }
+}

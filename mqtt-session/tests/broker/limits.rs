@@ -365,10 +365,26 @@ fn wills_count_for_all_queues_together() {
     let mut net = Net::with(|config| config.max_total_queued_bytes = 5000);
     let payload = [b'x'; 1000];
     let will = Will::new(TopicName::new("w").unwrap(), &payload);
-    let connect = |name| Connect { will: Some(will), ..Connect::new(Version::V5, name) };
+    let connect =
+        |name| Connect { will: Some(will), keep_alive: 0, ..Connect::new(Version::V5, name) };
     let clients = ["a", "b", "c", "d"].map(|name| net.connect(&connect(name)).0);
     assert_eq!(net.refused(&connect("e")), Some(ReasonCode::QuotaExceeded));
     assert_eq!(net.broker.statistics().sessions, 4, "nothing is left of it");
+    // Of a session that was there before, everything is.
+    let larger = [b'x'; 4000];
+    let delay = [Property::SessionExpiryInterval(100)];
+    let lasting = Connect { properties: delay[..].into(), ..connect("d") };
+    let (lasting, clients) = (net.connect(&lasting).0, [clients[0], clients[1]]);
+    let refused = Will::new(TopicName::new("w").unwrap(), &larger);
+    let watcher = net.client(Version::V5, "watcher");
+    net.subscribe(watcher, "w", QoS::AtMostOnce);
+    let again = Connect { clean_start: false, will: Some(refused), ..connect("d") };
+    assert_eq!(net.refused(&again), Some(ReasonCode::QuotaExceeded));
+    assert!(net.is_closed(lasting));
+    assert_eq!(net.messages(watcher).len(), 1, "the takeover ends its connection");
+    net.wait(101.0);
+    assert_eq!(net.broker.statistics().sessions, 4, "the session ends in its time");
+    net.connect(&connect("d"));
     // By a goodbye, by being published, and by another in its place.
     net.disconnect(clients[0], ReasonCode::NORMAL_DISCONNECTION);
     net.cut(clients[1]);
