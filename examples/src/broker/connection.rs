@@ -35,6 +35,8 @@ pub(super) struct Tx {
     waiting: usize,
     /// Whether the socket has taken all that it takes for now.
     is_full: bool,
+    /// Whether nothing is written but by turns.
+    is_held: bool,
     /// Whether a packet was refused since the last time that all was written.
     refused: bool,
     /// Whether the peer takes nothing any more.
@@ -50,9 +52,10 @@ struct Insert {
 }
 
 impl Tx {
-    fn new(transport: Transport) -> Self {
+    fn new(transport: Transport, is_held: bool) -> Self {
         Self {
             transport,
+            is_held,
             bytes: Vec::new(),
             written: 0,
             inserts: VecDeque::new(),
@@ -115,7 +118,9 @@ impl Tx {
     /// Whether there is room for so many bytes, if need be by writing.
     fn make_room(&mut self, len: usize) -> bool {
         if self.waiting + len > TX_LIMIT || self.bytes.len() + len > 2 * TX_LIMIT {
-            self.flush();
+            if !self.is_held {
+                self.flush();
+            }
             self.bytes.drain(..self.written);
             for insert in &mut self.inserts {
                 insert.at -= self.written;
@@ -259,6 +264,8 @@ pub(super) struct Connections {
     /// Buffers that nobody uses.
     buffers: Vec<Vec<u8>>,
     nowhere: Nowhere,
+    /// Whether nothing is written but by turns.
+    is_held: bool,
     pub(super) log: Log,
 }
 
@@ -277,7 +284,7 @@ impl Connections {
         let connection = Connection {
             id,
             peer,
-            tx: Tx::new(transport),
+            tx: Tx::new(transport, self.is_held),
             rx: Vec::new(),
             readable: false,
             read_closed: false,
@@ -311,6 +318,22 @@ impl Connections {
         if transport.has_words() || transport.has_pending() {
             self.closed.push(*connection);
         }
+    }
+
+    /// From now on new connections have nothing written but by [`Connections::flush`].
+    pub(super) fn hold(&mut self) {
+        self.is_held = true;
+    }
+
+    /// Has nothing be sent of what waits for this connection, and closes it; whether there is one.
+    pub(super) fn abandon(&mut self, id: ConnectionId) -> bool {
+        let place = self.places.get_mut(id.index());
+        place.and_then(|place| place.take_if(|connection| connection.id == id)).is_some()
+    }
+
+    /// Has nothing be sent to those that the broker has done with.
+    pub(super) fn drop_closed(&mut self) {
+        self.closed.clear();
     }
 
     /// There is something to write.

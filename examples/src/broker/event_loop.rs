@@ -17,6 +17,7 @@ use super::command::Command;
 use super::connection::Connections;
 use super::lingering::Lingerers;
 use super::listener::{Endpoint, Listener};
+use super::store::Store;
 use super::transport::{Peer, Socket, Transport};
 
 const WAKER: Token = Token(0);
@@ -56,6 +57,7 @@ pub(super) struct EventLoop {
     listeners: Vec<Listener>,
     tls: Option<Arc<ServerConfig>>,
     broker: Broker,
+    store: Option<Store>,
     clock: Clock,
     connections: Connections,
     lingerers: Lingerers,
@@ -76,7 +78,8 @@ impl EventLoop {
             listeners: Vec::new(),
             tls: None,
             broker,
-            clock: Clock::start(),
+            store: None,
+            clock: Clock::unix(),
             connections: Connections::default(),
             lingerers: Lingerers::default(),
             ready: VecDeque::new(),
@@ -105,6 +108,14 @@ impl EventLoop {
             .ok_or_else(|| io::Error::other("no listener"))
     }
 
+    /// Has the broker, which is new, be as it was stored, and store what it does.
+    pub(super) fn persist(&mut self, mut store: Store) -> io::Result<()> {
+        store.restore(&mut self.broker, self.clock.now())?;
+        self.store = Some(store);
+        self.connections.hold();
+        Ok(())
+    }
+
     /// What new connections in TLS are made with.
     pub(super) fn set_tls(&mut self, tls: Arc<ServerConfig>) {
         self.tls = Some(tls);
@@ -125,6 +136,9 @@ impl EventLoop {
         self.write_all(now)?;
         while !self.lingerers.is_empty() && StdInstant::now() < until {
             self.turn(&mut events)?;
+        }
+        if let Some(store) = &mut self.store {
+            store.commit(&mut self.broker);
         }
         Ok(())
     }
@@ -179,6 +193,8 @@ impl EventLoop {
                 Command::Stop => self.is_stopping = true,
                 Command::Tls(tls) => self.tls = Some(tls),
                 Command::Resolve(ticket, admission) => self.resolve(ticket, admission),
+                // Who stores nothing is not well, and says nothing.
+                Command::Report(_) if self.store.as_ref().is_some_and(Store::has_failed) => {}
                 Command::Report(answer) => {
                     // Who does not wait any more has had no answer for too long.
                     let _ = answer.send(self.broker.statistics());
@@ -201,7 +217,8 @@ impl EventLoop {
         }
         let broker = self.broker.next_timeout().map(|at| self.clock.deadline(at));
         let accept = self.listeners.iter().filter_map(|listener| listener.accept_at).min();
-        let times = [broker, accept, self.lingerers.next_timeout(), self.ends_at];
+        let store = self.store.as_ref().and_then(Store::due);
+        let times = [broker, accept, store, self.lingerers.next_timeout(), self.ends_at];
         let next = times.into_iter().flatten().min();
         // A timer that is due in a part of a millisecond must not be polled for.
         let wait = next.map(|at| at.saturating_duration_since(StdInstant::now()));
@@ -223,7 +240,7 @@ impl EventLoop {
             }
         }
         if writable {
-            self.write(self.clock.now(), id);
+            self.connections.set_dirty(id);
         }
     }
 
@@ -279,15 +296,6 @@ impl EventLoop {
         len
     }
 
-    /// Writes to this connection. Once all is written, the broker may go on where it was blocked.
-    fn write(&mut self, now: Instant, id: ConnectionId) {
-        if self.connections.get(id).is_none() || !self.connections.flush(id) {
-            return;
-        }
-        self.broker.writable(now, id, &mut self.connections);
-        self.go_on(now, id);
-    }
-
     /// The broker may take what it could not take before.
     fn go_on(&mut self, now: Instant, id: ConnectionId) {
         let Some(connection) = self.connections.get(id) else { return };
@@ -306,20 +314,45 @@ impl EventLoop {
         }
     }
 
-    /// Writes all that is to go out.
+    /// Writes all that is to go out. Where all is written, the broker may go on if it was blocked.
     fn write_all(&mut self, now: Instant) -> io::Result<()> {
+        let mut written = Vec::new();
         loop {
-            if let Some(id) = self.connections.next_dirty() {
-                self.write(now, id);
-            } else if let Some(connection) = self.connections.next_closed() {
+            self.settle(now);
+            while let Some(id) = self.connections.next_dirty() {
+                if self.connections.flush(id) {
+                    written.push(id);
+                }
+            }
+            while let Some(connection) = self.connections.next_closed() {
                 let Some(index) = self.lingerers.add(connection.tx) else { continue };
                 if let Some(tx) = self.lingerers.tx(index) {
                     let token = Token(FIRST + 2 * index + 1);
                     let interest = Interest::READABLE | Interest::WRITABLE;
                     tx.transport.source().reregister(self.poll.registry(), token, interest)?;
                 }
-            } else {
+            }
+            if written.is_empty() {
                 return Ok(());
+            }
+            for id in written.drain(..) {
+                self.broker.writable(now, id, &mut self.connections);
+                self.go_on(now, id);
+            }
+        }
+    }
+
+    /// Stores what has changed, before anything is sent that depends on it. If that fails, those end
+    /// to whom something was to be sent: it may be an acknowledgement of what is not stored, and it is
+    /// never sent.
+    fn settle(&mut self, now: Instant) {
+        let Some(store) = &mut self.store else { return };
+        while !store.settle(&mut self.broker) {
+            self.connections.drop_closed();
+            while let Some(id) = self.connections.next_dirty() {
+                if self.connections.abandon(id) {
+                    self.broker.closed(now, id, &mut self.connections);
+                }
             }
         }
     }

@@ -13,6 +13,7 @@ mod listener;
 mod log;
 pub mod metrics;
 mod settings;
+mod store;
 mod transport;
 mod users;
 
@@ -21,6 +22,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::io;
 use std::net::ToSocketAddrs;
+use std::path::Path;
 use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 
@@ -34,6 +36,7 @@ use command::Command;
 use event_loop::EventLoop;
 pub use listener::{Endpoint, Place};
 pub use settings::{AccessFiles, Settings};
+use store::Store;
 pub use transport::TlsFiles;
 pub use users::{Users, UsersError};
 
@@ -124,6 +127,16 @@ impl BrokerServer {
             self.address = Some(*address);
         }
         Ok(bound)
+    }
+
+    /// Has the broker be as it was stored in this folder, and stores there what it does, so that nothing
+    /// is lost that was acknowledged. The broker must be new and its configuration durable; the
+    /// folder is made if there is none, and no other broker may use it at the same time.
+    ///
+    /// # Errors
+    /// Those of the operating system; and if what is stored cannot be read.
+    pub fn persist(&mut self, folder: &Path) -> io::Result<()> {
+        self.event_loop.persist(Store::open(folder)?)
     }
 
     /// What connections in TLS are made with: to be set before one listens for them.

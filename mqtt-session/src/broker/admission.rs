@@ -78,6 +78,10 @@ impl Broker {
         connect: &Connect<'_>,
         out: &mut dyn Outputs,
     ) {
+        if self.refuses {
+            let reason = ReasonCode::ServerUnavailable;
+            return self.reject(now, id, connect.client_id, reason, out);
+        }
         let assigned = match self.client_id(connect) {
             Ok(assigned) => assigned,
             Err(reason) => return self.reject(now, id, connect.client_id, reason, out),

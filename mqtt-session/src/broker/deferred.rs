@@ -101,6 +101,9 @@ impl Broker {
         let session = connection.session;
         self.deferred_bytes = self.deferred_bytes.saturating_sub(deferred.bytes());
         self.timers.cancel(deferred.until, Timer::Deferred(id.0));
+        if self.refuses {
+            return self.disconnect(now, id, ReasonCode::ServerBusy, out);
+        }
         match deferred.what {
             What::Publish { frame, qos, retain, token, received } => {
                 let Some(publish) = unframe(&frame) else { return };

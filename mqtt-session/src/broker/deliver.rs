@@ -47,6 +47,7 @@ impl Broker {
         self.statistics.payload_bytes_received += message.publish.payload.len() as u64;
         let Some(connection) = self.connections.get(id.0) else { return };
         let Some(session) = connection.session else { return };
+        let version = connection.link.version();
         if message.publish.qos > self.config.maximum_qos
             || (message.publish.retain && !self.config.retain_available)
         {
@@ -66,6 +67,14 @@ impl Broker {
         };
         let publish = Publish { topic, ..message.publish };
         let mut answer = self.may_publish(id, session, &publish);
+        if self.refuses && (publish.qos != QoS::AtMostOnce || publish.retain) {
+            if message.token.is_some() && !version.has_properties() {
+                // To a client that cannot be told it would count as taken.
+                self.tell_end(id, Cause::Broker(ReasonCode::QuotaExceeded), out);
+                return self.end(now, id.0, true, out);
+            }
+            answer = Admission::Refuse(ReasonCode::QuotaExceeded);
+        }
         if answer == Admission::Later {
             if self.defer_publish(now, id, &publish, message.token) {
                 return;

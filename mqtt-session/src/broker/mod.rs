@@ -200,6 +200,8 @@ pub struct Broker {
     shapes: shapes::Shapes,
     /// What is to be stored, where anything is.
     journal: Option<Journal>,
+    /// Whether it cannot be stored now.
+    refuses: bool,
 }
 
 impl core::fmt::Debug for Broker {
@@ -244,6 +246,7 @@ impl Broker {
             scratch: Vec::new(),
             shapes: shapes::Shapes::default(),
             journal: config.durable.then(Journal::default),
+            refuses: false,
             config,
         }
     }

@@ -65,6 +65,14 @@ impl Broker {
         }
     }
 
+    /// Whether nothing may be taken that would have to be stored, as when the disk is full: then
+    /// messages of QoS 1 and 2, those to be retained, and subscriptions of sessions that are stored are
+    /// refused with [`ReasonCode::QuotaExceeded`](mqtt_codec::ReasonCode::QuotaExceeded), where the client can be told and otherwise by closing
+    /// its connection; and nobody is let in. Other messages are forwarded as ever.
+    pub const fn refuse_changes(&mut self, refuse: bool) {
+        self.refuses = refuse;
+    }
+
     /// Begins to restore what was stored of an earlier broker. This one must be new. Bounds that have
     /// become narrower since hold for what comes; of sessions, subscriptions and retained messages,
     /// those for which there is no room end.

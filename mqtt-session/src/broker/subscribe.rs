@@ -101,6 +101,9 @@ impl Broker {
         let Some(session) = self.sessions.get_mut(key) else {
             return Err(ReasonCode::UnspecifiedError);
         };
+        if self.refuses && session.stored.is_some() {
+            return Err(ReasonCode::QuotaExceeded);
+        }
         let (filter, group) = parts(subscription.filter, version);
         let granted = granted.min(subscription.qos).min(self.config.maximum_qos);
         if let Some(backlog) = session.backlog.as_ref().filter(|b| !b.replays.is_empty()) {

@@ -1,0 +1,83 @@
+//! Records in a file of redb: copy-on-write trees, so that a process that is killed at any moment
+//! leaves the last transaction whole.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use redb::{Database, ReadableTable, TableDefinition};
+
+use super::{Changes, Records};
+
+const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
+
+/// How much of the file is kept in memory, in bytes.
+const CACHE: usize = 64 << 20;
+
+#[derive(Debug)]
+pub(super) struct Disk {
+    path: PathBuf,
+    /// `None` after an error: then it is to be opened again.
+    database: Option<Database>,
+}
+
+impl Disk {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let mut disk = Self { path: path.into(), database: None };
+        disk.database()?;
+        Ok(disk)
+    }
+
+    fn database(&mut self) -> io::Result<&Database> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => Database::builder().set_cache_size(CACHE).create(&self.path).map_err(other)?,
+        };
+        Ok(self.database.insert(database))
+    }
+
+    fn write(&mut self, changes: &Changes) -> io::Result<()> {
+        let transaction = self.database()?.begin_write().map_err(other)?;
+        {
+            let mut records = transaction.open_table(RECORDS).map_err(other)?;
+            for (key, value) in changes {
+                match value {
+                    Some(value) => records.insert(&**key, &**value).map_err(other)?,
+                    None => records.remove(&**key).map_err(other)?,
+                };
+            }
+        }
+        transaction.commit().map_err(other)
+    }
+}
+
+impl Records for Disk {
+    fn load(&mut self, each: &mut dyn FnMut(&[u8], &[u8])) -> io::Result<()> {
+        let transaction = self.database()?.begin_read().map_err(other)?;
+        let records = match transaction.open_table(RECORDS) {
+            Ok(records) => records,
+            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(()),
+            Err(error) => return Err(other(error)),
+        };
+        for record in records.iter().map_err(other)? {
+            let (key, value) = record.map_err(other)?;
+            each(key.value(), value.value());
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, changes: &Changes) -> io::Result<()> {
+        let written = self.write(changes);
+        if written.is_err() {
+            // After an error of the system a database takes nothing before it is opened again.
+            self.database = None;
+        }
+        written
+    }
+}
+
+fn other(error: impl Into<redb::Error>) -> io::Error {
+    match error.into() {
+        redb::Error::Io(error) => error,
+        error => io::Error::other(error),
+    }
+}
