@@ -44,6 +44,10 @@ fn run(options: Options) -> Result<(), Box<dyn core::error::Error>> {
         .with_ansi(false)
         .init();
     let (mut server, access) = server(&settings, rules)?;
+    if let Some(folder) = &settings.persistence {
+        let opened = server.persist(folder);
+        opened.map_err(|error| format!("persistence: {}: {error}", folder.display()))?;
+    }
     if let Some(tls) = tls {
         server.set_tls(tls);
     }
@@ -73,7 +77,7 @@ fn server(
     settings: &Settings,
     rules: Option<Rules>,
 ) -> std::io::Result<(BrokerServer, Option<AccessHandle>)> {
-    let config = settings.broker.clone();
+    let config = settings.config();
     let Some(rules) = rules else {
         return Ok((BrokerServer::new(Broker::new(config))?, None));
     };

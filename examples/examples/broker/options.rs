@@ -50,6 +50,9 @@ pub(crate) struct Options {
     /// Where to tell /metrics and /healthz by HTTP, on loopback.
     #[arg(long, value_name = "HOST:PORT")]
     metrics: Option<SocketAddr>,
+    /// The folder in which to keep what must survive; without it all is lost with the process.
+    #[arg(long, value_name = "FOLDER")]
+    persistence: Option<PathBuf>,
     /// Listen even where other machines can reach it and anybody is let in.
     #[arg(long)]
     allow_anonymous_beyond_loopback: bool,
@@ -109,6 +112,7 @@ impl Options {
         access.users = self.users.or(access.users.take());
         access.acl = self.acl.or(access.acl.take());
         settings.metrics = self.metrics.or(settings.metrics);
+        settings.persistence = self.persistence.or(settings.persistence);
         settings.allow_anonymous_beyond_loopback |= self.allow_anonymous_beyond_loopback;
         settings.log_level = self.log.unwrap_or(settings.log_level);
         Ok(settings)

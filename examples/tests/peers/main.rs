@@ -4,6 +4,7 @@
 
 mod broker;
 mod client;
+mod durable;
 mod lorawan;
 mod programs;
 mod self_test;

@@ -42,6 +42,8 @@ pub struct Settings {
     pub allow_anonymous_beyond_loopback: bool,
     /// Where to tell numbers and health by HTTP.
     pub metrics: Option<SocketAddr>,
+    /// The folder where sessions, their messages, and retained messages are kept.
+    pub persistence: Option<PathBuf>,
     /// What is logged. Default: info.
     pub log_level: LevelFilter,
     /// How the broker behaves, and its bounds.
@@ -102,6 +104,7 @@ impl Default for Settings {
             access: AccessFiles::default(),
             allow_anonymous_beyond_loopback: false,
             metrics: None,
+            persistence: None,
             log_level: LevelFilter::INFO,
             broker: Config::default(),
         }
@@ -118,6 +121,7 @@ struct File {
     tls: Option<Tls>,
     access: AccessFiles,
     metrics: Option<Metrics>,
+    persistence: Option<PathBuf>,
     limits: Limits,
 }
 
@@ -175,6 +179,7 @@ impl Settings {
             access: file.access,
             allow_anonymous_beyond_loopback: file.allow_anonymous_beyond_loopback,
             metrics: file.metrics.map(|metrics| metrics.address),
+            persistence: file.persistence,
             ..Self::default()
         };
         if let Some(level) = file.log_level {
@@ -205,6 +210,14 @@ impl Settings {
         Ok(settings)
     }
 
+    /// How the broker behaves, with what follows from the rest.
+    #[must_use]
+    pub fn config(&self) -> Config {
+        let mut config = self.broker.clone();
+        config.durable |= self.persistence.is_some();
+        config
+    }
+
     /// Takes paths that are not absolute as relative to this folder.
     fn resolve(&mut self, folder: &Path) {
         let tls = self.tls.iter_mut().flat_map(|tls| {
@@ -215,7 +228,8 @@ impl Settings {
             Place::Unix(path) => Some(path),
             Place::Tcp(_) => None,
         });
-        for path in tls.chain(access).chain(sockets).flatten() {
+        let persistence = [self.persistence.as_mut()];
+        for path in tls.chain(access).chain(sockets).chain(persistence).flatten() {
             *path = folder.join(&*path);
         }
     }
