@@ -1,7 +1,7 @@
 //! The program `broker`, killed again and again while messages pass through it.
 
 use core::net::{Ipv4Addr, SocketAddr};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
@@ -211,6 +211,7 @@ fn a_broker_that_is_killed_again_and_again_loses_nothing_that_it_has_acknowledge
     let mut subscriber = Peer::new(address, "subscriber", true);
     subscriber.until(|peer| peer.is_subscribed);
     let is_over = AtomicBool::new(false);
+    let published = AtomicUsize::new(0);
     let since = Instant::now();
     let (publisher, mut subscriber) = thread::scope(|scope| {
         let publisher = scope.spawn(|| {
@@ -218,6 +219,7 @@ fn a_broker_that_is_killed_again_and_again_loses_nothing_that_it_has_acknowledge
             while !is_over.load(Ordering::Acquire) {
                 peer.publish();
                 peer.turn();
+                published.store(peer.published, Ordering::Relaxed);
             }
             peer.until(|peer| peer.sent.0.is_empty() && peer.session.in_flight().count() == 0);
             peer
@@ -234,6 +236,12 @@ fn a_broker_that_is_killed_again_and_again_loses_nothing_that_it_has_acknowledge
             drop(broker.take()); // by SIGKILL
             broker = Some(start(address, folder.path()));
         }
+        // And how fast it is when it is left alone.
+        let before = published.load(Ordering::Relaxed);
+        let since = Instant::now();
+        thread::sleep(Duration::from_secs(1));
+        let count = published.load(Ordering::Relaxed) - before;
+        println!("{:.0} messages/s, left alone", count as f64 / since.elapsed().as_secs_f64());
         is_over.store(true, Ordering::Release);
         let publisher = publisher.join().expect("the publisher does not panic");
         (publisher, subscriber.join().expect("the subscriber does not panic"))
