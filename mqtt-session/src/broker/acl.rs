@@ -1,7 +1,6 @@
 //! Who may use which topics, as a list.
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -272,44 +271,44 @@ impl Level {
     fn fit(&self, their: &str, names: Names<'_>, is_first: bool) -> Fit {
         match self {
             Self::Plain(level) if **level == *their => Fit::Yes,
-            Self::Pattern(level) => match names.fill(level, is_first) {
-                None => Fit::Unfit,
-                Some(filled) if filled == their => Fit::Yes,
-                Some(_) => Fit::No,
-            },
+            Self::Pattern(pattern) => names.fit(pattern, their, is_first),
             _ => Fit::No,
         }
     }
 }
 
 impl Names<'_> {
-    /// The level that the pattern stands for; `None` if a name that it asks for is not to stand there.
-    fn fill(self, pattern: &str, is_first: bool) -> Option<String> {
-        let mut level = String::new();
+    /// Whether the level is what the pattern stands for.
+    fn fit(self, pattern: &str, their: &str, is_first: bool) -> Fit {
+        let mut left = Some(their);
+        let mut is_start = is_first;
         let mut rest = pattern;
         while let Some((before, after)) = rest.split_once('%') {
-            level.push_str(before);
+            left = left.and_then(|left| left.strip_prefix(before));
+            is_start &= before.is_empty();
             let name = match after.as_bytes().first() {
-                Some(b'c') => self.client_id,
-                Some(b'u') => self.user_name?,
+                Some(b'c') => Some(self.client_id),
+                Some(b'u') => self.user_name,
                 _ => {
-                    level.push('%');
+                    left = left.and_then(|left| left.strip_prefix('%'));
+                    is_start = false;
                     rest = after;
                     continue;
                 }
             };
             // What it holds must not widen what the pattern allows.
-            let starts_topic = is_first && level.is_empty();
-            if name.is_empty()
-                || name.contains(['+', '#', '/', '\0'])
-                || (starts_topic && name.starts_with('$'))
-            {
-                return None;
-            }
-            level.push_str(name);
+            let Some(name) = name.filter(|name| is_part_of_level(name, is_start)) else {
+                return Fit::Unfit;
+            };
+            left = left.and_then(|left| left.strip_prefix(name));
+            is_start = false;
             rest = after.get(1..).unwrap_or_default();
         }
-        level.push_str(rest);
-        Some(level)
+        if left == Some(rest) { Fit::Yes } else { Fit::No }
     }
+}
+
+fn is_part_of_level(name: &str, is_start: bool) -> bool {
+    let is_special = is_start && name.starts_with('$');
+    !name.is_empty() && !name.contains(['+', '#', '/', '\0']) && !is_special
 }

@@ -25,7 +25,7 @@ type Number = (&'static str, fn(&Statistics) -> u64);
 const NUMBERS: &[Number] = &[
     ("clients/total", |s| s.sessions as u64),
     ("clients/connected", |s| s.sessions_connected as u64),
-    ("clients/disconnected", |s| (s.sessions - s.sessions_connected) as u64),
+    ("clients/disconnected", |s| s.sessions.saturating_sub(s.sessions_connected) as u64),
     ("clients/maximum", |s| s.max_sessions_connected as u64),
     ("clients/expired", |s| s.sessions_expired),
     ("connections/count", |s| s.connections as u64),

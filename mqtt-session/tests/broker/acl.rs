@@ -75,7 +75,7 @@ fn a_name_that_is_more_than_a_part_of_a_level_gives_no_rights() {
             ["a/b", "$SYS/broker", "users/a/x", "users/a/b/x", "$share/g/a", "a", "users//x"]
         {
             assert!(!publish(&acl, name, None, topic), "{name} {topic}");
-            let known = name == "$SYS" || name == "$share";
+            let known = name.starts_with('$');
             assert!(known || !publish(&acl, "c", Some(name), topic), "{name} {topic}");
         }
         for filter in ["#", "+/#", "+/b", "a/b", "users/+/x", "users/#", "$SYS/#"] {
