@@ -201,6 +201,12 @@ pub struct DecodeError {
 }
 
 impl DecodeError {
+    /// The rule that is broken at this offset. A packet is at most 268,435,460 bytes long.
+    #[cold]
+    pub(crate) fn new(violation: Violation, version: Version, offset: usize) -> Self {
+        Self { violation, version, offset: offset as u32 }
+    }
+
     /// The reason code to tell the peer (version 5; 3.1.1 only closes).
     #[must_use]
     pub const fn reason_code(&self) -> ReasonCode {

@@ -38,6 +38,7 @@ impl<'a, T: Element<'a>> List<'a, T> {
     pub const EMPTY: Self = Self(Source::Items(&[]));
 
     /// Reads elements to the end of the packet, checking each.
+    #[inline(always)]
     pub(crate) fn read(
         reader: &mut Reader<'a>,
         check: impl Fn(&T) -> Result<(), Violation>,
@@ -51,16 +52,27 @@ impl<'a, T: Element<'a>> List<'a, T> {
         Ok(Self(Source::Wire { bytes: reader.since(&start), version: reader.version() }))
     }
 
+    #[inline(always)]
     pub(crate) fn emit(
         &self,
         sink: &mut impl Sink,
         check: impl Fn(&T) -> Result<(), Violation>,
     ) -> Result<(), Violation> {
-        let mut put = |element: &T| check(element).and_then(|()| element.emit(sink));
         match self.0 {
-            Source::Items(items) => items.iter().try_for_each(put),
-            Source::Wire { .. } => self.iter().try_for_each(|element| put(&element)),
+            Source::Items(items) => {
+                for element in items {
+                    check(element)?;
+                    element.emit(sink)?;
+                }
+            }
+            Source::Wire { .. } => {
+                for element in self.iter() {
+                    check(&element)?;
+                    element.emit(sink)?;
+                }
+            }
         }
+        Ok(())
     }
 
     /// The elements in order.
@@ -132,6 +144,14 @@ impl<T> fmt::Debug for ListIter<'_, T> {
     }
 }
 
+impl<'a, T: Element<'a>> ListIter<'a, T> {
+    #[inline(never)]
+    fn next_received(&mut self) -> Option<T> {
+        // The span was checked when the packet was read.
+        T::read(&mut self.wire).ok()
+    }
+}
+
 impl<'a, T: Element<'a>> Iterator for ListIter<'a, T> {
     type Item = T;
 
@@ -143,28 +163,31 @@ impl<'a, T: Element<'a>> Iterator for ListIter<'a, T> {
         if self.wire.is_empty() {
             return None;
         }
-        // The span was checked when the packet was read.
-        T::read(&mut self.wire).ok()
+        self.next_received()
     }
 }
 
 impl<'a> Element<'a> for TopicFilter<'a> {
+    #[inline(always)]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         reader.topic_filter()
     }
 
+    #[inline(always)]
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.topic(self.as_bytes())
     }
 }
 
 impl<'a> Element<'a> for ReasonCode {
+    #[inline(always)]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let at = reader.position();
         let value = reader.u8()?;
         Self::from_value(value).ok_or_else(|| reader.fail_at(at, Violation::SubAckReason))
     }
 
+    #[inline(always)]
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.u8(match sink.version() {
             Version::V5 => self.value(),

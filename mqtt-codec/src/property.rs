@@ -3,7 +3,7 @@
 use core::fmt;
 use core::num::{NonZeroU16, NonZeroU32};
 
-use crate::wire::{MAX_VARIABLE, Measure, Reader, Sink};
+use crate::wire::{MAX_VARIABLE, Measure, Reader, Sink, Writer};
 use crate::{DecodeError, QoS, Rules, Sender, TopicName, Version, Violation};
 
 mod value;
@@ -88,14 +88,14 @@ macro_rules! properties {
             }
 
             /// Refuses what [`Property::read`] refuses.
-            #[inline]
+            #[inline(always)]
             fn check(id: PropertyId, reader: &mut Reader<'a>) -> Result<(), DecodeError> {
                 match id { $(PropertyId::$name => <$type>::check(reader),)* }
             }
 
+            #[inline(always)]
             fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-                sink.u8(self.id() as u8);
-                match self { $(Self::$name(value) => value.emit(sink),)* }
+                match self { $(Self::$name(value) => value.emit($id, sink),)* }
             }
         }
 
@@ -198,17 +198,8 @@ impl PropertyId {
     }
 
     /// The rule that this property breaks there, if `seen` are those before it.
-    #[inline]
+    #[inline(never)]
     fn misplaced(self, scope: Scope, sender: Sender, seen: u64) -> Option<Violation> {
-        // Nearly always this is all there is to find out.
-        let is_first = (seen | ONE_SIDED) & self.bit() == 0;
-        if is_first && scope.allowed() & self.bit() != 0 {
-            return None;
-        }
-        self.find_misplaced(scope, sender, seen)
-    }
-
-    fn find_misplaced(self, scope: Scope, sender: Sender, seen: u64) -> Option<Violation> {
         if !self.is_allowed(scope) {
             return Some(Violation::PropertyNotAllowed);
         }
@@ -227,32 +218,62 @@ impl PropertyId {
     }
 }
 
-/// Bits of the properties that in some packet come from one side only.
-const ONE_SIDED: u64 =
+/// Bits of the properties of which it depends on the packet from which side they may come, or how
+/// many there may be.
+const PARTICULAR: u64 =
     PropertyId::SubscriptionIdentifier.bit() | PropertyId::SessionExpiryInterval.bit();
 
 impl Scope {
+    /// Bits of the properties that may come from one side only here.
+    #[inline]
+    const fn one_sided(self) -> u64 {
+        match self {
+            Self::Publish => PropertyId::SubscriptionIdentifier.bit(),
+            Self::Disconnect => PropertyId::SessionExpiryInterval.bit(),
+            _ => 0,
+        }
+    }
+
     /// Bits of the properties that may stand here.
     #[inline]
     const fn allowed(self) -> u64 {
-        const ALLOWED: [u64; 14] = {
-            let mut allowed = [0; 14];
-            let mut rest = PropertyId::ALL;
-            while let [id, behind @ ..] = rest {
-                let mut scope = 0;
-                while scope < allowed.len() {
-                    if id.scopes() & 1 << scope != 0 {
-                        allowed[scope] |= id.bit();
-                    }
-                    scope += 1;
-                }
-                rest = behind;
-            }
-            allowed
-        };
         ALLOWED[self as usize]
     }
+
+    /// Bits of the properties that may stand here once, whoever the sender is and whatever else does.
+    #[inline]
+    const fn free(self) -> u64 {
+        const FREE: [u64; 14] = {
+            let mut free = ALLOWED;
+            free[Scope::Publish as usize] &= !Scope::Publish.one_sided();
+            free[Scope::Disconnect as usize] &= !Scope::Disconnect.one_sided();
+            let mut scope = 0;
+            while scope < free.len() {
+                free[scope] &= !PropertyId::AuthenticationData.bit();
+                scope += 1;
+            }
+            free
+        };
+        FREE[self as usize]
+    }
 }
+
+/// Bits of the properties that may stand in each scope.
+const ALLOWED: [u64; 14] = {
+    let mut allowed = [0; 14];
+    let mut rest = PropertyId::ALL;
+    while let [id, behind @ ..] = rest {
+        let mut scope = 0;
+        while scope < allowed.len() {
+            if id.scopes() & 1 << scope != 0 {
+                allowed[scope] |= id.bit();
+            }
+            scope += 1;
+        }
+        rest = behind;
+    }
+    allowed
+};
 
 /// Bits of the properties that are left out of a packet that would be too large, those first that
 /// are of least use (for example [MQTT-3.4.2-2] and [MQTT-3.4.2-3]).
@@ -280,9 +301,9 @@ pub struct Properties<'a> {
     present: u64,
 }
 
-/// Stands in `Properties::present` among the bits of the identifiers, none of which is as high. A
+/// Stands in `Properties::present` among the bits of the identifiers, none of which is 0. A
 /// field of its own would keep the compiler from moving the whole in one go.
-const PARTLY: u64 = 1 << 63;
+const PARTLY: u64 = 1;
 
 impl<'a> Properties<'a> {
     /// No properties.
@@ -299,35 +320,39 @@ impl<'a> Properties<'a> {
         if len == 0 {
             return Ok(Self::EMPTY);
         }
-        let mut part = reader
+        let part = reader
             .part(len as usize)
             .map_err(|_| reader.fail_at(start, Violation::PropertyLength))?;
         let wire = part.unread();
-        let present = Self::check(&mut part, scope)?;
+        let present = Self::check(part, scope)?;
         Ok(Self { wire, list: &[], present })
     }
 
     /// Checks all that is left in `reader`; returns what there is, as bits.
-    fn check(reader: &mut Reader<'_>, scope: Scope) -> Result<u64, DecodeError> {
-        let first = reader.position();
+    #[inline(never)]
+    fn check(mut reader: Reader<'_>, scope: Scope) -> Result<u64, DecodeError> {
+        let (first, allowed) = (reader.position(), scope.allowed());
         let mut seen = 0;
         while !reader.is_empty() {
             let start = reader.position();
             let Some(id) = PropertyId::from_value(reader.variable()?) else {
                 return Err(reader.fail_at(start, Violation::PropertyUnknown));
             };
-            if scope.allowed() & id.bit() == 0 {
+            if allowed & id.bit() == 0 {
                 return Err(reader.fail_at(start, Violation::PropertyNotAllowed));
             }
-            Property::check(id, reader).map_err(|error| match (id, error.violation) {
+            Property::check(id, &mut reader).map_err(|error| match (id, error.violation) {
                 (PropertyId::TopicAlias, Violation::PropertyZero) => {
                     reader.fail_at(error.offset as usize, Violation::TopicAliasZero)
                 }
                 _ => error,
             })?;
             // What is malformed is reported before what is against the protocol.
-            if let Some(violation) = id.misplaced(scope, reader.rules.sender, seen) {
-                return Err(reader.fail_at(start, violation));
+            if (seen | scope.one_sided()) & id.bit() != 0 {
+                // Nearly always it is the first of its kind, and may come from either side.
+                if let Some(violation) = id.misplaced(scope, reader.rules.sender, seen) {
+                    return Err(reader.fail_at(start, violation));
+                }
             }
             seen |= id.bit();
         }
@@ -344,26 +369,37 @@ impl<'a> Properties<'a> {
         rules: &Rules,
         omitted: u64,
     ) -> Result<u32, Violation> {
-        // What was received was checked, and needs it again only if it stood elsewhere, came from
-        // the other side, or under another policy.
-        let same = scope.allowed() & !ONE_SIDED & !omitted;
-        let checked = self.present & !same == 0 && !rules.policy.checks_strings();
         let mut measure = Measure::new(rules, Version::V5, omitted);
         let mut bits = Bits::default();
-        if checked {
+        if self.present | omitted != 0 {
+            // What was received was checked, and needs it again only if it stood elsewhere, came
+            // from the other side, or under another policy.
+            let same = scope.allowed() & !PARTICULAR;
+            let checked = self.present & !same == 0 && !rules.policy.checks_strings();
+            if !checked || omitted != 0 {
+                return self.measure_each(scope, rules, omitted);
+            }
             bits.seen = self.present;
             measure.bytes(self.wire);
-        } else {
-            self.received().try_for_each(|property| bits.add(&property, &mut measure))?;
         }
-        self.list.iter().try_for_each(|property| bits.add(property, &mut measure))?;
+        for property in self.list {
+            bits.add(property, &mut measure)?;
+        }
         bits.check(scope, rules.sender)?;
-        // Longer ones make the packet too large, which is reported as that.
-        Ok(measure.len.min(u64::from(MAX_VARIABLE)) as u32)
+        Ok(property_len(&measure))
+    }
+
+    #[inline(never)]
+    fn measure_each(&self, scope: Scope, rules: &Rules, omitted: u64) -> Result<u32, Violation> {
+        let mut measure = Measure::new(rules, Version::V5, omitted);
+        let mut bits = Bits::default();
+        self.but(omitted).try_for_each(|property| bits.add(&property, &mut measure))?;
+        bits.check(scope, rules.sender)?;
+        Ok(property_len(&measure))
     }
 
     /// Property Length and properties; nothing before version 5.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn emit(&self, sink: &mut impl Sink, scope: Scope) -> Result<(), Violation> {
         if !sink.version().has_properties() {
             return Ok(());
@@ -375,14 +411,29 @@ impl<'a> Properties<'a> {
         sink.properties(self, scope)
     }
 
-    /// Those properties that count, to be written behind their length.
-    pub(crate) fn write(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        if self.present & (PARTLY | sink.omitted()) == 0 {
-            sink.bytes(self.wire);
-        } else {
-            self.received().try_for_each(|property| emit_unless_omitted(&property, sink))?;
+    /// Writes those properties that count. `room` is as long as they are.
+    pub(crate) fn write(&self, room: &mut [u8], rules: &Rules, omitted: u64) {
+        if self.present & PARTLY | omitted != 0 {
+            return self.write_each(room, rules, omitted);
         }
-        self.list.iter().try_for_each(|property| emit_unless_omitted(property, sink))
+        let mut writer = Writer::new(room, rules, Version::V5, 0, Default::default());
+        if !self.wire.is_empty() {
+            writer.bytes(self.wire);
+        }
+        for property in self.list {
+            put(property, &mut writer);
+        }
+    }
+
+    #[inline(never)]
+    fn write_each(&self, room: &mut [u8], rules: &Rules, omitted: u64) {
+        let mut writer = Writer::new(room, rules, Version::V5, omitted, Default::default());
+        self.but(omitted).for_each(|property| put(&property, &mut writer));
+    }
+
+    /// All in order but these.
+    fn but(&self, omitted: u64) -> impl Iterator<Item = Property<'a>> + use<'a> {
+        self.iter().filter(move |property| property.id().bit() & omitted == 0)
     }
 
     /// Whether there is none.
@@ -488,12 +539,9 @@ struct Bits {
 }
 
 impl Bits {
-    #[inline]
+    #[inline(always)]
     fn add(&mut self, property: &Property<'_>, measure: &mut Measure<'_>) -> Result<(), Violation> {
         let bit = property.id().bit();
-        if bit & measure.omitted != 0 {
-            return Ok(());
-        }
         self.twice |= self.seen & bit;
         self.seen |= bit;
         property.emit(measure)
@@ -502,8 +550,7 @@ impl Bits {
     #[inline]
     fn check(&self, scope: Scope, sender: Sender) -> Result<(), Violation> {
         const ONCE: u64 = !PropertyId::UserProperty.bit();
-        let surely_right = scope.allowed() & !ONE_SIDED & !PropertyId::AuthenticationData.bit();
-        if self.seen & !surely_right == 0 && self.twice & ONCE == 0 {
+        if self.seen & !scope.free() == 0 && self.twice & ONCE == 0 {
             return Ok(());
         }
         self.judge(scope, sender)
@@ -527,8 +574,17 @@ fn incomplete(seen: u64) -> Option<Violation> {
         .then_some(Violation::AuthDataWithoutMethod)
 }
 
-fn emit_unless_omitted(property: &Property<'_>, sink: &mut impl Sink) -> Result<(), Violation> {
-    if property.id().bit() & sink.omitted() != 0 { Ok(()) } else { property.emit(sink) }
+/// Longer properties make the packet too large, which is reported as that.
+#[inline]
+fn property_len(measure: &Measure<'_>) -> u32 {
+    measure.len.min(u64::from(MAX_VARIABLE)) as u32
+}
+
+/// Writes a property that was checked.
+#[inline(always)]
+fn put(property: &Property<'_>, writer: &mut Writer<'_, '_>) {
+    let written = property.emit(writer);
+    debug_assert!(written.is_ok(), "a property that was checked is refused");
 }
 
 impl Default for Properties<'_> {

@@ -27,16 +27,21 @@ impl Policy {
     /// Whether strings are looked at beyond what every receiver must refuse.
     #[inline]
     pub(crate) const fn checks_strings(&self) -> bool {
-        self.refuse_control_characters || self.refuse_noncharacters
+        // Both at once: that nearly always neither is so takes one branch.
+        self.refuse_control_characters | self.refuse_noncharacters
     }
 
     /// Whether a message with these properties may have this payload.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn admits_payload(&self, payload: &[u8], properties: &Properties<'_>) -> bool {
-        !self.check_payload_format
-            || properties.payload_format_indicator() != Some(true)
-            || core::str::from_utf8(payload).is_ok()
+        !self.check_payload_format || is_as_indicated(payload, properties)
     }
+}
+
+/// Whether this payload is text, if it is said to be.
+#[cold]
+fn is_as_indicated(payload: &[u8], properties: &Properties<'_>) -> bool {
+    properties.payload_format_indicator() != Some(true) || core::str::from_utf8(payload).is_ok()
 }
 
 /// How packets of one direction of a connection are read and written: one value for both, so that
@@ -96,6 +101,12 @@ impl Rules {
     /// The first rule that the packet breaks, as soon as it can be seen; `bytes` is as it was.
     #[inline]
     pub fn decode<'a>(&self, bytes: &mut &'a [u8]) -> Result<Option<Packet<'a>>, DecodeError> {
+        if self.max_packet_size >= 4 {
+            if let Some((packet, rest)) = Packet::read_bare_puback(bytes) {
+                *bytes = rest;
+                return Ok(Some(packet));
+            }
+        }
         let mut rest: &'a [u8] = bytes;
         let Some(unread) = self.take(&mut rest)? else { return Ok(None) };
         let packet = unread.read();

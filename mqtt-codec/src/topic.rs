@@ -132,6 +132,12 @@ impl<'a> TopicFilter<'a> {
         }
     }
 
+    /// A filter that was checked while it was read.
+    #[inline]
+    pub(crate) const fn checked(filter: &'a [u8]) -> Self {
+        Self(filter)
+    }
+
     /// Checks all that is particular to filters. That it is a string was checked before.
     pub(crate) fn check(bytes: &'a [u8], version: Version) -> Result<Self, Violation> {
         let mut filter = bytes;

@@ -2,7 +2,7 @@
 
 use super::{PacketType, check_reason, read_reason};
 use crate::wire::{Reader, Sink};
-use crate::{DecodeError, PacketId, Properties, ReasonCode, Scope, Violation};
+use crate::{DecodeError, PacketId, Properties, ReasonCode, Scope, Version, Violation};
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP: a step in the delivery of a message (sections 3.4 to 3.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,17 +46,25 @@ impl<'a> Ack<'a> {
         Ok(ack)
     }
 
+    /// This one without reason code and properties, if it says no more than that all is well, or
+    /// the version has no more. Either side may answer so in any of the four.
     #[inline(always)]
-    pub(super) fn emit(&self, kind: PacketType, sink: &mut impl Sink) -> Result<(), Violation> {
-        sink.u16(self.packet_id.get());
-        // Either side may answer in any of the four that all is well, and needs no bytes for it.
+    pub(super) fn bare(&self, kind: PacketType, version: Version) -> Option<BareAck> {
         let is_success = self.reason == ReasonCode::Success && self.properties.is_empty();
-        if is_success || !sink.version().has_properties() {
-            return Ok(());
-        }
-        self.emit_reason(kind, sink)
+        (is_success || !version.has_properties())
+            .then_some(BareAck { kind, packet_id: self.packet_id })
     }
 
+    #[inline(always)]
+    pub(super) fn emit(&self, kind: PacketType, sink: &mut impl Sink) -> Result<(), Violation> {
+        BareAck { kind, packet_id: self.packet_id }.emit(sink);
+        match self.bare(kind, sink.version()) {
+            Some(_) => Ok(()),
+            None => self.emit_reason(kind, sink),
+        }
+    }
+
+    #[inline(always)]
     fn emit_reason(&self, kind: PacketType, sink: &mut impl Sink) -> Result<(), Violation> {
         let bare = self.properties.is_empty_without(sink.omitted());
         if bare && self.reason == ReasonCode::Success {
@@ -65,6 +73,20 @@ impl<'a> Ack<'a> {
         check_reason(self.reason, kind, sink.sender())?;
         sink.u8(self.reason.value());
         if bare { Ok(()) } else { self.properties.emit(sink, scope(kind)) }
+    }
+}
+
+/// An acknowledgement of nothing but its Packet Identifier, as nearly all are.
+#[derive(Clone, Copy)]
+pub(super) struct BareAck {
+    pub(super) kind: PacketType,
+    packet_id: PacketId,
+}
+
+impl BareAck {
+    #[inline(always)]
+    pub(super) fn emit(&self, sink: &mut impl Sink) {
+        sink.u16(self.packet_id.get());
     }
 }
 

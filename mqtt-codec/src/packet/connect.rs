@@ -99,15 +99,15 @@ impl<'a> Connect<'a> {
         })
     }
 
+    #[inline(always)]
     pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        sink.binary(self.version.protocol_name().as_bytes())?;
-        sink.u8(self.version.level());
         sink.check(
             || self.version.has_properties() || self.password.is_none() || self.user_name.is_some(),
             Violation::PasswordWithoutUserName,
         )?;
-        sink.u8(self.flags());
-        sink.u16(self.keep_alive);
+        let name = self.version.protocol_name().as_bytes();
+        let [high, low] = self.keep_alive.to_be_bytes();
+        sink.enclosed([0, name.len() as u8], name, [self.version.level(), self.flags(), high, low]);
         self.properties.emit(sink, Scope::Connect)?;
         sink.string(self.client_id)?;
         if let Some(will) = &self.will {
@@ -122,6 +122,7 @@ impl<'a> Connect<'a> {
         Ok(())
     }
 
+    #[inline(always)]
     fn flags(&self) -> u8 {
         let will = self.will.map_or(0, |will| {
             WILL | will.qos.bits() << 3 | if will.retain { WILL_RETAIN } else { 0 }
@@ -191,6 +192,7 @@ impl<'a> Will<'a> {
         Ok(Self { qos, retain, topic, payload, properties })
     }
 
+    #[inline(always)]
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         self.properties.emit(sink, Scope::Will)?;
         sink.check(|| !self.topic.is_empty(), Violation::TopicNameEmpty)?;

@@ -122,6 +122,12 @@ impl PacketType {
         }
     }
 
+    /// Type and reserved flags, as they are written.
+    #[inline]
+    pub(super) const fn first_byte(self) -> u8 {
+        (self as u8) << 4 | self.flags()
+    }
+
     const fn flags_violation(self) -> Violation {
         match self {
             Self::PubRel => Violation::PubRelFlags,

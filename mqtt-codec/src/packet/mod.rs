@@ -1,11 +1,11 @@
 //! The packets, one file per family; here what they have in common.
 
 use crate::property::OMITTABLE;
-use crate::rules::PROTOCOL_MAX;
-use crate::wire::{MAX_VARIABLE, Measure, PropertyLengths, Reader, Sink, Writer, variable_len};
-use crate::{DecodeError, EncodeError, ReasonCode, Rules, Sender, Version, Violation};
+use crate::wire::Reader;
+use crate::{DecodeError, EncodeError, PacketId, ReasonCode, Rules, Sender, Violation};
 
 mod ack;
+mod body;
 mod connack;
 mod connect;
 mod control;
@@ -14,6 +14,9 @@ mod publish;
 mod subscribe;
 
 pub use ack::Ack;
+use ack::BareAck;
+pub(crate) use body::Size;
+use body::{Body, PlainPublish, encode_alone};
 pub use connack::ConnAck;
 pub use connect::{Connect, Will};
 pub use control::{Auth, Disconnect};
@@ -56,137 +59,8 @@ pub enum Packet<'a> {
     Auth(Auth<'a>),
 }
 
-/// Sizes of a packet that was checked and measured.
-#[derive(Clone, Copy)]
-pub(crate) struct Size {
-    /// Remaining Length.
-    remaining: u32,
-    properties: PropertyLengths,
-    /// Properties that are left out, as bits.
-    omitted: u64,
-}
-
-// Each is small for the two packets that are nearly all of the traffic, and for the others, is in
-// one function that is not inlined.
-impl Size {
-    #[inline(always)]
-    fn of(
-        body: &impl Body,
-        rules: &Rules,
-        version: Version,
-        omitted: u64,
-    ) -> Result<Self, EncodeError> {
-        let mut measure = Measure::new(rules, version, omitted);
-        body.emit(&mut measure)?;
-        let remaining = remaining_length(measure.len)?;
-        Ok(Self { remaining, properties: measure.properties, omitted })
-    }
-
-    /// The size of a PUBLISH without payload, once it gets one of this length.
-    pub(crate) fn with_payload(self, len: usize, rules: &Rules) -> Result<Self, EncodeError> {
-        let remaining = remaining_length(u64::from(self.remaining) + len as u64)?;
-        let size = Self { remaining, ..self };
-        if size.fits(rules) { Ok(size) } else { Err(size.too_large(rules)) }
-    }
-
-    /// All of the packet, in bytes.
-    #[inline]
-    pub(crate) const fn packet(&self) -> usize {
-        1 + variable_len(self.remaining) + self.remaining as usize
-    }
-
-    #[inline]
-    fn fits(&self, rules: &Rules) -> bool {
-        self.packet() as u64 <= u64::from(rules.max_packet_size.min(PROTOCOL_MAX))
-    }
-
-    #[cold]
-    fn too_large(&self, rules: &Rules) -> EncodeError {
-        let limit = rules.max_packet_size.min(PROTOCOL_MAX);
-        EncodeError::TooLarge { size: self.packet() as u64, limit }
-    }
-
-    /// Writes the packet that was measured.
-    #[inline(always)]
-    fn write(self, body: &impl Body, rules: Rules, room: &mut [u8]) {
-        let mut writer = Writer::new(room, rules, self.omitted, self.properties);
-        writer.u8(body.first_byte());
-        writer.variable(self.remaining);
-        let written = body.emit(&mut writer);
-        debug_assert!(written.is_ok(), "a packet that was checked is refused");
-    }
-}
-
-/// Remaining Length, if the protocol has room for so many bytes.
-#[inline]
-fn remaining_length(len: u64) -> Result<u32, EncodeError> {
-    match u32::try_from(len) {
-        Ok(remaining) if remaining <= MAX_VARIABLE => Ok(remaining),
-        _ => Err(EncodeError::TooLarge { size: len + 5, limit: PROTOCOL_MAX }),
-    }
-}
-
-/// What is measured and written: [`Packet`], or what is in it where that is known.
-trait Body {
-    /// Type and flags.
-    fn first_byte(&self) -> u8;
-    /// Puts all behind the fixed header.
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation>;
-}
-
-impl Body for Publish<'_> {
-    #[inline]
-    fn first_byte(&self) -> u8 {
-        (PacketType::Publish as u8) << 4 | self.flags()
-    }
-
-    #[inline]
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        self.emit(sink)
-    }
-}
-
-struct PubAck<'p>(&'p Ack<'p>);
-
-impl Body for PubAck<'_> {
-    #[inline]
-    fn first_byte(&self) -> u8 {
-        (PacketType::PubAck as u8) << 4
-    }
-
-    #[inline]
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        self.0.emit(PacketType::PubAck, sink)
-    }
-}
-
-impl Body for Packet<'_> {
-    fn first_byte(&self) -> u8 {
-        match self {
-            Self::Publish(packet) => packet.first_byte(),
-            _ => (self.packet_type() as u8) << 4 | self.packet_type().flags(),
-        }
-    }
-
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        match self {
-            Self::Connect(packet) => packet.emit(sink),
-            Self::ConnAck(packet) => packet.emit(sink),
-            Self::Publish(packet) => packet.emit(sink),
-            Self::PubAck(packet)
-            | Self::PubRec(packet)
-            | Self::PubRel(packet)
-            | Self::PubComp(packet) => packet.emit(self.packet_type(), sink),
-            Self::Subscribe(packet) => packet.emit(sink),
-            Self::SubAck(packet) => packet.emit(sink),
-            Self::Unsubscribe(packet) => packet.emit(sink),
-            Self::UnsubAck(packet) => packet.emit(sink),
-            Self::PingReq | Self::PingResp => Ok(()),
-            Self::Disconnect(packet) => packet.emit(sink),
-            Self::Auth(packet) => packet.emit(sink),
-        }
-    }
-}
+/// The first byte of PUBACK.
+const BARE_PUBACK: u8 = PacketType::PubAck.first_byte();
 
 impl<'a> Packet<'a> {
     /// Its type.
@@ -220,9 +94,6 @@ impl<'a> Packet<'a> {
     ) -> Result<Option<Self>, DecodeError> {
         match header.packet_type() {
             PacketType::Publish => Publish::read(header, reader).map(|p| Some(Self::Publish(p))),
-            PacketType::PubAck => {
-                whole(Ack::read(PacketType::PubAck, reader)?, reader).map(|p| Some(Self::PubAck(p)))
-            }
             _ => Self::read_rare(header, reader),
         }
     }
@@ -233,34 +104,39 @@ impl<'a> Packet<'a> {
         reader: &mut Reader<'a>,
     ) -> Result<Option<Self>, DecodeError> {
         let kind = header.packet_type();
-        let packet = match kind {
-            PacketType::Publish => Self::Publish(Publish::read(header, reader)?),
-            PacketType::PubAck => Self::PubAck(Ack::read(kind, reader)?),
-            PacketType::PubRec => Self::PubRec(Ack::read(kind, reader)?),
-            PacketType::PubRel => Self::PubRel(Ack::read(kind, reader)?),
-            PacketType::PubComp => Self::PubComp(Ack::read(kind, reader)?),
-            PacketType::Connect => Self::Connect(Connect::read(header, reader)?),
-            PacketType::ConnAck => Self::ConnAck(ConnAck::read(reader)?),
-            PacketType::Subscribe => Self::Subscribe(Subscribe::read(reader)?),
-            PacketType::SubAck => Self::SubAck(SubAck::read(reader)?),
-            PacketType::Unsubscribe => Self::Unsubscribe(Unsubscribe::read(reader)?),
-            PacketType::UnsubAck => Self::UnsubAck(UnsubAck::read(reader)?),
-            PacketType::PingReq => Self::PingReq,
-            PacketType::PingResp => Self::PingResp,
-            PacketType::Disconnect => Self::Disconnect(Disconnect::read(reader)?),
-            PacketType::Auth => Self::Auth(Auth::read(reader)?),
-        };
-        reader.finish()?;
-        Ok(Some(packet))
+        // Each arm puts its packet where it is returned. In one place for all it would be moved there.
+        macro_rules! whole {
+            ($variant:ident, $read:expr) => {{
+                let packet = $read?;
+                reader.finish().map(|()| Some(Self::$variant(packet)))
+            }};
+        }
+        match kind {
+            PacketType::Publish => whole!(Publish, Publish::read(header, reader)),
+            PacketType::PubAck => whole!(PubAck, Ack::read(kind, reader)),
+            PacketType::PubRec => whole!(PubRec, Ack::read(kind, reader)),
+            PacketType::PubRel => whole!(PubRel, Ack::read(kind, reader)),
+            PacketType::PubComp => whole!(PubComp, Ack::read(kind, reader)),
+            PacketType::Connect => whole!(Connect, Connect::read(header, reader)),
+            PacketType::ConnAck => whole!(ConnAck, ConnAck::read(reader)),
+            PacketType::Subscribe => whole!(Subscribe, Subscribe::read(reader)),
+            PacketType::SubAck => whole!(SubAck, SubAck::read(reader)),
+            PacketType::Unsubscribe => whole!(Unsubscribe, Unsubscribe::read(reader)),
+            PacketType::UnsubAck => whole!(UnsubAck, UnsubAck::read(reader)),
+            PacketType::PingReq => reader.finish().map(|()| Some(Self::PingReq)),
+            PacketType::PingResp => reader.finish().map(|()| Some(Self::PingResp)),
+            PacketType::Disconnect => whole!(Disconnect, Disconnect::read(reader)),
+            PacketType::Auth => whole!(Auth, Auth::read(reader)),
+        }
     }
 
-    /// The version it is written in: CONNECT names its own.
-    #[inline]
-    fn version(&self, rules: &Rules) -> Version {
-        match self {
-            Self::Connect(connect) => connect.version,
-            _ => rules.version,
-        }
+    /// PUBACK of nothing but its Packet Identifier, as nearly all are, from the front of `bytes`; and
+    /// what is behind it. `None`: look closer. Either side may send it in every version.
+    #[inline(always)]
+    pub(crate) fn read_bare_puback(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let [BARE_PUBACK, 2, high, low, rest @ ..] = bytes else { return None };
+        let packet_id = PacketId::new(u16::from_be_bytes([*high, *low]))?;
+        Some((Self::PubAck(Ack::new(packet_id)), rest))
     }
 
     /// Writes it to the front of `buffer`; returns its length.
@@ -268,81 +144,100 @@ impl<'a> Packet<'a> {
     pub(crate) fn encode(&self, rules: &Rules, buffer: &mut [u8]) -> Result<usize, EncodeError> {
         // These two are nearly all of the traffic. Both sides send them in every version.
         match self {
-            Self::Publish(packet) => self.encode_body(packet, rules, buffer),
-            Self::PubAck(packet) => self.encode_body(&PubAck(packet), rules, buffer),
-            _ => self.encode_rare(rules, buffer),
+            Self::Publish(packet) if packet.properties.is_empty() => {
+                encode_alone(&PlainPublish(packet), rules, buffer)
+            }
+            Self::Publish(packet) => encode_alone(packet, rules, buffer),
+            _ => match self.bare_puback(rules) {
+                Some(ack) => self.encode_body(&ack, rules, buffer),
+                None => self.encode_rare(rules, buffer),
+            },
         }
     }
 
-    #[inline]
+    /// PUBACK, if all that it says is that all is well, as nearly all do.
+    #[inline(always)]
+    fn bare_puback(&self, rules: &Rules) -> Option<BareAck> {
+        match self {
+            Self::PubAck(ack) => ack.bare(PacketType::PubAck, rules.version),
+            _ => None,
+        }
+    }
+
+    /// Each kind by itself: what is known of it is known to the compiler.
+    #[inline(never)]
+    fn encode_rare(&self, rules: &Rules, buffer: &mut [u8]) -> Result<usize, EncodeError> {
+        match self {
+            Self::Connect(packet) => self.encode_body(packet, rules, buffer),
+            Self::ConnAck(packet) => self.encode_body(packet, rules, buffer),
+            Self::Publish(packet) => self.encode_body(packet, rules, buffer),
+            Self::PubAck(packet)
+            | Self::PubRec(packet)
+            | Self::PubRel(packet)
+            | Self::PubComp(packet) => {
+                self.encode_body(&(self.packet_type(), packet), rules, buffer)
+            }
+            Self::Subscribe(packet) => self.encode_body(packet, rules, buffer),
+            Self::SubAck(packet) => self.encode_body(packet, rules, buffer),
+            Self::Unsubscribe(packet) => self.encode_body(packet, rules, buffer),
+            Self::UnsubAck(packet) => self.encode_body(packet, rules, buffer),
+            Self::PingReq | Self::PingResp => self.encode_body(&self.packet_type(), rules, buffer),
+            Self::Disconnect(packet) => self.encode_body(packet, rules, buffer),
+            Self::Auth(packet) => self.encode_body(packet, rules, buffer),
+        }
+    }
+
+    #[inline(always)]
     fn encode_body(
         &self,
         body: &impl Body,
         rules: &Rules,
         buffer: &mut [u8],
     ) -> Result<usize, EncodeError> {
-        let size = Size::of(body, rules, rules.version, 0)?;
-        let len = size.packet();
+        let size = Size::of(body, rules, 0)?;
         if !size.fits(rules) {
-            return self.encode_rare(rules, buffer);
+            return self.encode_less(rules, buffer);
         }
-        let room = buffer.get_mut(..len).ok_or(EncodeError::NoRoom { needed: len })?;
-        size.write(body, *rules, room);
+        let room = size.room(buffer)?;
+        let len = room.len();
+        size.write(body, rules, room);
         Ok(len)
     }
 
+    /// As [`Self::encode_body`], but without what may be left out.
+    #[cold]
     #[inline(never)]
-    fn encode_rare(&self, rules: &Rules, buffer: &mut [u8]) -> Result<usize, EncodeError> {
-        let size = self.measure(rules)?;
-        let len = size.packet();
-        let room = buffer.get_mut(..len).ok_or(EncodeError::NoRoom { needed: len })?;
-        self.write(size, rules, room);
-        Ok(len)
+    fn encode_less(&self, rules: &Rules, buffer: &mut [u8]) -> Result<usize, EncodeError> {
+        let size = self.measure_again(rules)?;
+        self.write_rare(size, rules, size.room(buffer)?);
+        Ok(size.packet())
     }
 
     /// Checks it and finds its size.
     #[inline]
     pub(crate) fn measure(&self, rules: &Rules) -> Result<Size, EncodeError> {
         let size = match self {
-            Self::Publish(packet) => Size::of(packet, rules, rules.version, 0)?,
-            Self::PubAck(packet) => Size::of(&PubAck(packet), rules, rules.version, 0)?,
-            _ => self.measure_rare(rules)?,
+            Self::Publish(packet) => Size::of(packet, rules, 0)?,
+            _ => match self.bare_puback(rules) {
+                Some(ack) => Size::of(&ack, rules, 0)?,
+                None => self.measure_rare(rules, 0)?,
+            },
         };
-        if size.fits(rules) { Ok(size) } else { self.measure_again(size, rules) }
+        if size.fits(rules) { Ok(size) } else { self.measure_again(rules) }
     }
 
     #[inline(never)]
-    fn measure_rare(&self, rules: &Rules) -> Result<Size, EncodeError> {
-        self.check_type(rules)?;
-        Size::of(self, rules, self.version(rules), 0)
-    }
-
-    /// Refuses a packet that this side does not send, or for which the version has no words.
-    fn check_type(&self, rules: &Rules) -> Result<(), EncodeError> {
-        let version = self.version(rules);
-        let kind = self.packet_type();
-        if !kind.exists_in(version) {
-            return Err(Violation::ForbiddenType.into());
-        }
-        if !rules.sender.may_be(kind.sender(version)) {
-            return Err(Violation::WrongDirection.into());
-        }
-        match self {
-            Self::ConnAck(connack) if !version.has_properties() => {
-                match connack.reason.return_code() {
-                    Some(_) => Ok(()),
-                    None => Err(EncodeError::NoReturnCode(connack.reason)),
-                }
-            }
-            _ => Ok(()),
-        }
+    fn measure_rare(&self, rules: &Rules, omitted: u64) -> Result<Size, EncodeError> {
+        Size::of(self, rules, omitted)
     }
 
     /// What it comes to without what may be left out, as it is too large with it.
     #[cold]
-    fn measure_again(&self, mut size: Size, rules: &Rules) -> Result<Size, EncodeError> {
+    #[inline(never)]
+    fn measure_again(&self, rules: &Rules) -> Result<Size, EncodeError> {
+        let mut size = self.measure_rare(rules, 0)?;
         for omitted in if self.may_omit() { &OMITTABLE[..] } else { &[] } {
-            size = Size::of(self, rules, self.version(rules), *omitted)?;
+            size = self.measure_rare(rules, *omitted)?;
             if size.fits(rules) {
                 return Ok(size);
             }
@@ -363,23 +258,18 @@ impl<'a> Packet<'a> {
     #[inline]
     pub(crate) fn write(&self, size: Size, rules: &Rules, room: &mut [u8]) {
         match self {
-            Self::Publish(packet) => size.write(packet, *rules, room),
-            Self::PubAck(packet) => size.write(&PubAck(packet), *rules, room),
-            _ => self.write_rare(size, rules, room),
+            Self::Publish(packet) => size.write(packet, rules, room),
+            _ => match self.bare_puback(rules) {
+                Some(ack) => size.write(&ack, rules, room),
+                None => self.write_rare(size, rules, room),
+            },
         }
     }
 
     #[inline(never)]
     fn write_rare(&self, size: Size, rules: &Rules, room: &mut [u8]) {
-        let rules = Rules { version: self.version(rules), ..*rules };
         size.write(self, rules, room);
     }
-}
-
-/// The packet, if no bytes are left over.
-#[inline]
-fn whole<T>(packet: T, reader: &Reader<'_>) -> Result<T, DecodeError> {
-    reader.finish().map(|()| packet)
 }
 
 /// Reads a reason code and refuses those that this packet cannot carry, or not from this side.

@@ -94,10 +94,15 @@ impl<'a> Publish<'a> {
             | if self.retain { RETAIN } else { 0 }
     }
 
-    #[inline]
-    pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+    /// With these properties, which are its own.
+    #[inline(always)]
+    pub(super) fn emit(
+        &self,
+        properties: &Properties<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<(), Violation> {
         let version = sink.version();
-        let named = nameless(self.topic, &self.properties, version);
+        let named = nameless(self.topic, properties, version);
         sink.check(|| named.is_none(), named.unwrap_or(Violation::TopicNameMissing))?;
         sink.topic(self.topic.as_bytes())?;
         let at_most_once = self.qos == QoS::AtMostOnce;
@@ -109,8 +114,8 @@ impl<'a> Publish<'a> {
             }
             None => sink.check(|| at_most_once, Violation::PacketIdMissing)?,
         }
-        self.properties.emit(sink, Scope::Publish)?;
-        sink.payload_format(self.payload, &self.properties)?;
+        properties.emit(sink, Scope::Publish)?;
+        sink.payload_format(self.payload, properties)?;
         sink.bytes(self.payload);
         Ok(())
     }

@@ -66,6 +66,7 @@ impl<'a> Subscription<'a> {
     }
 
     /// The subscription with these options, or the rule that they break.
+    #[inline(always)]
     fn with_options(
         filter: TopicFilter<'a>,
         options: u8,
@@ -97,12 +98,14 @@ impl<'a> Subscription<'a> {
         Ok(subscription)
     }
 
+    #[inline]
     fn is_shared_no_local(&self) -> bool {
         self.no_local && self.filter.shared().is_some()
     }
 }
 
 impl<'a> Element<'a> for Subscription<'a> {
+    #[inline(always)]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let filter = reader.topic_filter()?;
         let options_at = reader.position();
@@ -110,15 +113,15 @@ impl<'a> Element<'a> for Subscription<'a> {
             .map_err(|violation| reader.fail_at(options_at, violation))
     }
 
+    #[inline(always)]
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        sink.topic(self.filter.as_bytes())?;
-        if sink.version().has_properties() {
+        let options = if sink.version().has_properties() {
             sink.check(|| !self.is_shared_no_local(), Violation::NoLocalOnShared)?;
-            sink.u8(self.options());
+            self.options()
         } else {
-            sink.u8(self.qos.bits());
-        }
-        Ok(())
+            self.qos.bits()
+        };
+        sink.filter(self.filter.as_bytes(), options)
     }
 }
 
@@ -177,6 +180,7 @@ impl<'a> Subscribe<'a> {
         Ok(Self { packet_id, properties, subscriptions })
     }
 
+    #[inline(always)]
     pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.u16(self.packet_id.get());
         self.properties.emit(sink, Scope::Subscribe)?;
@@ -196,6 +200,7 @@ impl<'a> Unsubscribe<'a> {
         Ok(Self { packet_id, properties, filters })
     }
 
+    #[inline(always)]
     pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.u16(self.packet_id.get());
         self.properties.emit(sink, Scope::Unsubscribe)?;
@@ -216,6 +221,7 @@ impl<'a> SubAck<'a> {
         Ok(Self { packet_id, properties, reasons })
     }
 
+    #[inline(always)]
     pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.u16(self.packet_id.get());
         self.properties.emit(sink, Scope::SubAck)?;
@@ -255,6 +261,7 @@ impl<'a> UnsubAck<'a> {
         Ok(Self { packet_id, properties, reasons })
     }
 
+    #[inline(always)]
     pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.u16(self.packet_id.get());
         if !sink.version().has_properties() {

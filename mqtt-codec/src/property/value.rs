@@ -40,12 +40,13 @@ pub(super) trait Value<'a>: Sized {
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError>;
 
     /// Refuses what `read` refuses, and has nothing to return.
-    #[inline]
+    #[inline(always)]
     fn check(reader: &mut Reader<'a>) -> Result<(), DecodeError> {
         Self::read(reader).map(drop)
     }
 
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation>;
+    /// Puts the identifier and the value.
+    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation>;
 }
 
 /// The type of a value, as far as its length is concerned (table 2-4).
@@ -108,7 +109,7 @@ pub(super) fn skip(id: PropertyId, reader: &mut Reader<'_>) -> Result<(), Decode
 }
 
 impl<'a> Value<'a> for bool {
-    #[inline]
+    #[inline(always)]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let start = reader.position();
         match reader.u8()? {
@@ -118,144 +119,161 @@ impl<'a> Value<'a> for bool {
         }
     }
 
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        sink.u8(u8::from(*self));
+    #[inline(always)]
+    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
+        sink.prefixed([id, u8::from(*self)], &[]);
         Ok(())
     }
 }
 
 /// Maximum QoS, of which 2 is told by saying nothing (section 3.2.2.3.4).
 impl<'a> Value<'a> for QoS {
-    #[inline]
+    #[inline(always)]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         bool::read(reader).map(|one| if one { Self::AtLeastOnce } else { Self::AtMostOnce })
     }
 
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+    #[inline(always)]
+    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.check(|| *self != Self::ExactlyOnce, Violation::PropertyNotBoolean)?;
-        sink.u8(self.bits());
+        sink.prefixed([id, self.bits()], &[]);
         Ok(())
     }
 }
 
 impl<'a> Value<'a> for u16 {
-    #[inline]
+    #[inline(always)]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         reader.u16()
     }
 
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        sink.u16(*self);
+    #[inline(always)]
+    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
+        let [high, low] = self.to_be_bytes();
+        sink.prefixed([id, high, low], &[]);
         Ok(())
     }
 }
 
 impl<'a> Value<'a> for u32 {
-    #[inline]
+    #[inline(always)]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         reader.u32()
     }
 
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        sink.u32(*self);
+    #[inline(always)]
+    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
+        let [a, b, c, d] = self.to_be_bytes();
+        sink.prefixed([id, a, b, c, d], &[]);
         Ok(())
     }
 }
 
 impl<'a> Value<'a> for NonZeroU16 {
-    #[inline]
+    #[inline(always)]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let start = reader.position();
         Self::new(reader.u16()?).ok_or_else(|| reader.fail_at(start, Violation::PropertyZero))
     }
 
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        sink.u16(self.get());
-        Ok(())
+    #[inline(always)]
+    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
+        self.get().emit(id, sink)
     }
 }
 
 impl<'a> Value<'a> for NonZeroU32 {
-    #[inline]
+    #[inline(always)]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let start = reader.position();
         Self::new(reader.u32()?).ok_or_else(|| reader.fail_at(start, Violation::PropertyZero))
     }
 
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        sink.u32(self.get());
-        Ok(())
+    #[inline(always)]
+    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
+        self.get().emit(id, sink)
     }
 }
 
 impl<'a> Value<'a> for SubscriptionId {
-    #[inline]
+    #[inline(always)]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let start = reader.position();
         Self::new(reader.variable()?).ok_or_else(|| reader.fail_at(start, Violation::PropertyZero))
     }
 
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+    #[inline(always)]
+    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
+        sink.u8(id);
         sink.variable(self.get());
         Ok(())
     }
 }
 
 impl<'a> Value<'a> for &'a str {
-    #[inline]
+    #[inline(always)]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         reader.string()
     }
 
-    #[inline]
+    #[inline(always)]
     fn check(reader: &mut Reader<'a>) -> Result<(), DecodeError> {
         reader.text().map(drop)
     }
 
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        sink.string(self)
+    #[inline(always)]
+    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
+        sink.check_string(self)?;
+        self.as_bytes().emit(id, sink)
     }
 }
 
 /// Response Topic: a name as any, so without wildcards \[MQTT-3.3.2-14] and not empty, for which
 /// see [`Properties::check_response_topic`](super::Properties::check_response_topic).
 impl<'a> Value<'a> for TopicName<'a> {
-    #[inline]
+    #[inline(always)]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         reader.topic_name(Violation::ResponseTopicWildcard)
     }
 
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+    #[inline(always)]
+    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.check(|| !self.is_empty(), Violation::TopicNameEmpty)?;
-        sink.topic(self.as_bytes())
+        sink.check_topic(self.as_bytes())?;
+        self.as_bytes().emit(id, sink)
     }
 }
 
 impl<'a> Value<'a> for &'a [u8] {
-    #[inline]
+    #[inline(always)]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         reader.binary()
     }
 
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        sink.binary(self)
+    #[inline(always)]
+    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
+        sink.check_len(self)?;
+        let [high, low] = (self.len() as u16).to_be_bytes();
+        sink.prefixed([id, high, low], self);
+        Ok(())
     }
 }
 
 /// User Property; both halves are strings \[MQTT-1.5.7-1].
 impl<'a> Value<'a> for (&'a str, &'a str) {
-    #[inline]
+    #[inline(always)]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Ok((reader.string()?, reader.string()?))
     }
 
-    #[inline]
+    #[inline(always)]
     fn check(reader: &mut Reader<'a>) -> Result<(), DecodeError> {
         reader.text().and_then(|_| reader.text()).map(drop)
     }
 
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        sink.string(self.0)?;
+    #[inline(always)]
+    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
+        self.0.emit(id, sink)?;
         sink.string(self.1)
     }
 }

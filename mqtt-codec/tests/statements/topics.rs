@@ -100,3 +100,43 @@ fn a_shared_subscription_has_a_share_name_and_a_filter() {
     // In 3.1.1 it is a filter as any.
     assert!(TopicFilter::for_version("$share/g", Version::V311).is_ok());
 }
+
+/// What is read is what can be made, wherever in the eight bytes that are looked at at a time a
+/// character stands: [MQTT-4.7.1-1], [MQTT-4.7.1-2], [MQTT-3.3.2-2], [MQTT-4.7.3-2].
+#[test]
+fn names_and_filters_are_judged_alike_wherever_their_characters_stand() {
+    // `*` and `"` differ from `+` and `#` by one bit.
+    let characters = ["/", "+", "#", "a", "*", "\"", "$", "\0", "é"];
+    let mut ends = vec![String::new()];
+    for from in 0..characters.len().pow(2) + characters.len() + 1 {
+        let longer: Vec<_> = characters.iter().map(|c| format!("{}{c}", ends[from])).collect();
+        ends.extend(longer);
+    }
+    for begin in
+        ["", "b", "b/", "bbb/", "b/bbbb", "bbbbbb/", "b/bbbbbb", "bbbbbbbb/", "bbbbbbbbbbbbbb/"]
+    {
+        for (end, version) in ends.iter().flat_map(|end| BOTH.map(|version| (end, version))) {
+            let text = format!("{begin}{end}");
+            let empty: &[u8] = if version == Version::V5 { b"\0" } else { b"" };
+            let read = |first: u8, parts: &[&[u8]]| {
+                let mut bytes = [&[first, 0][..], &parts.concat()].concat();
+                bytes[1] = bytes.len() as u8 - 2;
+                Rules::new(version, Sender::Client)
+                    .decode(&mut &bytes[..])
+                    .map(drop)
+                    .map_err(|e| e.violation)
+            };
+            let len = [0, text.len() as u8];
+            let filter = TopicFilter::for_version(&text, version).map(drop);
+            assert_eq!(
+                read(0x82, &[b"\0\x01", empty, &len, text.as_bytes(), b"\0"]),
+                filter,
+                "{text:?}"
+            );
+            if !text.is_empty() {
+                let name = TopicName::new(&text).map(drop);
+                assert_eq!(read(0x30, &[&len, text.as_bytes(), empty]), name, "{text:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! What packets have in common that are measured and written.
+
+use super::ack::BareAck;
+use super::{
+    Ack, Auth, ConnAck, Connect, Disconnect, Packet, PacketType, Publish, SubAck, Subscribe,
+    UnsubAck, Unsubscribe,
+};
+use crate::rules::PROTOCOL_MAX;
+use crate::wire::{MAX_VARIABLE, Measure, PropertyLengths, Sink, Writer, variable_len};
+use crate::{EncodeError, Properties, Rules, Sender, Version, Violation};
+
+/// Sizes of a packet that was checked and measured.
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    /// Remaining Length.
+    remaining: u32,
+    properties: PropertyLengths,
+    /// Properties that are left out, as bits.
+    omitted: u64,
+}
+
+impl Size {
+    /// Of what is checked in doing so.
+    #[inline(always)]
+    pub(super) fn of(body: &impl Body, rules: &Rules, omitted: u64) -> Result<Self, EncodeError> {
+        let version = body.version(rules);
+        body.check_type(version, rules)?;
+        let mut measure = Measure::new(rules, version, omitted);
+        body.emit(&mut measure)?;
+        let remaining = remaining_length(measure.len)?;
+        Ok(Self { remaining, properties: measure.properties, omitted })
+    }
+
+    /// The size of a PUBLISH without payload, once it gets one of this length.
+    pub(crate) fn with_payload(self, len: usize, rules: &Rules) -> Result<Self, EncodeError> {
+        let remaining = remaining_length(u64::from(self.remaining) + len as u64)?;
+        let size = Self { remaining, ..self };
+        if size.fits(rules) { Ok(size) } else { Err(size.too_large(rules)) }
+    }
+
+    /// All of the packet, in bytes.
+    #[inline]
+    pub(crate) const fn packet(&self) -> usize {
+        1 + variable_len(self.remaining) + self.remaining as usize
+    }
+
+    #[inline]
+    pub(super) fn fits(&self, rules: &Rules) -> bool {
+        // What has a Remaining Length is no longer than the protocol's limit.
+        self.packet() as u64 <= u64::from(rules.max_packet_size)
+    }
+
+    #[inline(always)]
+    pub(super) fn too_large(&self, rules: &Rules) -> EncodeError {
+        let limit = rules.max_packet_size.min(PROTOCOL_MAX);
+        EncodeError::TooLarge { size: self.packet() as u64, limit }
+    }
+
+    /// The front of `buffer` that the packet fills.
+    #[inline(always)]
+    pub(super) fn room<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b mut [u8], EncodeError> {
+        let needed = self.packet();
+        buffer.get_mut(..needed).ok_or(EncodeError::NoRoom { needed })
+    }
+
+    /// Writes the packet that was measured.
+    #[inline(always)]
+    pub(super) fn write(self, body: &impl Body, rules: &Rules, room: &mut [u8]) {
+        let version = body.version(rules);
+        let mut writer = Writer::new(room, rules, version, self.omitted, self.properties);
+        match self.remaining {
+            short @ 0..=0x7F => writer.prefixed([body.first_byte(), short as u8], &[]),
+            long => {
+                writer.u8(body.first_byte());
+                writer.variable(long);
+            }
+        }
+        let written = body.emit(&mut writer);
+        debug_assert!(written.is_ok(), "a packet that was checked is refused");
+    }
+}
+
+/// Remaining Length, if the protocol has room for so many bytes.
+#[inline]
+fn remaining_length(len: u64) -> Result<u32, EncodeError> {
+    match u32::try_from(len) {
+        Ok(remaining) if remaining <= MAX_VARIABLE => Ok(remaining),
+        _ => Err(EncodeError::TooLarge { size: len + 5, limit: PROTOCOL_MAX }),
+    }
+}
+
+/// What is measured and written: [`Packet`], or what is in it where that is known.
+pub(super) trait Body {
+    fn packet_type(&self) -> PacketType;
+
+    /// Type and flags.
+    #[inline(always)]
+    fn first_byte(&self) -> u8 {
+        self.packet_type().first_byte()
+    }
+
+    /// The version it is written in: CONNECT names its own.
+    #[inline(always)]
+    fn version(&self, rules: &Rules) -> Version {
+        rules.version
+    }
+
+    /// Refuses a packet that this side does not send, or for which the version has no words.
+    #[inline(always)]
+    fn check_type(&self, version: Version, rules: &Rules) -> Result<(), EncodeError> {
+        let kind = self.packet_type();
+        if !kind.exists_in(version) {
+            return Err(Violation::ForbiddenType.into());
+        }
+        if !rules.sender.may_be(kind.sender(version)) {
+            return Err(Violation::WrongDirection.into());
+        }
+        Ok(())
+    }
+
+    /// Puts all behind the fixed header.
+    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation>;
+}
+
+macro_rules! body {
+    ($name:ident $(, $version:ident)?) => {
+        impl Body for $name<'_> {
+            #[inline(always)]
+            fn packet_type(&self) -> PacketType {
+                PacketType::$name
+            }
+
+            $(
+                #[inline(always)]
+                fn version(&self, _: &Rules) -> Version {
+                    self.$version
+                }
+            )?
+
+            #[inline(always)]
+            fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+                self.emit(sink)
+            }
+        }
+    };
+}
+
+body!(Connect, version);
+body!(Subscribe);
+body!(SubAck);
+body!(Unsubscribe);
+body!(UnsubAck);
+body!(Disconnect);
+body!(Auth);
+
+impl Body for ConnAck<'_> {
+    #[inline(always)]
+    fn packet_type(&self) -> PacketType {
+        PacketType::ConnAck
+    }
+
+    #[inline(always)]
+    fn check_type(&self, version: Version, rules: &Rules) -> Result<(), EncodeError> {
+        if !rules.sender.may_be(Sender::Server) {
+            return Err(Violation::WrongDirection.into());
+        }
+        if !version.has_properties() && self.reason.return_code().is_none() {
+            return Err(EncodeError::NoReturnCode(self.reason));
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+        self.emit(sink)
+    }
+}
+
+impl Body for Publish<'_> {
+    #[inline(always)]
+    fn packet_type(&self) -> PacketType {
+        PacketType::Publish
+    }
+
+    #[inline(always)]
+    fn first_byte(&self) -> u8 {
+        self.packet_type().first_byte() | self.flags()
+    }
+
+    #[inline(always)]
+    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+        self.emit(&self.properties, sink)
+    }
+}
+
+/// A PUBLISH without properties: nothing is compiled for them, which leaves room in registers.
+pub(super) struct PlainPublish<'p>(pub(super) &'p Publish<'p>);
+
+impl Body for PlainPublish<'_> {
+    #[inline(always)]
+    fn packet_type(&self) -> PacketType {
+        PacketType::Publish
+    }
+
+    #[inline(always)]
+    fn first_byte(&self) -> u8 {
+        self.0.first_byte()
+    }
+
+    #[inline(always)]
+    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+        self.0.emit(&Properties::EMPTY, sink)
+    }
+}
+
+impl Body for BareAck {
+    #[inline(always)]
+    fn packet_type(&self) -> PacketType {
+        self.kind
+    }
+
+    #[inline(always)]
+    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+        self.emit(sink);
+        Ok(())
+    }
+}
+
+/// PUBACK, PUBREC, PUBREL or PUBCOMP.
+impl Body for (PacketType, &Ack<'_>) {
+    #[inline(always)]
+    fn packet_type(&self) -> PacketType {
+        self.0
+    }
+
+    #[inline(always)]
+    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+        self.1.emit(self.0, sink)
+    }
+}
+
+/// PINGREQ or PINGRESP.
+impl Body for PacketType {
+    #[inline(always)]
+    fn packet_type(&self) -> PacketType {
+        *self
+    }
+
+    #[inline(always)]
+    fn emit(&self, _: &mut impl Sink) -> Result<(), Violation> {
+        Ok(())
+    }
+}
+
+/// Any of them, where it matters more that there is little code.
+impl Body for Packet<'_> {
+    #[inline(always)]
+    fn packet_type(&self) -> PacketType {
+        self.packet_type()
+    }
+
+    #[inline(always)]
+    fn first_byte(&self) -> u8 {
+        match self {
+            Self::Publish(packet) => packet.first_byte(),
+            _ => self.packet_type().first_byte(),
+        }
+    }
+
+    #[inline(always)]
+    fn version(&self, rules: &Rules) -> Version {
+        match self {
+            Self::Connect(packet) => packet.version(rules),
+            _ => rules.version,
+        }
+    }
+
+    #[inline(always)]
+    fn check_type(&self, version: Version, rules: &Rules) -> Result<(), EncodeError> {
+        match self {
+            Self::ConnAck(packet) => packet.check_type(version, rules),
+            _ => self.packet_type().check_type(version, rules),
+        }
+    }
+
+    #[inline(always)]
+    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+        match self {
+            Self::Connect(packet) => packet.emit(sink),
+            Self::ConnAck(packet) => packet.emit(sink),
+            Self::Publish(packet) => packet.emit(&packet.properties, sink),
+            Self::PubAck(packet)
+            | Self::PubRec(packet)
+            | Self::PubRel(packet)
+            | Self::PubComp(packet) => packet.emit(self.packet_type(), sink),
+            Self::Subscribe(packet) => packet.emit(sink),
+            Self::SubAck(packet) => packet.emit(sink),
+            Self::Unsubscribe(packet) => packet.emit(sink),
+            Self::UnsubAck(packet) => packet.emit(sink),
+            Self::PingReq | Self::PingResp => Ok(()),
+            Self::Disconnect(packet) => packet.emit(sink),
+            Self::Auth(packet) => packet.emit(sink),
+        }
+    }
+}
+
+/// Writes a packet of which nothing is left out, however large it is. Not inlined, so that all it
+/// works with is in registers.
+#[inline(never)]
+pub(super) fn encode_alone(
+    body: &impl Body,
+    rules: &Rules,
+    buffer: &mut [u8],
+) -> Result<usize, EncodeError> {
+    let size = Size::of(body, rules, 0)?;
+    if !size.fits(rules) {
+        return Err(size.too_large(rules));
+    }
+    let room = size.room(buffer)?;
+    let len = room.len();
+    size.write(body, rules, room);
+    Ok(len)
+}
