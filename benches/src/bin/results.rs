@@ -147,14 +147,14 @@ fn compare(text: &mut String, order: &[Key], figures: &Figures, unit: &str) {
          |---|--:|--:|--:|--:|--:|--:|---|--:|",
         swar = Limit::<Swar>::NAME,
         std = Limit::<Std>::NAME,
-        ours = Ours::NAME,
+        ours = <Ours>::NAME,
     );
-    let not_peers = [Memcpy::NAME, Limit::<Swar>::NAME, Limit::<Std>::NAME, Ours::NAME];
+    let not_peers = [Memcpy::NAME, Limit::<Swar>::NAME, Limit::<Std>::NAME, <Ours>::NAME];
     for key in order {
         let Some(row) = figures.get(key) else { continue };
         let figure = |name: &str| row.get(name).copied();
         let show = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), number);
-        let ours = figure(Ours::NAME);
+        let ours = figure(<Ours>::NAME);
         let ratio = |other: Option<f64>| match (ours, other) {
             (Some(ours), Some(other)) => format!("{:.2}", ours / other),
             _ => "-".to_owned(),
@@ -338,7 +338,7 @@ fn codec_results() -> Result<(), Box<dyn error::Error>> {
     all(&mut text, &order, &names, &counts);
     fs::write(manifest.join("RESULTS.md"), text)?;
 
-    let ours = |key: &Key| counts.get(key).and_then(|row| row.get(Ours::NAME)).copied();
+    let ours = |key: &Key| counts.get(key).and_then(|row| row.get(<Ours>::NAME)).copied();
     match order.iter().find(|key| ours(key) != Some(0.0)) {
         Some((way, row)) => {
             Err(format!("{way} {row}: ours allocates, or has no part in it").into())

@@ -23,8 +23,9 @@ pub trait Codec: Sized {
     const NAME: &'static str;
     /// Whether it takes part in writing.
     const WRITES: bool = true;
-    /// Whether it takes part where payloads may be left where they are.
-    const BY_REFERENCE: bool = false;
+    /// Whether it takes part where payloads may be left where they are, and only there; `None`: in
+    /// both.
+    const BY_REFERENCE: Option<bool> = Some(false);
     /// What packets are read from.
     type Input<'a>;
     /// A packet that was read.
@@ -213,7 +214,7 @@ fn frame<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 /// How many packets these bytes are. Others than those of the row are as good, such as the same
 /// properties in another order.
 fn legal_packets(row: &Row, mut bytes: &[u8]) -> usize {
-    Ours::new(row).map_or(0, |mut ours| decode_all(&mut ours, &mut bytes))
+    <Ours>::new(row).map_or(0, |mut ours| decode_all(&mut ours, &mut bytes))
 }
 
 /// What is done with each codec in each row.
@@ -231,6 +232,7 @@ pub fn visit(visitor: &mut impl Visitor) {
         each::<Limit<Swar>>(&row, visitor);
         each::<Limit<Std>>(&row, visitor);
         each::<Ours>(&row, visitor);
+        each::<Ours<true>>(&row, visitor);
         #[cfg(feature = "peers")]
         peers::visit(&row, visitor);
     }
@@ -238,7 +240,7 @@ pub fn visit(visitor: &mut impl Visitor) {
 
 /// Shows one codec, if it can read what it is to read and write what it is to write.
 fn each<C: Codec>(row: &Row, visitor: &mut impl Visitor) {
-    if row.by_reference && !C::BY_REFERENCE {
+    if C::BY_REFERENCE.is_some_and(|only| only != row.by_reference) {
         return;
     }
     let Some(mut codec) = C::new(row) else { return };

@@ -6,16 +6,16 @@ use mqtt_codec::{List, Packet, Properties, Property, Rules, Sender};
 
 use super::{Codec, Room, Row, chunks_of_slice};
 
-/// Ours: packets are borrowed from the bytes, and written to a lent slice.
+/// Ours: packets are borrowed from the bytes, and written to a lent slice; payloads too, or where
+/// it is to be `BY_REFERENCE` only what is in front of them.
 #[derive(Debug)]
-pub struct Ours {
+pub struct Ours<const BY_REFERENCE: bool = false> {
     rules: Rules,
-    by_reference: bool,
 }
 
-impl Codec for Ours {
+impl<const BY_REFERENCE: bool> Codec for Ours<BY_REFERENCE> {
     const NAME: &'static str = "mqtt_codec";
-    const BY_REFERENCE: bool = true;
+    const BY_REFERENCE: Option<bool> = Some(BY_REFERENCE);
     type Input<'a> = &'a [u8];
     type Packet<'a> = Packet<'a>;
     type Sent<'a> = Packet<'a>;
@@ -23,8 +23,7 @@ impl Codec for Ours {
     type Buffer = Room;
 
     fn new(row: &Row) -> Option<Self> {
-        let rules = Rules::new(row.version, Sender::Client);
-        Some(Self { rules, by_reference: row.by_reference })
+        Some(Self { rules: Rules::new(row.version, Sender::Client) })
     }
 
     fn input(bytes: &[u8]) -> &[u8] {
@@ -76,7 +75,7 @@ impl Codec for Ours {
 
     #[inline]
     fn encode(&mut self, packet: &Packet<'_>, buffer: &mut Room) -> bool {
-        if !self.by_reference {
+        if !BY_REFERENCE {
             return buffer.write(|room| self.rules.encode(packet, room).ok());
         }
         let Ok(prepared) = self.rules.prepare(packet) else { return false };

@@ -210,8 +210,7 @@ pub(super) fn subscribe<'a, T: Text>(v5: bool, mut body: Cursor<'a>) -> Option<S
     while !rest.0.is_empty() {
         let filter = rest.binary()?;
         let shared = v5 && filter.starts_with(b"$share/");
-        let plain = T::is_name(filter) || (T::is_string(filter) && is_filter(filter));
-        if filter.is_empty() || shared || !plain {
+        if filter.is_empty() || shared || !T::is_filter(filter) {
             // No row has a shared subscription.
             return None;
         }
@@ -222,22 +221,6 @@ pub(super) fn subscribe<'a, T: Text>(v5: bool, mut body: Cursor<'a>) -> Option<S
         }
     }
     Some(Subscribe { packet_id, filters })
-}
-
-/// Whether each wildcard has a level of its own, and `#` the last.
-fn is_filter(filter: &[u8]) -> bool {
-    let mut rest = filter;
-    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'+' | b'#')) {
-        let (before, from) = rest.split_at(at);
-        match (before, from) {
-            ([] | [.., b'/'], [b'#']) => return true,
-            ([] | [.., b'/'], [b'+', behind @ ..]) if matches!(behind, [] | [b'/', ..]) => {
-                rest = behind;
-            }
-            _ => return false,
-        }
-    }
-    true
 }
 
 // The properties that a packet may carry, as bits.

@@ -15,6 +15,9 @@ pub trait Text {
 
     /// Whether there is no wildcard among them either.
     fn is_name(bytes: &[u8]) -> bool;
+
+    /// Whether each wildcard among them has a level of its own, and `#` the last.
+    fn is_filter(bytes: &[u8]) -> bool;
 }
 
 /// Strings are checked by `core::str::from_utf8`.
@@ -38,6 +41,11 @@ impl Text for Std {
     fn is_name(bytes: &[u8]) -> bool {
         core::str::from_utf8(bytes).is_ok() && has_none(bytes, 0, true)
     }
+
+    #[inline]
+    fn is_filter(bytes: &[u8]) -> bool {
+        core::str::from_utf8(bytes).is_ok() && has_levels(bytes, 0)
+    }
 }
 
 impl Text for Swar {
@@ -53,6 +61,11 @@ impl Text for Swar {
     fn is_name(bytes: &[u8]) -> bool {
         has_none(bytes, HIGH, true) || Std::is_name(bytes)
     }
+
+    #[inline]
+    fn is_filter(bytes: &[u8]) -> bool {
+        has_levels(bytes, HIGH) || Std::is_filter(bytes)
+    }
 }
 
 /// Whether no byte is 0, has a bit that is set in the bytes of `bits`, or is a wildcard, if that is
@@ -65,17 +78,64 @@ pub(super) fn has_none(bytes: &[u8], bits: u64, wildcards: bool) -> bool {
         let wildcard = (word & !(LOW * 0x08)) ^ (LOW * u64::from(b'#'));
         (word & bits | zero(word) | if wildcards { zero(wildcard) } else { 0 }) != 0
     };
-    let Some(last) = bytes.last_chunk() else {
-        // A byte that is looked for nowhere fills up the word.
-        return !any(bytes.iter().fold(LOW, |word, byte| word << 8 | u64::from(*byte)));
-    };
+    let Some(last) = bytes.last_chunk() else { return !any(short_word(bytes)) };
     let mut rest = bytes;
-    while let Some((word, behind)) = rest.split_first_chunk() {
-        if any(u64::from_le_bytes(*word)) {
+    while let Some((words, behind)) = rest.split_first_chunk::<16>() {
+        let word = u128::from_le_bytes(*words);
+        if any(word as u64) | any((word >> 64) as u64) {
             return false;
         }
         rest = behind;
     }
+    let next = rest.first_chunk().map_or(LOW, |word| u64::from_le_bytes(*word));
     // Some bytes are looked at again, which takes less than to look at those left one by one.
-    !any(u64::from_le_bytes(*last))
+    !(any(next) | any(u64::from_le_bytes(*last)))
+}
+
+/// As [`has_none`], but wildcards may be there, each in a level of its own, and `#` in the last.
+#[inline]
+fn has_levels(bytes: &[u8], bits: u64) -> bool {
+    let zero = |word: u64| word.wrapping_sub(LOW) & !word & HIGH;
+    let (mut at, mut rest) = (0, bytes);
+    while !rest.is_empty() {
+        let (word, behind) = match rest.split_first_chunk() {
+            Some((word, behind)) => (u64::from_le_bytes(*word), behind),
+            None => {
+                // The last eight again, without those that were seen; or all, if there are fewer.
+                let word = match bytes.last_chunk() {
+                    Some(last) => u64::from_le_bytes(*last) >> (64 - 8 * rest.len()),
+                    None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+                };
+                (word | LOW << (8 * rest.len()), &[][..])
+            }
+        };
+        if word & bits | zero(word) != 0 {
+            return false;
+        }
+        let mut wildcards = zero((word & !(LOW * 0x08)) ^ (LOW * u64::from(b'#')));
+        while wildcards != 0 {
+            let here = at + wildcards.trailing_zeros() as usize / 8;
+            let before = bytes.get(here.wrapping_sub(1));
+            let fits = matches!(bytes.get(here..), Some([b'+', b'/', ..] | [_]));
+            // Behind one that is there, another may be found in error: the first fits ill then.
+            if before.is_some_and(|byte| *byte != b'/') || !fits {
+                return false;
+            }
+            wildcards &= wildcards - 1;
+        }
+        at += 8;
+        rest = behind;
+    }
+    true
+}
+
+/// Fewer than eight bytes in one word, some of them twice, filled up with one that is looked for
+/// nowhere.
+#[inline]
+fn short_word(bytes: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        return u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last));
+    }
+    let byte = |at: usize| u64::from(bytes.get(at).copied().unwrap_or(1));
+    LOW & !0xFF_FFFF | byte(0) << 16 | byte(1) << 8 | byte(2)
 }

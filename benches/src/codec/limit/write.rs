@@ -9,8 +9,17 @@ pub enum Packet<'a> {
     Publish(read::Publish<'a>, Properties<'a>),
     PubAck(u16),
     Connect(read::Connect<'a>, Properties<'a>, Properties<'a>),
-    Subscribe(u16, Vec<(&'a [u8], u8)>),
+    Subscribe(u16, Vec<Subscription<'a>>),
     PingReq,
+}
+
+#[derive(Debug)]
+pub struct Subscription<'a> {
+    filter: &'a [u8],
+    qos: u8,
+    no_local: bool,
+    retain_as_published: bool,
+    retain_handling: u8,
 }
 
 /// The properties that are in the rows.
@@ -43,7 +52,16 @@ impl<'a> Packet<'a> {
             }
             read::Packet::Subscribe(subscribe) => {
                 let mut rest = Cursor(subscribe.filters);
-                let filters = core::iter::from_fn(|| Some((rest.binary()?, rest.u8()?)));
+                let filters = core::iter::from_fn(|| {
+                    let (filter, options) = (rest.binary()?, rest.u8()?);
+                    Some(Subscription {
+                        filter,
+                        qos: options & 3,
+                        no_local: options & 4 != 0,
+                        retain_as_published: options & 8 != 0,
+                        retain_handling: options >> 4,
+                    })
+                });
                 Self::Subscribe(subscribe.packet_id, filters.collect())
             }
             read::Packet::PingReq => Self::PingReq,
@@ -53,8 +71,12 @@ impl<'a> Packet<'a> {
     /// Writes it to the front of `room`, all of it or nothing; returns its length.
     #[inline]
     pub(super) fn write(&self, v5: bool, room: &mut [u8]) -> Option<usize> {
+        // The most frequent one by far.
+        if let Self::Publish(packet, properties) = self {
+            return publish(v5, packet, properties, room);
+        }
         match self {
-            Self::Publish(packet, properties) => publish(v5, packet, properties, room),
+            Self::Publish(..) => None,
             Self::PubAck(packet_id) => {
                 let [high, low] = packet_id.to_be_bytes();
                 room.first_chunk_mut().map(|room| *room = [0x40, 2, high, low]).map(|()| 4)
@@ -128,19 +150,36 @@ fn connect(
     Some(size)
 }
 
-fn subscribe(v5: bool, packet_id: u16, filters: &[(&[u8], u8)], room: &mut [u8]) -> Option<usize> {
-    if filters.is_empty() {
+fn subscribe(
+    v5: bool,
+    packet_id: u16,
+    subscriptions: &[Subscription<'_>],
+    room: &mut [u8],
+) -> Option<usize> {
+    let mut len = 2 + usize::from(v5);
+    for subscription in subscriptions {
+        if v5 && subscription.no_local && subscription.filter.starts_with(b"$share/") {
+            return None;
+        }
+        len += 3 + subscription.filter.len();
+    }
+    if subscriptions.is_empty() {
         return None;
     }
-    let filter_len: usize = filters.iter().map(|(filter, _)| 3 + filter.len()).sum();
-    let (mut out, size) = Out::new(0x82, 2 + usize::from(v5) + filter_len, room)?;
+    let (mut out, size) = Out::new(0x82, len, room)?;
     out.bytes(&packet_id.to_be_bytes());
     if v5 {
         out.bytes(&[0]);
     }
-    for (filter, options) in filters {
-        out.binary(filter);
-        out.bytes(&[*options]);
+    for subscription in subscriptions {
+        let mut options = subscription.qos;
+        if v5 {
+            options |= u8::from(subscription.no_local) << 2
+                | u8::from(subscription.retain_as_published) << 3
+                | subscription.retain_handling << 4;
+        }
+        out.binary(subscription.filter);
+        out.bytes(&[options]);
     }
     Some(size)
 }
@@ -199,12 +238,10 @@ impl<'a> Properties<'a> {
         out.u32(0x11, self.session_expiry);
         out.u32(0x02, self.expiry);
         if let Some(content_type) = self.content_type {
-            out.bytes(&[0x03]);
-            out.binary(content_type);
+            out.tagged(0x03, content_type);
         }
         if let Some(data) = self.correlation_data {
-            out.bytes(&[0x09]);
-            out.binary(data);
+            out.tagged(0x09, data);
         }
         out.u16(0x21, self.receive_maximum);
         out.u32(0x27, self.maximum_packet_size);
@@ -213,8 +250,7 @@ impl<'a> Properties<'a> {
             out.bytes(&[0x17, value]);
         }
         for (name, value) in &self.user {
-            out.bytes(&[0x26]);
-            out.binary(name);
+            out.tagged(0x26, name);
             out.binary(value);
         }
     }
@@ -246,16 +282,33 @@ struct Out<'b>(&'b mut [u8]);
 
 impl<'b> Out<'b> {
     /// With the fixed header written; also the length of the packet.
-    #[inline]
+    #[inline(always)]
     fn new(first: u8, len: usize, room: &'b mut [u8]) -> Option<(Self, usize)> {
         let size = 1 + variable_len(len) + len;
         let mut out = Self(room.get_mut(..size).filter(|_| len < 1 << 28)?);
-        out.bytes(&[first]);
-        out.variable(len);
+        if len < 0x80 {
+            out.prefixed([first, len as u8], &[]);
+        } else {
+            out.prefixed([first], &[]);
+            out.variable(len);
+        }
         Some((out, size))
     }
 
-    #[inline]
+    #[inline(always)]
+    fn prefixed<const N: usize>(&mut self, prefix: [u8; N], bytes: &[u8]) {
+        let rest = core::mem::take(&mut self.0);
+        if let Some((room, rest)) = rest.split_at_mut_checked(N + bytes.len()) {
+            if let Some((place, room)) = room.split_first_chunk_mut() {
+                *place = prefix;
+                copy_short(room, bytes);
+            }
+            self.0 = rest;
+        }
+    }
+
+    /// Without a copy by hand, for what is long.
+    #[inline(always)]
     fn bytes(&mut self, bytes: &[u8]) {
         let rest = core::mem::take(&mut self.0);
         if let Some((room, rest)) = rest.split_at_mut_checked(bytes.len()) {
@@ -264,10 +317,16 @@ impl<'b> Out<'b> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn binary(&mut self, bytes: &[u8]) {
-        self.bytes(&(bytes.len() as u16).to_be_bytes());
-        self.bytes(bytes);
+        self.prefixed((bytes.len() as u16).to_be_bytes(), bytes);
+    }
+
+    /// A property that is a string or binary data.
+    #[inline(always)]
+    fn tagged(&mut self, id: u8, bytes: &[u8]) {
+        let [high, low] = (bytes.len() as u16).to_be_bytes();
+        self.prefixed([id, high, low], bytes);
     }
 
     #[inline]
@@ -279,17 +338,47 @@ impl<'b> Out<'b> {
         self.bytes(&[value as u8]);
     }
 
-    #[inline]
+    #[inline(always)]
     fn u16(&mut self, id: u8, value: Option<u16>) {
         if let Some([high, low]) = value.map(u16::to_be_bytes) {
             self.bytes(&[id, high, low]);
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn u32(&mut self, id: u8, value: Option<u32>) {
         if let Some([a, b, c, d]) = value.map(u32::to_be_bytes) {
             self.bytes(&[id, a, b, c, d]);
         }
     }
+}
+
+/// Two copies that overlap take less than a call.
+#[inline(always)]
+fn copy_short(room: &mut [u8], bytes: &[u8]) {
+    if room.len() != bytes.len() {
+        return;
+    }
+    if !(copy_ends::<16>(room, bytes) || copy_ends::<8>(room, bytes) || copy_ends::<4>(room, bytes))
+    {
+        room.copy_from_slice(bytes);
+    }
+}
+
+/// Copies what is `N` to twice as many bytes long.
+#[inline(always)]
+fn copy_ends<const N: usize>(room: &mut [u8], bytes: &[u8]) -> bool {
+    if bytes.len() > 2 * N {
+        return false;
+    }
+    let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) else {
+        return false;
+    };
+    if let Some(room) = room.first_chunk_mut() {
+        *room = *first;
+    }
+    if let Some(room) = room.last_chunk_mut() {
+        *room = *last;
+    }
+    true
 }

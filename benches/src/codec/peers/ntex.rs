@@ -33,7 +33,7 @@ macro_rules! ntex_codec {
 
         impl Codec for $type {
             const NAME: &'static str = "ntex-mqtt";
-            const BY_REFERENCE: bool = true;
+            const BY_REFERENCE: Option<bool> = None;
             type Input<'a> = BytesMut;
             type Packet<'a> = $module::codec::Decoded;
             type Sent<'a> = $module::codec::Encoded;
