@@ -38,7 +38,7 @@ impl<'a, T: Element<'a>> List<'a, T> {
     pub const EMPTY: Self = Self(Source::Items(&[]));
 
     /// Reads elements to the end of the packet, checking each.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn read(
         reader: &mut Reader<'a>,
         check: impl Fn(&T) -> Result<(), Violation>,
@@ -52,7 +52,7 @@ impl<'a, T: Element<'a>> List<'a, T> {
         Ok(Self(Source::Wire { bytes: reader.since(&start), version: reader.version() }))
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn emit(
         &self,
         sink: &mut impl Sink,
@@ -168,26 +168,26 @@ impl<'a, T: Element<'a>> Iterator for ListIter<'a, T> {
 }
 
 impl<'a> Element<'a> for TopicFilter<'a> {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         reader.topic_filter()
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.topic(self.as_bytes())
     }
 }
 
 impl<'a> Element<'a> for ReasonCode {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let at = reader.position();
         let value = reader.u8()?;
         Self::from_value(value).ok_or_else(|| reader.fail_at(at, Violation::SubAckReason))
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.u8(match sink.version() {
             Version::V5 => self.value(),

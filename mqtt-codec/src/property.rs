@@ -88,12 +88,12 @@ macro_rules! properties {
             }
 
             /// Refuses what [`Property::read`] refuses.
-            #[inline(always)]
+            #[cfg_attr(target_pointer_width = "64", inline(always))]
             fn check(id: PropertyId, reader: &mut Reader<'a>) -> Result<(), DecodeError> {
                 match id { $(PropertyId::$name => <$type>::check(reader),)* }
             }
 
-            #[inline(always)]
+            #[cfg_attr(target_pointer_width = "64", inline(always))]
             fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
                 match self { $(Self::$name(value) => value.emit($id, sink),)* }
             }
@@ -399,7 +399,7 @@ impl<'a> Properties<'a> {
     }
 
     /// Property Length and properties; nothing before version 5.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn emit(&self, sink: &mut impl Sink, scope: Scope) -> Result<(), Violation> {
         if !sink.version().has_properties() {
             return Ok(());
@@ -539,7 +539,7 @@ struct Bits {
 }
 
 impl Bits {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn add(&mut self, property: &Property<'_>, measure: &mut Measure<'_>) -> Result<(), Violation> {
         let bit = property.id().bit();
         self.twice |= self.seen & bit;
@@ -581,7 +581,7 @@ fn property_len(measure: &Measure<'_>) -> u32 {
 }
 
 /// Writes a property that was checked.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 fn put(property: &Property<'_>, writer: &mut Writer<'_, '_>) {
     let written = property.emit(writer);
     debug_assert!(written.is_ok(), "a property that was checked is refused");

@@ -32,7 +32,7 @@ impl Policy {
     }
 
     /// Whether a message with these properties may have this payload.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn admits_payload(&self, payload: &[u8], properties: &Properties<'_>) -> bool {
         !self.check_payload_format || is_as_indicated(payload, properties)
     }

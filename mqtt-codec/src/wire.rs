@@ -23,7 +23,7 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn new(packet: &'a [u8], rules: Rules) -> Self {
         Self { rest: packet, end: packet.len(), rules }
     }
@@ -33,41 +33,41 @@ impl<'a> Reader<'a> {
         Self::new(bytes, Rules::new(version, Sender::Either))
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn version(&self) -> Version {
         self.rules.version
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// Where the next byte is, in bytes from the start of the packet.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn position(&self) -> usize {
         self.end - self.rest.len()
     }
 
     /// The error that the field at the current position breaks this rule.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn fail(&self, violation: Violation) -> DecodeError {
         self.fail_at(self.position(), violation)
     }
 
     /// The error that the field at this offset breaks this rule.
     // What is cold is not handed the reader, which therefore can be in registers.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn fail_at(&self, position: usize, violation: Violation) -> DecodeError {
         DecodeError::new(violation, self.rules.version, position)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn skip(&mut self, len: usize) {
         self.rest = self.rest.get(len..).unwrap_or_default();
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn bytes(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
         match self.rest.split_at_checked(len) {
             Some((bytes, rest)) => {
@@ -79,18 +79,18 @@ impl<'a> Reader<'a> {
     }
 
     /// All that is left, which stays there.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn unread(&self) -> &'a [u8] {
         self.rest
     }
 
     /// All that is left.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn rest(&mut self) -> &'a [u8] {
         core::mem::take(&mut self.rest)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         match self.rest.split_first_chunk() {
             Some((bytes, rest)) => {
@@ -101,23 +101,23 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn u8(&mut self) -> Result<u8, DecodeError> {
         self.array().map(|[byte]| byte)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn u16(&mut self) -> Result<u16, DecodeError> {
         self.array().map(u16::from_be_bytes)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn u32(&mut self) -> Result<u32, DecodeError> {
         self.array().map(u32::from_be_bytes)
     }
 
     /// A Variable Byte Integer (section 1.5.5).
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn variable(&mut self) -> Result<u32, DecodeError> {
         match self.rest {
             [first @ 0..=0x7F, rest @ ..] => {
@@ -128,7 +128,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn long_variable(&mut self) -> Result<u32, DecodeError> {
         let violation = match Variable::parse_long(self.rest) {
             // [MQTT-1.5.5-1]
@@ -144,7 +144,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Binary Data: two bytes of length, then the bytes (section 1.5.6).
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn binary(&mut self) -> Result<&'a [u8], DecodeError> {
         let start = self.rest;
         let len = self.u16()?;
@@ -161,7 +161,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A UTF-8 Encoded String (section 1.5.4).
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn string(&mut self) -> Result<&'a str, DecodeError> {
         let start = self.position();
         let bytes = self.binary()?;
@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The bytes of a string, checked. Cheaper than the string itself: no byte is looked at twice.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn text(&mut self) -> Result<&'a [u8], DecodeError> {
         let start = self.position();
         let bytes = self.binary()?;
@@ -183,19 +183,19 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn utf8(&self, bytes: &'a [u8], start: usize) -> Result<&'a str, DecodeError> {
         core::str::from_utf8(bytes).map_err(|_| self.fail_at(start, Violation::StringNotUtf8))
     }
 
     /// Refuses a string that has what strings must not have.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn check_text(&self, text: &str, start: usize) -> Result<(), DecodeError> {
         check_string(text, self.rules.policy).map_err(|violation| self.fail_at(start, violation))
     }
 
     /// A Topic Name, which may be empty; `wildcard` is the rule that a wildcard in it breaks.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn topic_name(&mut self, wildcard: Violation) -> Result<TopicName<'a>, DecodeError> {
         let start = self.position();
         let bytes = self.binary()?;
@@ -207,7 +207,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A Topic Filter.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn topic_filter(&mut self) -> Result<TopicFilter<'a>, DecodeError> {
         let start = self.position();
         let bytes = self.binary()?;
@@ -220,20 +220,20 @@ impl<'a> Reader<'a> {
     }
 
     /// A Packet Identifier [MQTT-2.2.1-3], [MQTT-2.3.1-1 of 3.1.1].
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn packet_id(&mut self) -> Result<PacketId, DecodeError> {
         let start = self.position();
         PacketId::new(self.u16()?).ok_or_else(|| self.fail_at(start, Violation::PacketIdZero))
     }
 
     /// Refuses bytes that are left over.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn finish(&self) -> Result<(), DecodeError> {
         if self.rest.is_empty() { Ok(()) } else { Err(self.fail(Violation::TrailingBytes)) }
     }
 
     /// A reader of the next `len` bytes alone.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn part(&mut self, len: usize) -> Result<Self, DecodeError> {
         let bytes = self.bytes(len)?;
         Ok(Self { rest: bytes, end: self.position(), rules: self.rules })

@@ -48,14 +48,14 @@ impl<'a> Ack<'a> {
 
     /// This one without reason code and properties, if it says no more than that all is well, or
     /// the version has no more. Either side may answer so in any of the four.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn bare(&self, kind: PacketType, version: Version) -> Option<BareAck> {
         let is_success = self.reason == ReasonCode::Success && self.properties.is_empty();
         (is_success || !version.has_properties())
             .then_some(BareAck { kind, packet_id: self.packet_id })
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn emit(&self, kind: PacketType, sink: &mut impl Sink) -> Result<(), Violation> {
         BareAck { kind, packet_id: self.packet_id }.emit(sink);
         match self.bare(kind, sink.version()) {
@@ -64,7 +64,7 @@ impl<'a> Ack<'a> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit_reason(&self, kind: PacketType, sink: &mut impl Sink) -> Result<(), Violation> {
         let bare = self.properties.is_empty_without(sink.omitted());
         if bare && self.reason == ReasonCode::Success {
@@ -84,7 +84,7 @@ pub(super) struct BareAck {
 }
 
 impl BareAck {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn emit(&self, sink: &mut impl Sink) {
         sink.u16(self.packet_id.get());
     }

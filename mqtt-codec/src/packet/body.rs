@@ -21,7 +21,7 @@ pub(crate) struct Size {
 
 impl Size {
     /// Of what is checked in doing so.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn of(body: &impl Body, rules: &Rules, omitted: u64) -> Result<Self, EncodeError> {
         let version = body.version(rules);
         body.check_type(version, rules)?;
@@ -50,21 +50,21 @@ impl Size {
         self.packet() as u64 <= u64::from(rules.max_packet_size)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn too_large(&self, rules: &Rules) -> EncodeError {
         let limit = rules.max_packet_size.min(PROTOCOL_MAX);
         EncodeError::TooLarge { size: self.packet() as u64, limit }
     }
 
     /// The front of `buffer` that the packet fills.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn room<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b mut [u8], EncodeError> {
         let needed = self.packet();
         buffer.get_mut(..needed).ok_or(EncodeError::NoRoom { needed })
     }
 
     /// Writes the packet that was measured.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn write(self, body: &impl Body, rules: &Rules, room: &mut [u8]) {
         let version = body.version(rules);
         let mut writer = Writer::new(room, rules, version, self.omitted, self.properties);
@@ -94,19 +94,19 @@ pub(super) trait Body {
     fn packet_type(&self) -> PacketType;
 
     /// Type and flags.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn first_byte(&self) -> u8 {
         self.packet_type().first_byte()
     }
 
     /// The version it is written in: CONNECT names its own.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn version(&self, rules: &Rules) -> Version {
         rules.version
     }
 
     /// Refuses a packet that this side does not send, or for which the version has no words.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn check_type(&self, version: Version, rules: &Rules) -> Result<(), EncodeError> {
         let kind = self.packet_type();
         if !kind.exists_in(version) {
@@ -125,19 +125,19 @@ pub(super) trait Body {
 macro_rules! body {
     ($name:ident $(, $version:ident)?) => {
         impl Body for $name<'_> {
-            #[inline(always)]
+            #[cfg_attr(target_pointer_width = "64", inline(always))]
             fn packet_type(&self) -> PacketType {
                 PacketType::$name
             }
 
             $(
-                #[inline(always)]
+                #[cfg_attr(target_pointer_width = "64", inline(always))]
                 fn version(&self, _: &Rules) -> Version {
                     self.$version
                 }
             )?
 
-            #[inline(always)]
+            #[cfg_attr(target_pointer_width = "64", inline(always))]
             fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
                 self.emit(sink)
             }
@@ -154,12 +154,12 @@ body!(Disconnect);
 body!(Auth);
 
 impl Body for ConnAck<'_> {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn packet_type(&self) -> PacketType {
         PacketType::ConnAck
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn check_type(&self, version: Version, rules: &Rules) -> Result<(), EncodeError> {
         if !rules.sender.may_be(Sender::Server) {
             return Err(Violation::WrongDirection.into());
@@ -170,24 +170,24 @@ impl Body for ConnAck<'_> {
         Ok(())
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         self.emit(sink)
     }
 }
 
 impl Body for Publish<'_> {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn packet_type(&self) -> PacketType {
         PacketType::Publish
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn first_byte(&self) -> u8 {
         self.packet_type().first_byte() | self.flags()
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         self.emit(&self.properties, sink)
     }
@@ -197,29 +197,29 @@ impl Body for Publish<'_> {
 pub(super) struct PlainPublish<'p>(pub(super) &'p Publish<'p>);
 
 impl Body for PlainPublish<'_> {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn packet_type(&self) -> PacketType {
         PacketType::Publish
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn first_byte(&self) -> u8 {
         self.0.first_byte()
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         self.0.emit(&Properties::EMPTY, sink)
     }
 }
 
 impl Body for BareAck {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn packet_type(&self) -> PacketType {
         self.kind
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         self.emit(sink);
         Ok(())
@@ -228,12 +228,12 @@ impl Body for BareAck {
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP.
 impl Body for (PacketType, &Ack<'_>) {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn packet_type(&self) -> PacketType {
         self.0
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         self.1.emit(self.0, sink)
     }
@@ -241,12 +241,12 @@ impl Body for (PacketType, &Ack<'_>) {
 
 /// PINGREQ or PINGRESP.
 impl Body for PacketType {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn packet_type(&self) -> PacketType {
         *self
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, _: &mut impl Sink) -> Result<(), Violation> {
         Ok(())
     }
@@ -254,12 +254,12 @@ impl Body for PacketType {
 
 /// Any of them, where it matters more that there is little code.
 impl Body for Packet<'_> {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn packet_type(&self) -> PacketType {
         self.packet_type()
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn first_byte(&self) -> u8 {
         match self {
             Self::Publish(packet) => packet.first_byte(),
@@ -267,7 +267,7 @@ impl Body for Packet<'_> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn version(&self, rules: &Rules) -> Version {
         match self {
             Self::Connect(packet) => packet.version(rules),
@@ -275,7 +275,7 @@ impl Body for Packet<'_> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn check_type(&self, version: Version, rules: &Rules) -> Result<(), EncodeError> {
         match self {
             Self::ConnAck(packet) => packet.check_type(version, rules),
@@ -283,7 +283,7 @@ impl Body for Packet<'_> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         match self {
             Self::Connect(packet) => packet.emit(sink),

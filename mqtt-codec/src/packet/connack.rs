@@ -49,7 +49,7 @@ impl<'a> ConnAck<'a> {
         Ok(Self { session_present, reason, properties })
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.check(
             || !self.session_present || self.reason == ReasonCode::Success,

@@ -99,7 +99,7 @@ impl<'a> Connect<'a> {
         })
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.check(
             || self.version.has_properties() || self.password.is_none() || self.user_name.is_some(),
@@ -122,7 +122,7 @@ impl<'a> Connect<'a> {
         Ok(())
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn flags(&self) -> u8 {
         let will = self.will.map_or(0, |will| {
             WILL | will.qos.bits() << 3 | if will.retain { WILL_RETAIN } else { 0 }
@@ -192,7 +192,7 @@ impl<'a> Will<'a> {
         Ok(Self { qos, retain, topic, payload, properties })
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         self.properties.emit(sink, Scope::Will)?;
         sink.check(|| !self.topic.is_empty(), Violation::TopicNameEmpty)?;

@@ -41,7 +41,7 @@ impl<'a> Disconnect<'a> {
         Ok(disconnect)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         if !sink.version().has_properties() {
             return Ok(());
@@ -78,7 +78,7 @@ impl<'a> Auth<'a> {
         Ok(Self { reason, properties })
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         check_reason(self.reason, PacketType::Auth, sink.sender())?;
         let empty = self.reason == ReasonCode::Success && self.properties.is_empty();

@@ -165,7 +165,7 @@ pub struct FixedHeader {
 }
 
 impl FixedHeader {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn read(bytes: &[u8], rules: &Rules) -> Result<Option<Self>, DecodeError> {
         let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
         let version = rules.version;
@@ -190,7 +190,7 @@ impl FixedHeader {
         Ok(Some(header))
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn first_byte(first: u8, rules: &Rules) -> Result<(PacketType, u8), Violation> {
         let flags = first & 0x0F;
         let Some(packet_type) = PacketType::from_value(first >> 4) else {

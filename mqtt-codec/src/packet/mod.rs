@@ -59,6 +59,10 @@ pub enum Packet<'a> {
     Auth(Auth<'a>),
 }
 
+/// Whether code may be compiled for several kinds of packets apart, and put where it is used: on
+/// small machines flash is dearer than time. `inline(always)` depends on the same throughout.
+pub(crate) const FAST: bool = cfg!(target_pointer_width = "64");
+
 /// The first byte of PUBACK.
 const BARE_PUBACK: u8 = PacketType::PubAck.first_byte();
 
@@ -132,7 +136,7 @@ impl<'a> Packet<'a> {
 
     /// PUBACK of nothing but its Packet Identifier, as nearly all are, from the front of `bytes`; and
     /// what is behind it. `None`: look closer. Either side may send it in every version.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn read_bare_puback(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let [BARE_PUBACK, 2, high, low, rest @ ..] = bytes else { return None };
         let packet_id = PacketId::new(u16::from_be_bytes([*high, *low]))?;
@@ -144,7 +148,7 @@ impl<'a> Packet<'a> {
     pub(crate) fn encode(&self, rules: &Rules, buffer: &mut [u8]) -> Result<usize, EncodeError> {
         // These two are nearly all of the traffic. Both sides send them in every version.
         match self {
-            Self::Publish(packet) if packet.properties.is_empty() => {
+            Self::Publish(packet) if FAST && packet.properties.is_empty() => {
                 encode_alone(&PlainPublish(packet), rules, buffer)
             }
             Self::Publish(packet) => encode_alone(packet, rules, buffer),
@@ -156,7 +160,7 @@ impl<'a> Packet<'a> {
     }
 
     /// PUBACK, if all that it says is that all is well, as nearly all do.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn bare_puback(&self, rules: &Rules) -> Option<BareAck> {
         match self {
             Self::PubAck(ack) => ack.bare(PacketType::PubAck, rules.version),
@@ -167,6 +171,9 @@ impl<'a> Packet<'a> {
     /// Each kind by itself: what is known of it is known to the compiler.
     #[inline(never)]
     fn encode_rare(&self, rules: &Rules, buffer: &mut [u8]) -> Result<usize, EncodeError> {
+        if !FAST {
+            return self.encode_body(self, rules, buffer);
+        }
         match self {
             Self::Connect(packet) => self.encode_body(packet, rules, buffer),
             Self::ConnAck(packet) => self.encode_body(packet, rules, buffer),
@@ -187,7 +194,7 @@ impl<'a> Packet<'a> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn encode_body(
         &self,
         body: &impl Body,

@@ -53,7 +53,7 @@ impl<'a> Publish<'a> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn read(header: FixedHeader, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         // The header was refused if its QoS was 3 or DUP stood with QoS 0.
         let flags = header.flags();
@@ -95,7 +95,7 @@ impl<'a> Publish<'a> {
     }
 
     /// With these properties, which are its own.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn emit(
         &self,
         properties: &Properties<'_>,

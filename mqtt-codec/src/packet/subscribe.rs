@@ -66,7 +66,7 @@ impl<'a> Subscription<'a> {
     }
 
     /// The subscription with these options, or the rule that they break.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn with_options(
         filter: TopicFilter<'a>,
         options: u8,
@@ -105,7 +105,7 @@ impl<'a> Subscription<'a> {
 }
 
 impl<'a> Element<'a> for Subscription<'a> {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let filter = reader.topic_filter()?;
         let options_at = reader.position();
@@ -113,7 +113,7 @@ impl<'a> Element<'a> for Subscription<'a> {
             .map_err(|violation| reader.fail_at(options_at, violation))
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         let options = if sink.version().has_properties() {
             sink.check(|| !self.is_shared_no_local(), Violation::NoLocalOnShared)?;
@@ -180,7 +180,7 @@ impl<'a> Subscribe<'a> {
         Ok(Self { packet_id, properties, subscriptions })
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.u16(self.packet_id.get());
         self.properties.emit(sink, Scope::Subscribe)?;
@@ -200,7 +200,7 @@ impl<'a> Unsubscribe<'a> {
         Ok(Self { packet_id, properties, filters })
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.u16(self.packet_id.get());
         self.properties.emit(sink, Scope::Unsubscribe)?;
@@ -221,7 +221,7 @@ impl<'a> SubAck<'a> {
         Ok(Self { packet_id, properties, reasons })
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.u16(self.packet_id.get());
         self.properties.emit(sink, Scope::SubAck)?;
@@ -261,7 +261,7 @@ impl<'a> UnsubAck<'a> {
         Ok(Self { packet_id, properties, reasons })
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.u16(self.packet_id.get());
         if !sink.version().has_properties() {

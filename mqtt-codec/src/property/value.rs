@@ -40,7 +40,7 @@ pub(super) trait Value<'a>: Sized {
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError>;
 
     /// Refuses what `read` refuses, and has nothing to return.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn check(reader: &mut Reader<'a>) -> Result<(), DecodeError> {
         Self::read(reader).map(drop)
     }
@@ -109,7 +109,7 @@ pub(super) fn skip(id: PropertyId, reader: &mut Reader<'_>) -> Result<(), Decode
 }
 
 impl<'a> Value<'a> for bool {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let start = reader.position();
         match reader.u8()? {
@@ -119,7 +119,7 @@ impl<'a> Value<'a> for bool {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.prefixed([id, u8::from(*self)], &[]);
         Ok(())
@@ -128,12 +128,12 @@ impl<'a> Value<'a> for bool {
 
 /// Maximum QoS, of which 2 is told by saying nothing (section 3.2.2.3.4).
 impl<'a> Value<'a> for QoS {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         bool::read(reader).map(|one| if one { Self::AtLeastOnce } else { Self::AtMostOnce })
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.check(|| *self != Self::ExactlyOnce, Violation::PropertyNotBoolean)?;
         sink.prefixed([id, self.bits()], &[]);
@@ -142,12 +142,12 @@ impl<'a> Value<'a> for QoS {
 }
 
 impl<'a> Value<'a> for u16 {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         reader.u16()
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
         let [high, low] = self.to_be_bytes();
         sink.prefixed([id, high, low], &[]);
@@ -156,12 +156,12 @@ impl<'a> Value<'a> for u16 {
 }
 
 impl<'a> Value<'a> for u32 {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         reader.u32()
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
         let [a, b, c, d] = self.to_be_bytes();
         sink.prefixed([id, a, b, c, d], &[]);
@@ -170,39 +170,39 @@ impl<'a> Value<'a> for u32 {
 }
 
 impl<'a> Value<'a> for NonZeroU16 {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let start = reader.position();
         Self::new(reader.u16()?).ok_or_else(|| reader.fail_at(start, Violation::PropertyZero))
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
         self.get().emit(id, sink)
     }
 }
 
 impl<'a> Value<'a> for NonZeroU32 {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let start = reader.position();
         Self::new(reader.u32()?).ok_or_else(|| reader.fail_at(start, Violation::PropertyZero))
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
         self.get().emit(id, sink)
     }
 }
 
 impl<'a> Value<'a> for SubscriptionId {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let start = reader.position();
         Self::new(reader.variable()?).ok_or_else(|| reader.fail_at(start, Violation::PropertyZero))
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.u8(id);
         sink.variable(self.get());
@@ -211,17 +211,17 @@ impl<'a> Value<'a> for SubscriptionId {
 }
 
 impl<'a> Value<'a> for &'a str {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         reader.string()
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn check(reader: &mut Reader<'a>) -> Result<(), DecodeError> {
         reader.text().map(drop)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.check_string(self)?;
         self.as_bytes().emit(id, sink)
@@ -231,12 +231,12 @@ impl<'a> Value<'a> for &'a str {
 /// Response Topic: a name as any, so without wildcards \[MQTT-3.3.2-14] and not empty, for which
 /// see [`Properties::check_response_topic`](super::Properties::check_response_topic).
 impl<'a> Value<'a> for TopicName<'a> {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         reader.topic_name(Violation::ResponseTopicWildcard)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.check(|| !self.is_empty(), Violation::TopicNameEmpty)?;
         sink.check_topic(self.as_bytes())?;
@@ -245,12 +245,12 @@ impl<'a> Value<'a> for TopicName<'a> {
 }
 
 impl<'a> Value<'a> for &'a [u8] {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         reader.binary()
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
         sink.check_len(self)?;
         let [high, low] = (self.len() as u16).to_be_bytes();
@@ -261,17 +261,17 @@ impl<'a> Value<'a> for &'a [u8] {
 
 /// User Property; both halves are strings \[MQTT-1.5.7-1].
 impl<'a> Value<'a> for (&'a str, &'a str) {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Ok((reader.string()?, reader.string()?))
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn check(reader: &mut Reader<'a>) -> Result<(), DecodeError> {
         reader.text().and_then(|_| reader.text()).map(drop)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
         self.0.emit(id, sink)?;
         sink.string(self.1)

@@ -2,6 +2,7 @@
 
 use super::text::{Wildcards, check_string, is_plain};
 use super::variable_len;
+use crate::packet::FAST;
 use crate::rules::{Policy, Rules};
 use crate::{Properties, Scope, Sender, Version, Violation};
 
@@ -29,7 +30,7 @@ pub trait Sink {
     fn check_topic(&self, topic: &[u8]) -> Result<(), Violation>;
 
     /// Refuses a payload that is not the text it is said to be, if the policy says so.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn payload_format(
         &mut self,
         payload: &[u8],
@@ -42,28 +43,28 @@ pub trait Sink {
     /// Property Length and properties (section 2.2.2).
     fn properties(&mut self, properties: &Properties<'_>, scope: Scope) -> Result<(), Violation>;
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn prefixed<const N: usize>(&mut self, before: [u8; N], bytes: &[u8]) {
         self.enclosed(before, bytes, []);
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn bytes(&mut self, bytes: &[u8]) {
         self.prefixed([], bytes);
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn u8(&mut self, value: u8) {
         self.prefixed([value], &[]);
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn u16(&mut self, value: u16) {
         self.prefixed(value.to_be_bytes(), &[]);
     }
 
     /// A Variable Byte Integer (section 1.5.5), in the fewest bytes [MQTT-1.5.5-1].
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn variable(&mut self, value: u32) {
         let [a, b, c, d] =
             [value, value >> 7, value >> 14, value >> 21].map(|part| part as u8 | 0x80);
@@ -76,21 +77,21 @@ pub trait Sink {
     }
 
     /// A UTF-8 Encoded String (section 1.5.4).
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn string(&mut self, text: &str) -> Result<(), Violation> {
         self.check_string(text)?;
         self.binary(text.as_bytes())
     }
 
     /// A topic name or filter.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn topic(&mut self, topic: &[u8]) -> Result<(), Violation> {
         self.check_topic(topic)?;
         self.binary(topic)
     }
 
     /// A topic filter and its options (section 3.8.3).
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn filter(&mut self, filter: &[u8], options: u8) -> Result<(), Violation> {
         self.check_topic(filter)?;
         self.check_len(filter)?;
@@ -99,7 +100,7 @@ pub trait Sink {
     }
 
     /// Binary Data (section 1.5.6). Strings and topics that were checked are written by it too.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn binary(&mut self, bytes: &[u8]) -> Result<(), Violation> {
         self.check_len(bytes)?;
         self.prefixed((bytes.len() as u16).to_be_bytes(), bytes);
@@ -107,7 +108,7 @@ pub trait Sink {
     }
 
     /// Refuses what is longer than its length in front of it can say.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn check_len(&mut self, bytes: &[u8]) -> Result<(), Violation> {
         self.check(|| bytes.len() <= usize::from(u16::MAX), Violation::StringTooLong)
     }
@@ -157,7 +158,7 @@ impl Sink for Measure<'_> {
         self.omitted
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn enclosed<const N: usize, const M: usize>(&mut self, _: [u8; N], bytes: &[u8], _: [u8; M]) {
         self.len += (N + M) as u64 + bytes.len() as u64;
     }
@@ -167,7 +168,7 @@ impl Sink for Measure<'_> {
         if ok() { Ok(()) } else { Err(violation) }
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn check_string(&self, text: &str) -> Result<(), Violation> {
         if is_plain(text.as_bytes(), Wildcards::Allowed) && !self.rules.policy.checks_strings() {
             return Ok(());
@@ -175,7 +176,7 @@ impl Sink for Measure<'_> {
         check_string(text, self.rules.policy)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn check_topic(&self, topic: &[u8]) -> Result<(), Violation> {
         if !self.rules.policy.checks_strings() {
             return Ok(());
@@ -183,7 +184,7 @@ impl Sink for Measure<'_> {
         check_string(core::str::from_utf8(topic).unwrap_or_default(), self.rules.policy)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn properties(&mut self, properties: &Properties<'_>, scope: Scope) -> Result<(), Violation> {
         let len = properties.measure(scope, self.rules, self.omitted)?;
         self.len += variable_len(len) as u64 + u64::from(len);
@@ -206,7 +207,7 @@ pub(crate) struct Writer<'b, 'r> {
 }
 
 impl<'b, 'r> Writer<'b, 'r> {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn new(
         room: &'b mut [u8],
         rules: &'r Rules,
@@ -218,7 +219,7 @@ impl<'b, 'r> Writer<'b, 'r> {
     }
 
     /// The next `len` bytes, to be filled.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn room(&mut self, len: usize) -> &'b mut [u8] {
         match core::mem::take(&mut self.rest).split_at_mut_checked(len) {
             Some((room, rest)) => {
@@ -254,7 +255,7 @@ impl Sink for Writer<'_, '_> {
         self.omitted
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn enclosed<const N: usize, const M: usize>(
         &mut self,
         before: [u8; N],
@@ -267,7 +268,7 @@ impl Sink for Writer<'_, '_> {
         let Some((room, place)) = room.split_last_chunk_mut() else { return };
         *place = behind;
         if room.len() == bytes.len() {
-            if N == 0 { room.copy_from_slice(bytes) } else { copy_short(room, bytes) }
+            if FAST && N > 0 { copy_short(room, bytes) } else { room.copy_from_slice(bytes) }
         }
     }
 
@@ -286,7 +287,7 @@ impl Sink for Writer<'_, '_> {
         Ok(())
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn properties(&mut self, properties: &Properties<'_>, scope: Scope) -> Result<(), Violation> {
         let len = match scope {
             Scope::Will => self.properties.will,
@@ -301,7 +302,7 @@ impl Sink for Writer<'_, '_> {
 }
 
 /// Copies a field, which most likely is short: two copies that overlap then take less than a call.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 fn copy_short(room: &mut [u8], bytes: &[u8]) {
     let copied =
         copy_ends::<16>(room, bytes) || copy_ends::<8>(room, bytes) || copy_ends::<4>(room, bytes);
@@ -311,7 +312,7 @@ fn copy_short(room: &mut [u8], bytes: &[u8]) {
 }
 
 /// Copies what is `N` to twice as many bytes long.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 fn copy_ends<const N: usize>(room: &mut [u8], bytes: &[u8]) -> bool {
     if bytes.len() > 2 * N {
         return false;
