@@ -5,6 +5,7 @@
 mod options;
 mod signals;
 
+use core::num::NonZeroUsize;
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ fn run(options: Options) -> Result<(), Box<dyn core::error::Error>> {
     }
     if let Some(tls) = tls {
         server.set_tls(tls);
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        server.set_threads(settings.threads.map_or(cores, NonZeroUsize::get))?;
     }
     let mut ready = String::from("ready on");
     for endpoint in &settings.listeners {

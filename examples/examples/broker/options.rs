@@ -1,6 +1,7 @@
 //! The command line, which adds to the configuration file.
 
 use core::net::SocketAddr;
+use core::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -56,6 +57,9 @@ pub(crate) struct Options {
     /// Listen even where other machines can reach it and anybody is let in.
     #[arg(long)]
     allow_anonymous_beyond_loopback: bool,
+    /// How many threads to work on: one for MQTT, the others for TLS [default: one for each core].
+    #[arg(long, value_name = "NUMBER")]
+    threads: Option<NonZeroUsize>,
     /// off, error, warn, info, debug or trace.
     #[arg(long, value_name = "LEVEL")]
     log: Option<LevelFilter>,
@@ -114,6 +118,7 @@ impl Options {
         settings.metrics = self.metrics.or(settings.metrics);
         settings.persistence = self.persistence.or(settings.persistence);
         settings.allow_anonymous_beyond_loopback |= self.allow_anonymous_beyond_loopback;
+        settings.threads = self.threads.or(settings.threads);
         settings.log_level = self.log.unwrap_or(settings.log_level);
         Ok(settings)
     }

@@ -13,12 +13,14 @@ use mqtt_session::broker::{Admission, Broker, ConnectionId, Received, Ticket};
 use mqtt_session::{Clock, Instant};
 use rustls::ServerConfig;
 
+use super::bell::Bell;
 use super::command::Command;
 use super::connection::Connections;
 use super::lingering::Lingerers;
 use super::listener::{Endpoint, Listener};
 use super::store::Store;
-use super::transport::{Peer, Socket, Transport};
+use super::transport::{Peer, Pipe, Remote, Served, Socket, Tls, Transport};
+use super::worker::{Task, Worker};
 
 const WAKER: Token = Token(0);
 
@@ -56,6 +58,11 @@ pub(super) struct EventLoop {
     poll: Poll,
     listeners: Vec<Listener>,
     tls: Option<Arc<ServerConfig>>,
+    workers: Vec<Worker>,
+    /// How the workers tell of connections.
+    bell: Arc<Bell<ConnectionId>>,
+    /// How many connections the workers were given.
+    given: usize,
     broker: Broker,
     store: Option<Store>,
     clock: Clock,
@@ -72,11 +79,19 @@ pub(super) struct EventLoop {
 
 impl EventLoop {
     /// A loop without listeners.
-    pub(super) fn new(poll: Poll, broker: Broker, commands: Receiver<Command>) -> Self {
+    pub(super) fn new(
+        poll: Poll,
+        waker: Arc<Waker>,
+        broker: Broker,
+        commands: Receiver<Command>,
+    ) -> Self {
         Self {
             poll,
             listeners: Vec::new(),
             tls: None,
+            workers: Vec::new(),
+            bell: Arc::new(Bell::new(waker)),
+            given: 0,
             broker,
             store: None,
             clock: Clock::unix(),
@@ -113,6 +128,14 @@ impl EventLoop {
         store.restore(&mut self.broker, self.clock.now())?;
         self.store = Some(store);
         self.connections.hold();
+        Ok(())
+    }
+
+    /// Gives connections in TLS to so many other threads.
+    pub(super) fn start_workers(&mut self, count: usize) -> io::Result<()> {
+        for _ in 0..count {
+            self.workers.push(Worker::start(Arc::clone(&self.bell))?);
+        }
         Ok(())
     }
 
@@ -169,6 +192,11 @@ impl EventLoop {
             }
         }
         self.obey();
+        for id in self.bell.answer() {
+            if self.connections.get(id).is_some() {
+                self.on_event(id.index(), true, false, true);
+            }
+        }
         let now = self.clock.now();
         let mut left = MAX_READ;
         // Those that have more to read go to the end of the queue.
@@ -329,7 +357,9 @@ impl EventLoop {
                 if let Some(tx) = self.lingerers.tx(index) {
                     let token = Token(FIRST + 2 * index + 1);
                     let interest = Interest::READABLE | Interest::WRITABLE;
-                    tx.transport.source().reregister(self.poll.registry(), token, interest)?;
+                    if let Some(source) = tx.transport.source() {
+                        source.reregister(self.poll.registry(), token, interest)?;
+                    }
                 }
             }
             if written.is_empty() {
@@ -391,25 +421,52 @@ impl EventLoop {
         let Some(endpoint) = self.listeners.get(listener).map(|listener| &listener.endpoint) else {
             return;
         };
+        let websocket = endpoint.websocket;
         let tls = if endpoint.tls {
             // Never without it where it was asked for.
             let Some(tls) = &self.tls else { return };
-            Some(tls)
+            Some(Arc::clone(tls))
         } else {
             None
         };
-        let Ok(mut transport) = Transport::new(socket, tls, endpoint.websocket) else { return };
         let Some(id) = self.broker.open(now) else {
             self.connections.log.too_many(peer);
             return;
         };
-        let token = Token(FIRST + 2 * id.index());
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if transport.source().register(self.poll.registry(), token, interest).is_err() {
-            // The system watches no more sockets: this one goes, those that are there stay.
-            self.broker.closed(now, id, &mut self.connections);
-            return;
+        match self.transport(id, socket, tls, websocket) {
+            Some(transport) => self.connections.insert(id, peer, transport),
+            None => self.broker.closed(now, id, &mut self.connections),
         }
-        self.connections.insert(id, peer, transport);
+    }
+
+    /// Has somebody watch the socket; `None` if the system watches no more of them: this one goes, those
+    /// that are there stay.
+    fn transport(
+        &mut self,
+        id: ConnectionId,
+        mut socket: Socket,
+        tls: Option<Arc<ServerConfig>>,
+        websocket: bool,
+    ) -> Option<Transport> {
+        let tls = match tls {
+            Some(config) => Some(Box::new(Tls::new(&config).ok()?)),
+            None => None,
+        };
+        let number = self.given;
+        match (tls, self.workers.get(number % self.workers.len().max(1))) {
+            (Some(tls), Some(worker)) => {
+                self.given += 1;
+                let pipe = Arc::new(Pipe::default());
+                let remote = Remote::new(Arc::clone(&pipe), number, Arc::clone(&worker.bell));
+                worker.bell.ring(Task::Serve(socket, tls, Served { pipe, number, id }));
+                Some(Transport::remote(remote, websocket))
+            }
+            (tls, _) => {
+                let token = Token(FIRST + 2 * id.index());
+                let interest = Interest::READABLE | Interest::WRITABLE;
+                self.poll.registry().register(&mut socket, token, interest).ok()?;
+                Some(Transport::new(socket, tls, websocket))
+            }
+        }
     }
 }

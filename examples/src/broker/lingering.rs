@@ -30,7 +30,8 @@ pub(super) struct Lingerers {
 
 impl Lingerers {
     /// Has the socket say what is left to say. If it lingers, the index at which it is kept.
-    pub(super) fn add(&mut self, tx: Tx) -> Option<usize> {
+    pub(super) fn add(&mut self, mut tx: Tx) -> Option<usize> {
+        tx.transport.hurry();
         let mut lingering = Lingering { tx, is_shut: false, until: Instant::now() + PATIENCE };
         if lingering.step() || self.len >= MAX {
             return None;

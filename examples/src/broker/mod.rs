@@ -1,10 +1,11 @@
-//! Sockets for [`mqtt_session::broker`]: one thread that waits for all of them at once.
+//! Sockets for [`mqtt_session::broker`]: one thread that waits for all of them at once, and others for TLS.
 //!
 //! Each turn of the loop reads what has come, lets the broker act on it, and then writes all that is
 //! to go out: one system call for each connection, however many packets. Nothing waits for a turn to
 //! fill up. Memory for buffers belongs to connections that have something in them.
 
 mod access;
+mod bell;
 mod command;
 mod connection;
 mod event_loop;
@@ -16,6 +17,7 @@ mod settings;
 mod store;
 mod transport;
 mod users;
+mod worker;
 
 use alloc::sync::Arc;
 use core::net::SocketAddr;
@@ -113,7 +115,8 @@ impl BrokerServer {
         let filled = SystemRandom::new().fill(&mut random);
         filled.map_err(|_| io::Error::other("no random numbers"))?;
         broker.seed(random);
-        let event_loop = EventLoop::new(poll, broker, receiver);
+        let waker = Arc::clone(&control.waker);
+        let event_loop = EventLoop::new(poll, waker, broker, receiver);
         Ok(Self { event_loop, address: None, control })
     }
 
@@ -137,6 +140,14 @@ impl BrokerServer {
     /// Those of the operating system; and if what is stored cannot be read.
     pub fn persist(&mut self, folder: &Path) -> io::Result<()> {
         self.event_loop.persist(Store::open(folder)?)
+    }
+
+    /// Works on so many threads: one for the broker, and the others for TLS. Without this it is one.
+    ///
+    /// # Errors
+    /// If there are no threads to be had.
+    pub fn set_threads(&mut self, threads: usize) -> io::Result<()> {
+        self.event_loop.start_workers(threads.saturating_sub(1))
     }
 
     /// What connections in TLS are made with: to be set before one listens for them.

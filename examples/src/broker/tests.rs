@@ -1,12 +1,14 @@
 //! The sockets, with bytes written by hand.
 
+use alloc::sync::Arc;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use mqtt_codec::{Connect, Publish, ReasonCode};
 use mqtt_session::broker::{Admission, Broker, Client, Config, Policy, Ticket};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use super::{BrokerServer, Endpoint, Running};
+use super::{BrokerServer, Endpoint, Place, Running, TlsFiles};
 
 fn start() -> Running {
     BrokerServer::bind("127.0.0.1:0", Config::default()).unwrap().spawn().unwrap()
@@ -158,4 +160,114 @@ fn a_policy_that_answers_later_holds_up_only_those_who_ask_it() {
     let mut told = Vec::new();
     waiting.read_to_end(&mut told).unwrap();
     assert_eq!((told[0], told[3]), (0x20, 0x8A));
+}
+
+/// A broker in TLS on so many threads, and how to connect to it.
+fn start_tls(threads: usize) -> (Running, impl Fn() -> StreamOwned<ClientConnection, TcpStream>) {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let files = TlsFiles {
+        certificate: folder.path().join("cert"),
+        key: folder.path().join("key"),
+        ..TlsFiles::default()
+    };
+    std::fs::write(&files.certificate, made.cert.pem()).unwrap();
+    std::fs::write(&files.key, made.key_pair.serialize_pem()).unwrap();
+    let mut server = BrokerServer::new(Broker::new(Config::default())).unwrap();
+    server.set_tls(files.load().unwrap());
+    server.set_threads(threads).unwrap();
+    let place = Place::Tcp("127.0.0.1:0".parse().unwrap());
+    server.listen(&Endpoint { place, tls: true, websocket: false }).unwrap();
+    let running = server.spawn().unwrap();
+
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let (config, address) = (Arc::new(config), running.local_addr());
+    let connect = move || {
+        let name = "localhost".try_into().unwrap();
+        let tls = ClientConnection::new(Arc::clone(&config), name).unwrap();
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(core::time::Duration::from_secs(60))).unwrap();
+        StreamOwned::new(tls, stream)
+    };
+    (running, connect)
+}
+
+#[test]
+fn what_is_large_passes_through_tls_whole_on_one_thread_and_on_several() {
+    for threads in [1, 3] {
+        let (running, connect) = start_tls(threads);
+        let mut client = connect();
+        client.write_all(b"\x10\x0D\x00\x04MQTT\x04\x02\x00\x00\x00\x01s").unwrap();
+        client.write_all(b"\x82\x06\x00\x01\x00\x01t\x00").unwrap();
+        let mut answers = [0; 9];
+        client.read_exact(&mut answers).unwrap();
+        let mut publisher = connect();
+        publisher.write_all(b"\x10\x0D\x00\x04MQTT\x04\x02\x00\x00\x00\x01p").unwrap();
+        // 20 messages of 1,000,000 bytes: more than all buffers on the way hold, so that both sides
+        // have to wait for room again and again.
+        let payload: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
+        let sent = payload.clone();
+        let thread = std::thread::spawn(move || {
+            for _ in 0..20 {
+                publisher.write_all(b"\x30\xC3\x84\x3D\x00\x01t").unwrap();
+                publisher.write_all(&sent).unwrap();
+            }
+            publisher
+        });
+        for _ in 0..20 {
+            let mut packet = vec![0; 7 + payload.len()];
+            client.read_exact(&mut packet).unwrap();
+            assert_eq!(packet[..7], *b"\x30\xC3\x84\x3D\x00\x01t");
+            assert!(packet[7..] == payload);
+        }
+        drop(thread.join().unwrap());
+        running.stop().unwrap();
+        let mut rest = Vec::new();
+        // Which ends as TLS does, or this would be an error.
+        client.read_to_end(&mut rest).unwrap();
+        assert!(rest.is_empty(), "{rest:02x?}");
+    }
+}
+
+#[test]
+fn clients_come_and_go_on_other_threads() {
+    let (running, connect) = start_tls(3);
+    for round in 0..30_u8 {
+        let mut client = connect();
+        client.write_all(b"\x10\x0D\x00\x04MQTT\x04\x02\x00\x00\x00\x01s").unwrap();
+        let mut connack = [0; 4];
+        client.read_exact(&mut connack).unwrap();
+        match round % 3 {
+            // It goes without a word.
+            0 => {}
+            1 => {
+                client.write_all(&[0xE0, 0]).unwrap();
+                let mut rest = Vec::new();
+                client.read_to_end(&mut rest).unwrap();
+                assert!(rest.is_empty(), "{rest:02x?}");
+            }
+            // It sends what is not TLS any more.
+            _ => {
+                let mut socket = client.sock;
+                socket.write_all(&[0; 100]).unwrap();
+                let mut rest = Vec::new();
+                let _ = socket.read_to_end(&mut rest);
+                assert!(!rest.is_empty(), "an alert");
+            }
+        }
+    }
+    let patience = core::time::Duration::from_secs(10);
+    let from = std::time::Instant::now();
+    while running.control.statistics(patience).unwrap().connections > 0 {
+        assert!(from.elapsed() < patience, "all connections end");
+        std::thread::sleep(core::time::Duration::from_millis(10));
+    }
+    running.stop().unwrap();
 }

@@ -3,6 +3,7 @@
 mod limits;
 
 use core::net::SocketAddr;
+use core::num::NonZeroUsize;
 use core::str::FromStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,8 @@ pub struct Settings {
     pub persistence: Option<PathBuf>,
     /// What is logged. Default: info.
     pub log_level: LevelFilter,
+    /// How many threads to work on. Default: as many as there are cores.
+    pub threads: Option<NonZeroUsize>,
     /// How the broker behaves, and its bounds.
     pub broker: Config,
 }
@@ -106,6 +109,7 @@ impl Default for Settings {
             metrics: None,
             persistence: None,
             log_level: LevelFilter::INFO,
+            threads: None,
             broker: Config::default(),
         }
     }
@@ -116,6 +120,7 @@ impl Default for Settings {
 #[serde(default, deny_unknown_fields)]
 struct File {
     log_level: Option<Spanned<String>>,
+    threads: Option<NonZeroUsize>,
     allow_anonymous_beyond_loopback: bool,
     listener: Vec<Spanned<Listener>>,
     tls: Option<Tls>,
@@ -180,6 +185,7 @@ impl Settings {
             allow_anonymous_beyond_loopback: file.allow_anonymous_beyond_loopback,
             metrics: file.metrics.map(|metrics| metrics.address),
             persistence: file.persistence,
+            threads: file.threads,
             ..Self::default()
         };
         if let Some(level) = file.log_level {
@@ -281,6 +287,7 @@ mod tests {
         let mut settings = Settings::parse(
             r#"
             log_level = "debug"
+            threads = 3
             allow_anonymous_beyond_loopback = true
             [[listener]]
             address = "0.0.0.0:1883"
@@ -322,6 +329,7 @@ mod tests {
         assert!(settings.access.lets_anybody_in());
         assert_eq!(settings.metrics.unwrap().port(), 9100);
         assert_eq!(settings.log_level, tracing::Level::DEBUG);
+        assert_eq!(settings.threads.unwrap().get(), 3);
         assert_eq!(settings.broker.max_connections, 7);
         assert_eq!(settings.broker.overlap, Overlap::CopyEach);
     }

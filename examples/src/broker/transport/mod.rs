@@ -3,29 +3,38 @@
 //! Whatever it is, bytes are read into one buffer and decoded in place, and what is written is
 //! gathered from where it lies.
 
+mod pipe;
 mod socket;
 mod tls;
 mod upgrade;
 mod websocket;
 
-use alloc::sync::Arc;
 use core::fmt;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 
 use mio::event::Source;
 
+pub(super) use pipe::{Pipe, Remote, Served};
 pub(super) use socket::{Peer, Socket};
-use tls::Tls;
+pub(super) use tls::Tls;
 pub use tls::TlsFiles;
 use websocket::WebSocket;
 
 /// A connection as far as it is not MQTT.
 #[derive(Debug)]
 pub(super) struct Transport {
-    socket: Socket,
+    wire: Wire,
     tls: Option<Box<Tls>>,
     websocket: Option<Box<WebSocket>>,
+}
+
+/// Where a connection goes to.
+#[derive(Debug)]
+enum Wire {
+    Socket(Socket),
+    /// To a thread that has the socket and its TLS.
+    Remote(Remote),
 }
 
 /// What was read.
@@ -65,27 +74,31 @@ impl fmt::Display for Ended {
 }
 
 impl Transport {
-    /// # Errors
-    /// If TLS does not take its configuration.
-    pub(super) fn new(
-        socket: Socket,
-        tls: Option<&Arc<rustls::ServerConfig>>,
-        websocket: bool,
-    ) -> Result<Self, rustls::Error> {
-        let tls = tls.map(Tls::new).transpose()?.map(Box::new);
-        Ok(Self { socket, tls, websocket: websocket.then(Default::default) })
+    pub(super) fn new(socket: Socket, tls: Option<Box<Tls>>, websocket: bool) -> Self {
+        let wire = Wire::Socket(socket);
+        Self { wire, tls, websocket: websocket.then(Default::default) }
     }
 
-    /// The socket, to be watched.
-    pub(super) fn source(&mut self) -> &mut impl Source {
-        &mut self.socket
+    /// A connection whose socket and TLS are another thread's.
+    pub(super) fn remote(remote: Remote, websocket: bool) -> Self {
+        let wire = Wire::Remote(remote);
+        Self { wire, tls: None, websocket: websocket.then(Default::default) }
+    }
+
+    /// The socket, to be watched, if it is one of this thread.
+    pub(super) fn source(&mut self) -> Option<&mut impl Source> {
+        match &mut self.wire {
+            Wire::Socket(socket) => Some(socket),
+            Wire::Remote(_) => None,
+        }
     }
 
     /// Reads at most once what the socket has, as much as the buffer holds.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<Input, Ended> {
-        let mut input = match &mut self.tls {
-            None => read_plain(&mut self.socket, buffer)?,
-            Some(tls) => tls.read(&mut self.socket, buffer)?,
+        let mut input = match (&mut self.wire, &mut self.tls) {
+            (Wire::Socket(socket), None) => read_plain(socket, buffer)?,
+            (Wire::Socket(socket), Some(tls)) => tls.read(socket, buffer)?,
+            (Wire::Remote(remote), _) => remote.read(buffer)?,
         };
         if let Some(websocket) = &mut self.websocket {
             let (len, ended) = websocket.decode(buffer.get_mut(..input.len).unwrap_or_default())?;
@@ -97,7 +110,10 @@ impl Transport {
 
     /// The name that a client's certificate has, once, as soon as it is known.
     pub(super) fn identity(&mut self) -> Option<String> {
-        self.tls.as_mut()?.identity()
+        match &mut self.wire {
+            Wire::Socket(_) => self.tls.as_mut()?.identity(),
+            Wire::Remote(remote) => remote.identity(),
+        }
     }
 
     /// What goes before a packet of so many bytes.
@@ -121,13 +137,17 @@ impl Transport {
 
     /// Writes some of these parts, and what was taken before. `Ok(0)`: only of that.
     pub(super) fn write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        let socket = match &mut self.wire {
+            Wire::Socket(socket) => socket,
+            Wire::Remote(remote) => return remote.write(parts),
+        };
         if let Some(tls) = &mut self.tls {
-            return tls.write(&mut self.socket, parts);
+            return tls.write(socket, parts);
         }
         let len = match parts {
             [] => return Ok(0),
-            [one] => self.socket.write(one)?,
-            _ => self.socket.write_vectored(parts)?,
+            [one] => socket.write(one)?,
+            _ => socket.write_vectored(parts)?,
         };
         if len == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(len) }
     }
@@ -135,6 +155,13 @@ impl Transport {
     /// Whether something that was taken is not written yet.
     pub(super) fn has_pending(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.has_pending())
+    }
+
+    /// Nothing more will be written but what waits now.
+    pub(super) const fn hurry(&mut self) {
+        if let Wire::Remote(remote) = &mut self.wire {
+            remote.hurry();
+        }
     }
 
     /// The layers have their last words: to be called until it returns `false`, each time when all is
@@ -147,12 +174,21 @@ impl Transport {
 
     /// Writes no more.
     pub(super) fn shutdown(&self) -> io::Result<()> {
-        self.socket.shutdown(Shutdown::Write)
+        match &self.wire {
+            Wire::Socket(socket) => socket.shutdown(Shutdown::Write),
+            Wire::Remote(remote) => {
+                remote.finish();
+                Ok(())
+            }
+        }
     }
 
-    /// Reads from the socket what nobody wants.
+    /// Reads from the socket what nobody wants; the other thread does that itself.
     pub(super) fn discard(&mut self, sink: &mut [u8]) -> io::Result<usize> {
-        self.socket.read(sink)
+        match &mut self.wire {
+            Wire::Socket(socket) => socket.read(sink),
+            Wire::Remote(_) => Ok(0),
+        }
     }
 }
 

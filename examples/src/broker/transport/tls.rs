@@ -79,19 +79,23 @@ fn in_file(file: &Path, error: &dyn core::fmt::Display) -> String {
 
 /// One connection's TLS.
 #[derive(Debug)]
-pub(super) struct Tls {
+pub(in crate::broker) struct Tls {
     connection: ServerConnection,
     /// Whether the client's name was asked for.
     is_identified: bool,
 }
 
 impl Tls {
-    pub(super) fn new(config: &Arc<ServerConfig>) -> Result<Self, rustls::Error> {
+    pub(in crate::broker) fn new(config: &Arc<ServerConfig>) -> Result<Self, rustls::Error> {
         let connection = ServerConnection::new(Arc::clone(config))?;
         Ok(Self { connection, is_identified: false })
     }
 
-    pub(super) fn read(&mut self, socket: &mut Socket, buffer: &mut [u8]) -> Result<Input, Ended> {
+    pub(in crate::broker) fn read(
+        &mut self,
+        socket: &mut Socket,
+        buffer: &mut [u8],
+    ) -> Result<Input, Ended> {
         let mut len = 0;
         // What was read before an end is told before it: the end is found again.
         let end = |len, ended| if len > 0 { Ok(Input { len, more: true }) } else { Err(ended) };
@@ -126,7 +130,7 @@ impl Tls {
     }
 
     /// Takes what it can, encrypted until the socket takes it.
-    pub(super) fn write(
+    pub(in crate::broker) fn write(
         &mut self,
         socket: &mut Socket,
         parts: &[IoSlice<'_>],
@@ -151,18 +155,18 @@ impl Tls {
         Ok(len)
     }
 
-    pub(super) fn has_pending(&self) -> bool {
+    pub(in crate::broker) fn has_pending(&self) -> bool {
         self.connection.wants_write()
     }
 
     /// Says that nothing follows. Whether that is still to be sent.
-    pub(super) fn close(&mut self) -> bool {
+    pub(in crate::broker) fn close(&mut self) -> bool {
         self.connection.send_close_notify();
         self.has_pending()
     }
 
     /// The name in the client's certificate, once, when there is one.
-    pub(super) fn identity(&mut self) -> Option<String> {
+    pub(in crate::broker) fn identity(&mut self) -> Option<String> {
         if self.is_identified || self.connection.is_handshaking() {
             return None;
         }
