@@ -3,9 +3,13 @@
 //!
 //! ```text
 //! cargo bench -p motewire-benches --bench client [CLIENT...]
+//! cargo bench -p motewire-benches --bench client results
 //! ```
 //!
-//! Each client runs in a process of its own, and so does the server.
+//! Each client runs in a process of its own, and so does the server. `results` writes what it measures to
+//! `RESULTS-client.md`; set `RUNS` for the median of so many runs. Besides rates: the time from
+//! publishing at QoS 1 to the acknowledgement, a thousand times a second, and what a connected client
+//! takes that does nothing.
 
 extern crate alloc;
 
@@ -13,34 +17,58 @@ use core::time::Duration;
 use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
 use mqtt_codec::QoS;
 
+/// Which way messages go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Publish,
+    Receive,
+    /// What is published comes back.
+    Echo,
+}
+
 /// What is measured.
 #[derive(Clone, Copy)]
 struct Case {
-    receive: bool,
+    way: Way,
     qos: QoS,
     size: usize,
     count: usize,
 }
 
-const fn case(receive: bool, qos: QoS, size: usize, count: usize) -> Case {
-    Case { receive, qos, size, count }
+const fn case(way: Way, qos: QoS, size: usize, count: usize) -> Case {
+    Case { way, qos, size, count }
 }
 
-const CASES: [Case; 8] = [
-    case(false, QoS::AtMostOnce, 64, 1_000_000),
-    case(false, QoS::AtLeastOnce, 64, 1_000_000),
-    case(false, QoS::ExactlyOnce, 64, 500_000),
-    case(false, QoS::AtMostOnce, 1024, 1_000_000),
-    case(false, QoS::AtLeastOnce, 1024, 500_000),
-    case(true, QoS::AtMostOnce, 64, 1_000_000),
-    case(true, QoS::AtLeastOnce, 64, 500_000),
-    case(true, QoS::AtMostOnce, 1024, 1_000_000),
+impl Way {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Publish => "publish",
+            Self::Receive => "receive",
+            Self::Echo => "echo",
+        }
+    }
+}
+
+const CASES: [Case; 12] = [
+    case(Way::Publish, QoS::AtMostOnce, 64, 1_000_000),
+    case(Way::Publish, QoS::AtLeastOnce, 64, 1_000_000),
+    case(Way::Publish, QoS::ExactlyOnce, 64, 500_000),
+    case(Way::Publish, QoS::AtMostOnce, 1024, 1_000_000),
+    case(Way::Publish, QoS::AtLeastOnce, 1024, 500_000),
+    case(Way::Publish, QoS::ExactlyOnce, 1024, 300_000),
+    case(Way::Receive, QoS::AtMostOnce, 64, 1_000_000),
+    case(Way::Receive, QoS::AtLeastOnce, 64, 500_000),
+    case(Way::Receive, QoS::AtMostOnce, 1024, 1_000_000),
+    case(Way::Receive, QoS::AtLeastOnce, 1024, 500_000),
+    case(Way::Echo, QoS::AtMostOnce, 64, 500_000),
+    case(Way::Echo, QoS::AtLeastOnce, 64, 500_000),
 ];
 
 const CLIENTS: &[&str] = &[
@@ -52,6 +80,12 @@ const CLIENTS: &[&str] = &[
 
 /// How many messages may be on their way, for every client.
 const IN_FLIGHT: u16 = 100;
+
+/// How many idle clients memory is taken of.
+const IDLE: usize = 50;
+
+/// How many times the round trip is taken.
+const ROUND_TRIPS: usize = 3000;
 
 fn main() {
     // cargo bench adds --bench.
@@ -65,41 +99,146 @@ fn main() {
                 port.parse().expect("a port"),
             );
         }
-        ref wanted => compare(wanted),
+        ["idle", client, port] => runtime().block_on(idle(client, port.parse().expect("a port"))),
+        ["round-trip", client, port] => {
+            runtime().block_on(round_trip(client, port.parse().expect("a port")));
+        }
+        ["results"] => {
+            let table = compare(&[]);
+            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS-client.md");
+            std::fs::write(file, table).expect("the file can be written");
+        }
+        ref wanted => drop(compare(wanted)),
     }
 }
 
-fn compare(wanted: &[&str]) {
+/// The median of some runs of a measurement, each of which prints two figures.
+fn measure(arguments: &[&str]) -> (f64, f64) {
+    let program = env::current_exe().expect("a running program has a file");
+    let runs: usize = env::var("RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(1);
+    let mut figures: Vec<(f64, f64)> = (0..runs.max(1))
+        .map(|_| {
+            let output = Command::new(&program)
+                .args(arguments)
+                .stderr(Stdio::inherit())
+                .output()
+                .expect("it starts");
+            let told = String::from_utf8_lossy(&output.stdout);
+            let mut told = told.split_whitespace().map(|text| text.parse().unwrap_or(f64::NAN));
+            (told.next().unwrap_or(f64::NAN), told.next().unwrap_or(f64::NAN))
+        })
+        .collect();
+    figures.sort_by(|one, other| one.0.total_cmp(&other.0));
+    figures[figures.len() / 2]
+}
+
+/// Prints the table, and returns it.
+fn compare(wanted: &[&str]) -> String {
     let program = env::current_exe().expect("a running program has a file");
     let mut server =
         Command::new(&program).arg("server").stdout(Stdio::piped()).spawn().expect("it starts");
     let mut port = String::new();
     let output = server.stdout.take().expect("stdout is piped");
     BufReader::new(output).read_line(&mut port).expect("the server tells its port");
-    println!(
-        "{:<8} {:>3} {:>6}  {:<18} {:>12} {:>12}",
-        "", "QoS", "bytes", "client", "CPU s / 10^6", "messages / s"
-    );
+    let port = port.trim();
+    let clients: Vec<&str> =
+        CLIENTS.iter().copied().filter(|c| wanted.is_empty() || wanted.contains(c)).collect();
+    let mut table = String::from(HEAD);
+    let mut line = |line: String| {
+        println!("{line}");
+        table.push_str(&line);
+        table.push('\n');
+    };
+    line("| | QoS | bytes | client | CPU s / 10^6 | messages / s |".into());
+    line("|---|---|---|---|---|---|".into());
     for (index, case) in CASES.iter().enumerate() {
-        for client in CLIENTS.iter().filter(|name| wanted.is_empty() || wanted.contains(name)) {
-            let output = Command::new(&program)
-                .args(["run", client, &index.to_string(), port.trim()])
-                .stderr(Stdio::inherit())
-                .output()
-                .expect("it starts");
-            let told = String::from_utf8_lossy(&output.stdout).into_owned();
-            let word = if case.receive { "receive" } else { "publish" };
-            println!(
-                "{word:<8} {:>3} {:>6}  {client:<18} {}",
-                case.qos.bits(),
-                case.size,
-                told.trim()
-            );
+        for client in &clients {
+            let (cpu, rate) = measure(&["run", client, &index.to_string(), port]);
+            let (word, qos, size) = (case.way.word(), case.qos.bits(), case.size);
+            line(format!("| {word} | {qos} | {size} | {client} | {cpu:.2} | {rate:.0} |"));
         }
+    }
+    line(String::new());
+    line(
+        "| client | round trip, p50, us | p99, us | memory of one more, KiB | wake-ups / s |"
+            .into(),
+    );
+    line("|---|---|---|---|---|".into());
+    for client in clients.iter().filter(|client| !client.ends_with("blocking")) {
+        let (p50, p99) = measure(&["round-trip", client, port]);
+        let (memory, wakes) = measure(&["idle", client, port]);
+        line(format!("| {client} | {p50:.0} | {p99:.0} | {memory:.1} | {wakes:.2} |"));
     }
     // It has nothing to lose.
     let _ = server.kill();
     let _ = server.wait();
+    table
+}
+
+const HEAD: &str = "# Clients, measured
+
+Against a server on the same machine that acknowledges at once, over TCP on loopback, so that the client
+is what is measured. CPU seconds are those of the client's process. 100 messages may be in flight. Each
+figure is the median of `RUNS` runs.
+
+```text
+RUNS=3 cargo bench -p motewire-benches --no-default-features --features client-peers --bench client results
+```
+
+";
+
+/// A line of `/proc/self/status`, as a number.
+fn status(name: &str) -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.trim_start_matches(':').split_whitespace().next());
+    number.and_then(|number| number.parse().ok()).unwrap_or(f64::NAN)
+}
+
+/// Memory that one more idle client takes, in KiB, and how often all of them wake up in a second.
+async fn idle(client: &str, port: u16) {
+    let mut all = Vec::new();
+    let mut memory = 0.0;
+    for n in 0..=IDLE {
+        all.push(match client {
+            #[cfg(feature = "client-peers")]
+            "rumqttc" => rumqtt::connect_idle(port).await,
+            _ => ours::connect_idle(port).await,
+        });
+        if n == 0 {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            memory = status("VmRSS");
+        }
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let memory = (status("VmRSS") - memory) / IDLE as f64;
+    let before = wake_ups();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    println!("{memory} {}", (wake_ups() - before) / 3.0);
+    drop(all);
+}
+
+/// How often the threads of this process have given up the processor.
+fn wake_ups() -> f64 {
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let status = threads.map(|thread| std::fs::read_to_string(thread.path().join("status")));
+    let lines = status.flatten().filter_map(|status| {
+        let line = status.lines().find(|line| line.starts_with("voluntary"))?.to_owned();
+        line.split_whitespace().nth(1)?.parse::<f64>().ok()
+    });
+    lines.sum()
+}
+
+/// p50 and p99, in microseconds, of publishing at QoS 1 until the acknowledgement.
+async fn round_trip(client: &str, port: u16) {
+    let mut times = match client {
+        #[cfg(feature = "client-peers")]
+        "rumqttc" => rumqtt::round_trips(port).await,
+        _ => ours::round_trips(port).await,
+    };
+    times.sort_unstable();
+    let percent = |percent: usize| times[times.len() * percent / 100].as_secs_f64() * 1e6;
+    println!("{} {}", percent(50), percent(99));
 }
 
 /// User and system time of this process so far.
@@ -135,12 +274,28 @@ fn runtime() -> tokio::runtime::Runtime {
         .expect("tokio")
 }
 
+/// What to subscribe to.
+fn filter(case: Case) -> String {
+    match case.way {
+        Way::Echo => topic(case).into(),
+        _ => format!("{}/{}", case.count, case.size),
+    }
+}
+
+/// What to publish to.
+const fn topic(case: Case) -> &'static str {
+    match case.way {
+        Way::Echo => "echo",
+        _ => "residence/kitchen/temperature",
+    }
+}
+
 mod ours {
     use alloc::collections::VecDeque;
 
     use mqtt_client::{Client, Filter, Lag, Message, Options, Server, Version, blocking};
 
-    use super::{Case, Duration, IN_FLIGHT};
+    use super::{Case, Duration, IN_FLIGHT, Instant, QoS, ROUND_TRIPS, Way, thread};
 
     fn options(port: u16) -> Options {
         let mut options = Options::new(Server::tcp("127.0.0.1", port));
@@ -150,7 +305,7 @@ mod ours {
     }
 
     fn filter(case: Case) -> Filter {
-        let mut filter = Filter::new(format!("{}/{}", case.count, case.size), case.qos);
+        let mut filter = Filter::new(super::filter(case), case.qos);
         filter.capacity = 1024;
         // None may be lost.
         filter.lag = Lag::Pause(Duration::from_secs(5));
@@ -158,20 +313,44 @@ mod ours {
     }
 
     fn message(case: Case) -> Message {
-        Message::new("residence/kitchen/temperature", vec![b'x'; case.size], case.qos)
+        Message::new(super::topic(case), vec![b'x'; case.size], case.qos)
     }
 
     pub(super) async fn run(case: Case, port: u16) {
         let client = mqtt_client::tokio::connect(options(port)).await.expect("accepted");
-        if case.receive {
+        if case.way != Way::Publish {
             let mut subscription = client.subscribe_with(filter(case)).await.expect("granted");
+            let publisher =
+                (case.way == Way::Echo).then(|| tokio::spawn(publish(case, client.clone())));
             for _ in 0..case.count {
                 subscription.next().await.expect("it goes on");
+            }
+            if let Some(publisher) = publisher {
+                publisher.await.expect("it does not panic");
             }
             return;
         }
         // As an application does: on a task, with the outcome of every message.
         tokio::spawn(publish(case, client)).await.expect("it does not panic");
+    }
+
+    pub(super) async fn connect_idle(port: u16) -> Box<dyn core::any::Any> {
+        Box::new(mqtt_client::tokio::connect(options(port)).await.expect("accepted"))
+    }
+
+    pub(super) async fn round_trips(port: u16) -> Vec<Duration> {
+        let client = mqtt_client::tokio::connect(options(port)).await.expect("accepted");
+        let one = || async {
+            let mut times = Vec::new();
+            for _ in 0..ROUND_TRIPS {
+                let start = Instant::now();
+                client.publish("a/b", "21.5", QoS::AtLeastOnce).await.expect("delivered");
+                times.push(start.elapsed());
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            times
+        };
+        one().await
     }
 
     async fn publish(case: Case, client: Client) {
@@ -190,11 +369,19 @@ mod ours {
 
     pub(super) fn run_blocking(case: Case, port: u16) {
         let client = blocking::Client::connect_with(options(port)).expect("accepted");
-        if case.receive {
+        if case.way != Way::Publish {
+            let publisher = (case.way == Way::Echo).then(|| client.clone());
             let subscription = client.subscribe_with(filter(case)).expect("granted");
+            let publisher =
+                publisher.map(|client| thread::spawn(move || publish_blocking(case, &client)));
             assert_eq!(subscription.take(case.count).count(), case.count);
+            publisher.into_iter().for_each(|thread| thread.join().expect("it does not panic"));
             return;
         }
+        publish_blocking(case, &client);
+    }
+
+    fn publish_blocking(case: Case, client: &blocking::Client) {
         let message = message(case);
         let mut deliveries = VecDeque::new();
         for _ in 0..case.count {
@@ -211,28 +398,59 @@ mod ours {
 
 #[cfg(feature = "client-peers")]
 mod rumqtt {
-    use rumqttc::{AsyncClient, Event, Incoming, MqttOptions, Outgoing, QoS};
+    use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions, Outgoing, QoS};
 
-    use super::{Case, Duration, IN_FLIGHT};
+    use super::{Case, Duration, IN_FLIGHT, Instant, ROUND_TRIPS, Way};
 
-    pub(super) async fn run(case: Case, port: u16) {
+    fn connect(port: u16) -> (AsyncClient, EventLoop) {
         let mut options = MqttOptions::new("bench", "127.0.0.1", port);
         options.set_inflight(IN_FLIGHT).set_keep_alive(Duration::from_secs(60));
-        let (client, mut connection) = AsyncClient::new(options, 1000);
+        AsyncClient::new(options, 1000)
+    }
+
+    pub(super) async fn connect_idle(port: u16) -> Box<dyn core::any::Any> {
+        let (client, mut connection) = connect(port);
+        connection.poll().await.expect("accepted");
+        let connection = tokio::spawn(async move { while connection.poll().await.is_ok() {} });
+        Box::new((client, connection))
+    }
+
+    pub(super) async fn round_trips(port: u16) -> Vec<Duration> {
+        let (client, mut connection) = connect(port);
+        connection.poll().await.expect("accepted");
+        let acknowledged = std::sync::Arc::new(tokio::sync::Notify::new());
+        let told = std::sync::Arc::clone(&acknowledged);
+        tokio::spawn(async move {
+            while let Ok(event) = connection.poll().await {
+                if let Event::Incoming(Incoming::PubAck(_)) = event {
+                    told.notify_one();
+                }
+            }
+        });
+        let mut times = Vec::new();
+        for _ in 0..ROUND_TRIPS {
+            let start = Instant::now();
+            client.publish("a/b", QoS::AtLeastOnce, false, "21.5").await.expect("there is room");
+            acknowledged.notified().await;
+            times.push(start.elapsed());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        times
+    }
+
+    pub(super) async fn run(case: Case, port: u16) {
+        let (client, mut connection) = connect(port);
         let qos =
             [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][usize::from(case.qos.bits())];
-        if case.receive {
-            client
-                .subscribe(format!("{}/{}", case.count, case.size), qos)
-                .await
-                .expect("there is room");
-        } else {
+        if case.way != Way::Publish {
+            client.subscribe(super::filter(case), qos).await.expect("there is room");
+        }
+        if case.way != Way::Receive {
             tokio::spawn(async move {
                 let payload = bytes::Bytes::from(vec![b'x'; case.size]);
                 for _ in 0..case.count {
-                    let topic = "residence/kitchen/temperature";
                     client
-                        .publish_bytes(topic, qos, false, payload.clone())
+                        .publish_bytes(super::topic(case), qos, false, payload.clone())
                         .await
                         .expect("there is room");
                 }
@@ -243,9 +461,13 @@ mod rumqtt {
         let mut left = case.count;
         while left > 0 {
             let done = match connection.poll().await.expect("the server goes on") {
-                Event::Incoming(Incoming::Publish(_)) => case.receive,
-                Event::Incoming(Incoming::PubAck(_) | Incoming::PubComp(_)) => !case.receive,
-                Event::Outgoing(Outgoing::Publish(_)) => !case.receive && qos == QoS::AtMostOnce,
+                Event::Incoming(Incoming::Publish(_)) => case.way != Way::Publish,
+                Event::Incoming(Incoming::PubAck(_) | Incoming::PubComp(_)) => {
+                    case.way == Way::Publish
+                }
+                Event::Outgoing(Outgoing::Publish(_)) => {
+                    case.way == Way::Publish && qos == QoS::AtMostOnce
+                }
                 _ => false,
             };
             left -= usize::from(done);
@@ -263,11 +485,12 @@ fn server() {
 }
 
 /// Acknowledges what comes without a look at it. The filter `COUNT/SIZE` asks for so many messages of
-/// that size.
+/// that size, and `echo` to have all back.
 fn serve(mut stream: TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut rx = vec![0; 256 * 1024];
     let (mut filled, mut tx) = (0, Vec::new());
+    let mut echoes = false;
     loop {
         let read = stream.read(&mut rx[filled..])?;
         if read == 0 {
@@ -281,10 +504,18 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
             start += len;
             match packet[0] >> 4 {
                 1 => tx.extend([0x20, 2, 0, 0]),
-                3 if packet[0] & 6 != 0 => {
+                3 if packet[0] & 6 == 0 => {
+                    if echoes {
+                        tx.extend(packet);
+                    }
+                }
+                3 => {
                     let topic = usize::from(u16::from_be_bytes([body[0], body[1]]));
                     let id = [body[2 + topic], body[3 + topic]];
                     tx.extend([if packet[0] & 6 == 2 { 0x40 } else { 0x50 }, 2, id[0], id[1]]);
+                    if echoes {
+                        tx.extend(packet);
+                    }
                 }
                 6 => tx.extend([0x70, 2, body[0], body[1]]),
                 8 => {
@@ -292,6 +523,10 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
                     stream.write_all(&tx)?;
                     tx.clear();
                     let filter = String::from_utf8_lossy(&body[4..body.len() - 1]).into_owned();
+                    if filter == "echo" {
+                        echoes = true;
+                        continue;
+                    }
                     let numbers = filter
                         .split_once('/')
                         .and_then(|(count, size)| Some((count.parse().ok()?, size.parse().ok()?)));

@@ -43,6 +43,14 @@ mod trie;
 #[cfg(feature = "websocket")]
 pub mod websocket;
 
+/// Coming from rumqttc or paho.
+#[doc = include_str!("../MIGRATION.md")]
+pub mod migration {}
+
+/// What is asked of MQTT clients, and what answers it here.
+#[doc = include_str!("../DEMANDS.md")]
+pub mod demands {}
+
 pub use bytes::Bytes;
 pub use mqtt_codec::{QoS, ReasonCode, RetainHandling, Version};
 pub use mqtt_session::{Instant, TopicAliases};

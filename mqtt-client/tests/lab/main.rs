@@ -7,6 +7,7 @@
 mod cancellation;
 mod faults;
 mod network;
+mod observe;
 mod outbox;
 mod persistence;
 mod reconnect;
