@@ -26,8 +26,8 @@ async fn every_cut(qos: QoS, version: Version) -> Vec<Cut> {
     let (network, outcome) = publish(persistent(version), qos, &[]).await;
     assert!(outcome.is_ok());
     let (up, down) = network.lock().passed;
-    let ups = (0..=up).map(|up| Cut { up: Some(up), down: None });
-    let downs = (0..=down).map(|down| Cut { up: None, down: Some(down) });
+    let ups = (0..=up).map(|up| Cut { up: Some(up), ..Cut::default() });
+    let downs = (0..=down).map(|down| Cut { down: Some(down), ..Cut::default() });
     ups.chain(downs).collect()
 }
 
@@ -89,7 +89,9 @@ async fn a_message_is_received_as_its_qos_says_wherever_the_connection_is_cut_mq
     for version in BOTH {
         for qos in ACKNOWLEDGED {
             for at in 0..120 {
-                for cut in [Cut { up: Some(at), down: None }, Cut { up: None, down: Some(at) }] {
+                let up = Cut { up: Some(at), ..Cut::default() };
+                let down = Cut { down: Some(at), ..Cut::default() };
+                for cut in [up, down] {
                     let network = Network::new();
                     network.lock().cuts.push_back(cut);
                     let client = start(persistent(version), &network);
@@ -120,6 +122,48 @@ async fn a_message_is_received_as_its_qos_says_wherever_the_connection_is_cut_mq
                         assert_eq!(texts, ["1", "2"], "{version:?} {cut:?}");
                     }
                 }
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_arrives_as_its_qos_says_wherever_the_connection_stalls_mqtt_4_3() {
+    for version in BOTH {
+        for qos in ACKNOWLEDGED {
+            for cut in every_cut(qos, version).await {
+                let cut = Cut { stalls: true, ..cut };
+                let (network, outcome) = publish(persistent(version), qos, &[cut]).await;
+                assert!(outcome.is_ok(), "{version:?} {qos:?} {cut:?}: {outcome:?}");
+                let times = network.lock().messages.len();
+                let most = if qos == QoS::ExactlyOnce { 1 } else { 2 };
+                assert!((1..=most).contains(&times), "{version:?} {qos:?} {cut:?}: {times}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn packets_may_be_split_anywhere_mqtt_4_2() {
+    for pipe in [1, 2, 3, 7] {
+        for version in BOTH {
+            for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+                let network = Network::new();
+                network.lock().pipe = pipe;
+                let client = start(persistent(version), &network);
+                let mut subscription = in_time(client.subscribe("in", qos)).await.expect("granted");
+                for n in 0..20 {
+                    network.publish("in", &n.to_string(), qos);
+                    in_time(client.publish("out", n.to_string(), qos)).await.expect("delivered");
+                }
+                for n in 0..20 {
+                    let message = in_time(subscription.next()).await.expect("it goes on");
+                    assert_eq!(message.payload, n.to_string());
+                }
+                assert!(in_time(client.disconnect()).await.is_empty());
+                assert_eq!(network.lock().messages.len(), 20);
+                let log = network.lock().log.clone();
+                assert!(!log.iter().any(|line| line.starts_with("error")), "{log:?}");
             }
         }
     }

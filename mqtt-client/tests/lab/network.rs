@@ -22,6 +22,8 @@ use tokio::sync::Notify;
 pub(crate) struct Cut {
     pub(crate) up: Option<usize>,
     pub(crate) down: Option<usize>,
+    /// Whether nothing passes from then on, instead of an end that both sides see.
+    pub(crate) stalls: bool,
 }
 
 /// How the server answers CONNECT.
@@ -44,6 +46,8 @@ pub(crate) struct Network(Arc<(Mutex<State>, Notify)>);
 pub(crate) struct State {
     /// Whether the server can be reached.
     pub(crate) up: bool,
+    /// How many bytes are on their way at most, in each direction.
+    pub(crate) pipe: usize,
     /// What becomes of the next connections; the later ones hold.
     pub(crate) cuts: VecDeque<Cut>,
     pub(crate) answer: Answer,
@@ -74,6 +78,7 @@ impl Network {
     pub(crate) fn new() -> Self {
         let state = State {
             up: true,
+            pipe: 1 << 20,
             cuts: VecDeque::new(),
             answer: Answer::Accept,
             keeps_session: true,
@@ -143,11 +148,12 @@ impl Network {
             passed_down += sent;
             tx.clear();
             self.lock().passed = (passed_up, passed_down);
-            if ended || !whole {
-                break;
-            }
             let left = cut.up.map_or(usize::MAX, |up| up - passed_up);
-            if left == 0 {
+            if ended || !whole || left == 0 {
+                if cut.stalls && !ended {
+                    // Until the client has had enough of it.
+                    while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+                }
                 break;
             }
             let room = buffer.len().min(left);
@@ -296,7 +302,7 @@ impl Runtime for Network {
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }
             let cut = state.cuts.pop_front().unwrap_or_default();
-            let (near, far) = tokio::io::duplex(1 << 20);
+            let (near, far) = tokio::io::duplex(state.pipe);
             drop(state);
             tokio::spawn(network.clone().serve(far, cut));
             Ok(Box::new(Compat(near)) as Transport)
