@@ -83,7 +83,7 @@ const CLIENTS: &[&str] = &[
 const IN_FLIGHT: u16 = 100;
 
 /// A client that takes longer for a case has stopped: its figures are `NaN`.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How many idle clients memory is taken of.
 const IDLE: usize = 50;
