@@ -39,6 +39,8 @@ pub(crate) struct Handle {
     /// Whether the version of the protocol has properties.
     has_properties: bool,
     trace_context: Option<fn() -> Option<TraceContext>>,
+    /// Whether there is a mechanism of enhanced authentication.
+    authenticates: bool,
 }
 
 impl Drop for Handle {
@@ -78,11 +80,10 @@ impl Client {
         let persistent = options.is_persistent();
         let has_properties = options.version.has_properties();
         let trace_context = options.trace_context.filter(|_| has_properties);
+        let authenticates = options.authentication.is_some();
         let driver = Driver::new(Arc::clone(&shared), options, restored, Box::new(runtime))?;
-        Ok((
-            Self { handle: Arc::new(Handle { shared, persistent, has_properties, trace_context }) },
-            driver,
-        ))
+        let handle = Handle { shared, persistent, has_properties, authenticates, trace_context };
+        Ok((Self { handle: Arc::new(handle) }, driver))
     }
 
     pub(crate) fn has_properties(&self) -> bool {
@@ -198,6 +199,24 @@ impl Client {
         let (done, stored) = oneshot::channel();
         self.handle.shared.request(Request::Store { done })?;
         stored.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// Authenticates once more on the connection there is, with a new mechanism of
+    /// [`Options::authentication`] \[MQTT-4.12.1-1], such as before a token expires; without a
+    /// connection, waits for the next one, which authenticates anyway.
+    ///
+    /// Cancel safe: once polled, it happens in any case.
+    ///
+    /// # Errors
+    /// [`Error::Authentication`] where the options name no mechanism; [`Error::Full`]; why the client
+    /// ended, which it does if the server refuses for good.
+    pub async fn reauthenticate(&self) -> Result<(), Error> {
+        if !self.handle.authenticates {
+            return Err(Error::Authentication(ReasonCode::BadAuthenticationMethod));
+        }
+        let (done, answer) = oneshot::channel();
+        self.handle.shared.request(Request::Reauthenticate { done })?;
+        answer.await.unwrap_or(Err(Error::Closed))
     }
 
     /// How many messages are neither delivered nor given up.

@@ -65,6 +65,10 @@ pub enum Error {
         /// The limit.
         limit: u32,
     },
+    /// Enhanced authentication ended on this side: the mechanism did not like what the server said, or
+    /// there is none.
+    #[error("the authentication failed on our side: {0}")]
+    Authentication(ReasonCode),
     /// The server did not take the subscription, or did not end it.
     #[error("the server refused: {0}")]
     Rejected(ReasonCode),
@@ -90,8 +94,8 @@ pub enum Error {
 
 impl Error {
     /// Whether trying again is of no use as long as nobody changes something: the server refuses the
-    /// credentials, another client has taken over the session, a certificate is not trusted, a
-    /// transport is not compiled in. What time can heal is not: an expired certificate is renewed, a
+    /// credentials, another client has taken over the session, a certificate is not trusted, the
+    /// server does not prove that it knows the password, a transport is not compiled in. What time can heal is not: an expired certificate is renewed, a
     /// clock is set. The default of [`Reconnect::give_up`](crate::Reconnect::give_up).
     #[must_use]
     pub fn is_permanent(&self) -> bool {
@@ -102,6 +106,7 @@ impl Error {
             }
             #[cfg(feature = "tls")]
             Self::Tls { source, .. } => crate::tls::is_permanent(source),
+            Self::Authentication(_) => true,
             Self::Refused { reason, .. } | Self::Disconnected { reason, .. } => matches!(
                 reason,
                 R::UnsupportedProtocolVersion

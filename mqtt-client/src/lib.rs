@@ -9,6 +9,7 @@ extern crate std;
 
 #[cfg(feature = "async-io")]
 pub mod async_io;
+mod authentication;
 mod backoff;
 pub mod blocking;
 mod client;
@@ -28,6 +29,8 @@ mod queue;
 mod request;
 mod routes;
 mod runtime;
+#[cfg(feature = "scram")]
+pub mod scram;
 mod server;
 mod shared;
 mod socket;
@@ -55,6 +58,7 @@ pub use bytes::Bytes;
 pub use mqtt_codec::{QoS, ReasonCode, RetainHandling, Version};
 pub use mqtt_session::{Instant, TopicAliases};
 
+pub use authentication::Authentication;
 pub use client::{Client, Disconnect};
 pub use delivery::{Delivered, Delivery};
 #[cfg(feature = "redb")]

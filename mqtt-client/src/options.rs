@@ -47,6 +47,8 @@ pub struct Options {
     pub user_name: Option<String>,
     /// Password. Default: none.
     pub password: Option<Bytes>,
+    /// Enhanced authentication (version 5). Default: none.
+    pub authentication: Option<crate::Authentication>,
     /// What the server publishes should this client vanish. Default: nothing.
     pub will: Option<Will>,
     /// User Properties of CONNECT (version 5), in order.
@@ -221,6 +223,7 @@ impl Options {
             keep_alive: Duration::from_secs(60),
             user_name: None,
             password: None,
+            authentication: None,
             will: None,
             user_properties: Vec::new(),
             receive_maximum: 256,
@@ -313,6 +316,7 @@ impl Options {
         &self,
         client_id: &str,
         clean_start: bool,
+        authentication: &[Property<'_>],
         then: impl FnOnce(&Connect<'_>) -> Result<R, mqtt_session::Error>,
     ) -> Result<R, mqtt_session::Error> {
         let invalid =
@@ -331,6 +335,7 @@ impl Options {
             list.push(Property::TopicAliasMaximum(self.topic_alias_maximum));
         }
         list.extend(user_properties(&self.user_properties));
+        list.extend_from_slice(authentication);
 
         let mut will_list = Vec::new();
         let will = match &self.will {

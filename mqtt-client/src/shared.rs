@@ -56,6 +56,8 @@ pub(crate) enum Request {
     Store { done: oneshot::Sender<Result<(), Error>> },
     /// The stream is gone; whether the server is to be told.
     Unsubscribe { key: u32, tell: bool, done: Option<oneshot::Sender<Result<(), Error>>> },
+    /// Once more, on the connection that there is.
+    Reauthenticate { done: oneshot::Sender<Result<(), Error>> },
 }
 
 /// The application has dealt with a message.
@@ -192,8 +194,8 @@ impl Shared {
         if let Some(error) = &state.closed {
             return Err(error.clone());
         }
-        let subscribes = !matches!(request, Request::Unsubscribe { .. });
-        if subscribes && state.requests.len() >= MAX_REQUESTS {
+        let is_bounded = !matches!(request, Request::Unsubscribe { .. });
+        if is_bounded && state.requests.len() >= MAX_REQUESTS {
             return Err(Error::Full);
         }
         state.requests.push_back(request);

@@ -1,5 +1,6 @@
 //! What keeps the connection: one loop, for every runtime and transport.
 
+mod authentication;
 mod buffer;
 mod online;
 mod timer;
@@ -22,6 +23,7 @@ use mqtt_codec::{Disconnect, ReasonCode};
 use mqtt_session::client::{Config, Session, Slots};
 use mqtt_session::{AckToken, Delta, Event, Instant, Ring};
 
+use crate::authentication::Exchange;
 use crate::backoff::Backoff;
 use crate::layers;
 use crate::outbox::{Listener, Told, tell, tell_written};
@@ -75,6 +77,9 @@ pub struct Driver {
     ever_accepted: bool,
     first: Option<oneshot::Sender<Result<(), Error>>>,
     /// The topic of the last message, and whether others may have it.
+    /// The exchange of enhanced authentication that is going on, and who waits for the next one.
+    exchange: Option<Exchange>,
+    reauthenticating: Vec<oneshot::Sender<Result<(), Error>>>,
     topic: Arc<str>,
     topic_is_shared: bool,
     payloads: Payloads,
@@ -161,8 +166,11 @@ impl Driver {
             )
         };
         // What cannot be said is found out now.
+        if options.authentication.is_some() && !options.version.has_properties() {
+            return Err(Error::Authentication(ReasonCode::BadAuthenticationMethod));
+        }
         options
-            .with_connect(&options.client_id, options.clean_start, |connect| {
+            .with_connect(&options.client_id, options.clean_start, &[], |connect| {
                 session().connect(Instant::default(), connect, &mut Vec::new())
             })
             .map_err(Error::Options)?;
@@ -202,6 +210,8 @@ impl Driver {
             accepted: None,
             ever_accepted: false,
             first: None,
+            exchange: None,
+            reauthenticating: Vec::new(),
             topic: Arc::from(""),
             topic_is_shared: false,
             payloads: Payloads::default(),
@@ -260,6 +270,7 @@ impl Driver {
                 }
                 Request::Unsubscribe { key, tell, done } => self.routes.remove(key, tell, done),
                 Request::Store { done } => self.storing.push(done),
+                Request::Reauthenticate { done } => self.reauthenticating.push(done),
             }
         }
         self.routes.wake();
@@ -378,12 +389,17 @@ impl Driver {
 
     /// Sends CONNECT.
     fn begin(&mut self, now: Instant, transport: Transport) -> Step {
-        let Self { options, session, tx, client_id, .. } = self;
+        if let Err(error) = self.begin_exchange() {
+            return self.lost(now, error);
+        }
+        let Self { options, session, tx, client_id, exchange, .. } = self;
         // A session that was kept is gone on with, but not one of an earlier run.
         let clean_start = options.clean_start
             && !self.restored
             && (!self.ever_accepted || !options.version.has_properties());
-        let sent = options.with_connect(client_id, clean_start, |connect| {
+        let authentication = exchange.as_ref().map(Exchange::properties);
+        let authentication = authentication.as_ref().map_or(&[][..], |properties| properties);
+        let sent = options.with_connect(client_id, clean_start, authentication, |connect| {
             session.connect(now, connect, tx.packets())
         });
         match sent {
@@ -516,12 +532,17 @@ impl Driver {
             match request {
                 Request::Subscribe { done, .. } => drop(done.send(Err(error.clone()))),
                 Request::Store { done } => self.storing.push(done),
+                Request::Reauthenticate { done } => self.reauthenticating.push(done),
                 Request::Unsubscribe { .. } => {}
             }
         }
         let commit = self.commit.take().into_iter().flat_map(|commit| commit.waiting);
         let waiting = self.storing.drain(..).chain(commit).collect();
         tell_stored(waiting, &Err(error.clone()));
+        for done in self.reauthenticating.drain(..) {
+            // Nobody may wait any more.
+            let _ = done.send(Err(error.clone()));
+        }
         self.routes.close(error);
         if let Some(first) = self.first.take() {
             let _ = first.send(Err(error.clone()));

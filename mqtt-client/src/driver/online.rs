@@ -177,7 +177,11 @@ impl Driver {
             }
             Event::Received { id } => self.events.push(Event::Received { id: *id }),
             Event::Lost { id, stage } => self.events.push(Event::Lost { id: *id, stage: *stage }),
-            Event::Connected(connack) => self.on_connected(now, connack),
+            Event::Connected(connack) => {
+                self.authenticated(connack.properties.authentication_data())?;
+                self.on_connected(now, connack);
+            }
+            Event::Auth(auth) => self.on_auth(now, auth)?,
             Event::Refused(connack) => {
                 let text = connack.properties.reason_string().map(Into::into);
                 self.follow(connack.reason, &connack.properties);
@@ -257,6 +261,7 @@ impl Driver {
 
     /// Hands to the session what it can take.
     fn send(&mut self, now: Instant) -> Result<(), Error> {
+        self.reauthenticate(now)?;
         self.routes.ask(now, &mut self.session, self.tx.packets()).map_err(Error::Protocol)?;
         let mut state = self.shared.lock();
         state.outbox.on_events(&mut self.events);
