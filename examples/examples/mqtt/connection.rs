@@ -5,7 +5,7 @@ use core::time::Duration;
 use clap::{ArgAction, Args};
 use mqtt_client::{Client, Disconnect, Message, Options, QoS, Server, Version, Will};
 
-use crate::Result;
+use crate::{Result, properties};
 
 #[derive(Args, Debug)]
 #[command(disable_help_flag = true)]
@@ -16,7 +16,8 @@ pub(crate) struct Connection {
     /// Port to connect to
     #[arg(short, long, default_value_t = 1883, help_heading = HEADING)]
     port: u16,
-    /// Server as a URL, in place of host and port: mqtt://[USER[:PASSWORD]@]HOST[:PORT]
+    /// Server as a URL, in place of host and port: mqtt://[USER[:PASSWORD]@]HOST[:PORT], also mqtts://,
+    /// ws:// and wss://
     #[arg(short = 'L', long, conflicts_with_all = ["host", "port"], help_heading = HEADING)]
     url: Option<String>,
     /// Version of the protocol: 31, 311 or 5
@@ -52,6 +53,10 @@ pub(crate) struct Connection {
     /// Whether the will is retained
     #[arg(long, requires = "will_topic", help_heading = HEADING)]
     will_retain: bool,
+    /// Property (version 5) of connect, will or publish: COMMAND NAME VALUE, or COMMAND user-property
+    /// KEY VALUE; may be given many times
+    #[arg(short = 'D', long = "property", num_args = 3..=4, value_names = ["COMMAND", "NAME", "KEY", "VALUE"], help_heading = HEADING)]
+    pub(crate) properties: Vec<String>,
     /// Print this help
     #[arg(long, action = ArgAction::Help, help_heading = HEADING)]
     help: Option<bool>,
@@ -110,6 +115,7 @@ impl Connection {
             let message = Message::new(topic, payload, self.will_qos);
             Will::from(Message { retain: self.will_retain, ..message })
         });
+        properties::connect(&self.properties, &mut options)?;
         options.reconnect.first = false;
         Ok(mqtt_client::tokio::connect(options).await?)
     }

@@ -11,6 +11,7 @@
 
 mod bench;
 mod connection;
+mod properties;
 mod publish;
 mod subscribe;
 

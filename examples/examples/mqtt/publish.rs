@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::sync::mpsc;
 
 use crate::connection::{Connection, disconnect, qos};
-use crate::{Result, interrupted};
+use crate::{Result, interrupted, properties};
 
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("what").required(true))]
@@ -42,8 +42,11 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    fn message(&self, payload: impl Into<Bytes>) -> Message {
-        Message { retain: self.retain, ..Message::new(self.topic.as_str(), payload, self.qos) }
+    fn message(&self, payload: impl Into<Bytes>) -> Result<Message> {
+        let mut message = Message::new(self.topic.as_str(), payload, self.qos);
+        message.retain = self.retain;
+        properties::publish(&self.connection.properties, &mut message)?;
+        Ok(message)
     }
 }
 
@@ -67,8 +70,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result {
     } else {
         Vec::new()
     };
+    let message = arguments.message(payload)?;
     let client = arguments.connection.connect("pub").await?;
-    client.send(arguments.message(payload)).await?;
+    client.send(message).await?;
     disconnect(&client).await
 }
 
@@ -79,7 +83,7 @@ async fn lines(arguments: &Arguments, client: &Client) -> Result {
     let publish = async move {
         let mut lines = BufReader::new(tokio::io::stdin()).lines();
         while let Some(line) = lines.next_line().await? {
-            let delivery = client.enqueue(arguments.message(line)).await?;
+            let delivery = client.enqueue(arguments.message(line)?).await?;
             if sender.send(delivery).await.is_err() {
                 break; // the other half has ended, with an error
             }

@@ -175,3 +175,63 @@ fn mqtt_pub_and_sub_are_understood_by_mosquittos_and_understand_them() {
         }
     }
 }
+
+/// Every property that can be said, and what another client sees of it.
+#[test]
+fn mqtt_pub_says_properties_as_that_of_mosquitto_does() {
+    let Some(server) = Server::mosquitto() else { return };
+    let Some(sub) = mosquitto_cli::Subscriber::start(server.address(), Version::V5, "p", 1, &[])
+    else {
+        return;
+    };
+    let port = server.address().port().to_string();
+    let connection = ["pub", "-h", "127.0.0.1", "-p", &port, "-V", "5", "-q", "1"];
+    let said = [
+        "publish payload-format-indicator 1",
+        "publish message-expiry-interval 100",
+        "publish content-type text/plain",
+        "publish response-topic r",
+        "publish correlation-data c",
+        "publish user-property k v",
+        "connect user-property client says",
+        "connect session-expiry-interval 1",
+    ];
+    let mut arguments = Vec::from(connection);
+    arguments.extend(["-t", "p", "-m", "x"]);
+    for property in said {
+        arguments.push("-D");
+        arguments.extend(property.split(' '));
+    }
+    let output = run("mqtt", &arguments, "");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let properties = sub.message().properties;
+    assert_eq!(properties["payload-format-indicator"], 1, "{properties}");
+    assert_eq!(properties["content-type"], "text/plain");
+    assert_eq!(properties["response-topic"], "r");
+    assert_eq!(properties["correlation-data"], "c");
+    assert_eq!(properties["user-properties"]["k"], "v", "{properties}");
+
+    for wrong in ["publish no-such-property 1", "will content-type x", "publish user-property k"] {
+        let mut arguments = Vec::from(connection);
+        arguments.extend(["-t", "p", "-m", "x", "-D"]);
+        arguments.extend(wrong.split(' '));
+        let output = run("mqtt", &arguments, "");
+        assert!(!output.status.success() && !output.stderr.is_empty(), "{wrong}");
+    }
+}
+
+#[test]
+fn consumers_share_what_there_is_to_do() {
+    let Some(server) = Server::motewire() else { return };
+    let url = format!("mqtt://{}", server.address());
+    let output = run("shared_consumers", &[&url, &url], "");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let told = text(&output.stdout);
+    for n in 0..12 {
+        let done = told.lines().filter(|line| line.ends_with(&format!("did job {n}"))).count();
+        assert_eq!(done, 1, "{told}");
+    }
+    for consumer in 0..3 {
+        assert!(told.contains(&format!("consumer {consumer} did")), "{told}");
+    }
+}

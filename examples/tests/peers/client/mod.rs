@@ -2,6 +2,8 @@
 
 mod delivery;
 mod killed;
+mod network;
+mod scram;
 mod sessions;
 
 use core::net::SocketAddr;
