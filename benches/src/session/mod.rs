@@ -5,7 +5,7 @@ use mqtt_session::client::{Config, Session, Slots};
 use mqtt_session::{Instant, Stage};
 
 #[cfg(feature = "peers")]
-mod peers;
+pub mod peers;
 
 /// What is done once, and then measured many times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -154,19 +154,33 @@ fn codec(row: Row, version: Version) -> Contestant {
     })
 }
 
-/// Subscribes, and takes SUBACK.
+/// The filter that is subscribed to where memory is counted.
+pub const FILTER: &str = "plant/+";
+
+/// SUBACK to that, as bytes: QoS 1 is granted.
+#[must_use]
+pub fn suback(version: Version, id: u16) -> Vec<u8> {
+    let [high, low] = id.to_be_bytes();
+    if version == Version::V5 {
+        vec![0x90, 4, high, low, 0, 1]
+    } else {
+        vec![0x90, 3, high, low, 1]
+    }
+}
+
+/// Our client's session after CONNACK, with a subscription.
 ///
 /// # Panics
 /// Should that fail.
-pub fn subscribe(session: &mut Session<'_>) {
-    let filter = mqtt_codec::TopicFilter::new("plant/+").expect("it is valid");
+#[must_use]
+pub fn subscribed(version: Version) -> Session<'static> {
+    let mut session = connected(version);
+    let filter = mqtt_codec::TopicFilter::new(FILTER).expect("it is valid");
     let filters = [mqtt_codec::Subscription::new(filter, QoS::AtLeastOnce)];
     let mut tx = Vec::new();
     let id = session.subscribe(NOW, &filters, Properties::EMPTY, &mut tx).expect("it is sent");
     assert!(session.in_flight().eq([(id, Stage::SubAck)]));
-    let [high, low] = id.get().to_be_bytes();
-    let v5 = [0x90, 4, high, low, 0, 1];
-    let v311 = [0x90, 3, high, low, 1];
-    let suback = if session.version() == Version::V5 { &v5[..] } else { &v311 };
+    let suback = suback(version, id.get());
     session.receive(NOW, &mut &suback[..], &mut tx).expect("it is answered");
+    session
 }
