@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::{env, error, fs};
 
+use motewire_benches::callgrind;
 use motewire_benches::codec::{self, Buffer, Codec, Limit, Memcpy, Ours, Row, Std, Swar, Visitor};
 use serde_json::Value;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -81,33 +82,12 @@ impl Visitor for Allocations {
 }
 
 /// Instructions per packet, counted by callgrind.
-fn instructions(target: &Path) -> Result<Figures, Box<dyn error::Error>> {
-    let folder = target.join("callgrind");
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    fs::create_dir_all(&folder)?;
-    let out = folder.join("out");
-    let run = Command::new("valgrind")
-        .args(["--tool=callgrind", "--zero-before=*start_counting*"])
-        .arg("--dump-before=*stop_counting*")
-        .arg(format!("--callgrind-out-file={}", out.display()))
-        .arg(env::current_exe()?.with_file_name("codec_instructions"))
-        .output()?;
-    if !run.status.success() {
-        return Err(String::from_utf8_lossy(&run.stderr).into());
-    }
+fn instructions() -> Result<Figures, Box<dyn error::Error>> {
     let mut figures = Figures::new();
-    for (i, line) in String::from_utf8(run.stdout)?.lines().enumerate() {
-        let [way, row, name, packets] = line.split('\t').collect::<Vec<_>>()[..] else {
-            return Err(format!("not understood: {line}").into());
-        };
-        let dump = fs::read_to_string(folder.join(format!("out.{}", i + 1)))?;
-        let total = dump.lines().find_map(|line| line.strip_prefix("totals: "));
-        let total: f64 = total.ok_or("a dump without totals")?.trim().parse()?;
-        let key = (way.to_owned(), row.to_owned());
-        let per_packet = total / packets.parse::<f64>()?;
-        figures.entry(key).or_default().insert(name.to_owned(), per_packet);
+    for (columns, per_packet) in callgrind::count("codec_instructions")? {
+        let [way, row, name] = <[String; 3]>::try_from(columns)
+            .map_err(|columns| format!("not understood: {columns:?}"))?;
+        figures.entry((way, row)).or_default().insert(name, per_packet);
     }
     Ok(figures)
 }
@@ -298,7 +278,7 @@ fn codec_results() -> Result<(), Box<dyn error::Error>> {
     let mut allocations = Allocations::default();
     codec::visit(&mut allocations);
     let Allocations { order, names, counts } = allocations;
-    let instructions = instructions(&target)?;
+    let instructions = instructions()?;
     let mut nanoseconds = Figures::new();
     let criterion = target.join("criterion");
     for way in ["decode", "encode"] {
