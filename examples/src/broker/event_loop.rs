@@ -125,6 +125,9 @@ impl EventLoop {
 
     /// Has the broker, which is new, be as it was stored, and store what it does.
     pub(super) fn persist(&mut self, mut store: Store) -> io::Result<()> {
+        if !self.broker.config().durable {
+            return Err(io::Error::other("the broker is not durable: it tells nothing to store"));
+        }
         store.restore(&mut self.broker, self.clock.now())?;
         self.store = Some(store);
         self.connections.hold();

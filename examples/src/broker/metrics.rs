@@ -3,7 +3,7 @@
 //! | path | answer |
 //! |---|---|
 //! | `/metrics` | the numbers, in Prometheus' text format |
-//! | `/healthz` | 200 if the broker's loop answers within a second, else 503 |
+//! | `/healthz` | 200 if the broker's loop answers within a second and can store what it must, else 503 |
 //!
 //! One thread answers one request after the other, and gives nobody longer than two seconds.
 

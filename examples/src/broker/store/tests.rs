@@ -168,4 +168,7 @@ fn a_store_of_another_version_is_left_alone() {
     let mut server = BrokerServer::bind("127.0.0.1:0", durable()).unwrap();
     assert!(server.event_loop.persist(Store::with(Box::new(stub.clone()))).is_err());
     assert_eq!(stub.records.lock().unwrap().len(), 1);
+    // And who would never store anything does not pretend to.
+    let mut server = BrokerServer::bind("127.0.0.1:0", Config::default()).unwrap();
+    assert!(server.event_loop.persist(Store::with(Box::new(Stub::default()))).is_err());
 }

@@ -97,6 +97,28 @@ fn subscriptions_come_back_with_all_their_options() {
     assert_eq!((got[1].payload, got[1].qos), (&b"shared"[..], QoS::ExactlyOnce));
 }
 
+// [MQTT-4.8.2-5]
+#[test]
+fn what_waits_for_a_member_of_a_group_goes_to_another_after_a_restart_too() {
+    let (mut net, mut disk) = net();
+    for name in ["ends", "stays"] {
+        let (client, _) = net.keeper(Version::V5, name);
+        net.subscribe(client, "$share/g/a", QoS::ExactlyOnce);
+        net.cut(client);
+    }
+    let publisher = net.client(Version::V5, "p");
+    for n in 0..4 {
+        net.publish(publisher, "a", &n.to_string(), EVERY_QOS[1 + n % 2]);
+    }
+    crash(&mut net, &mut disk);
+    net.client(Version::V5, "ends");
+    crash(&mut net, &mut disk);
+    let (stays, _) = net.keeper(Version::V5, "stays");
+    let mut all = net.payloads(stays);
+    all.sort();
+    assert_eq!(all, ["0", "1", "2", "3"]);
+}
+
 #[test]
 fn a_message_for_many_queues_is_stored_once_and_for_as_long_as_one_needs_it() {
     let (mut net, mut disk) = net();
