@@ -210,6 +210,7 @@ impl<'s> Outbound<'s> {
 
     /// PUBREC came for the one at this index and PUBREL went out: from here on PUBCOMP is waited for
     /// [MQTT-4.3.3-4], and the PUBLISH is never sent again [MQTT-4.3.3-6].
+    #[inline(never)]
     pub(crate) fn release(&mut self, index: usize) {
         let again = self.slots.get(index).is_some_and(|slot| slot.stage == Stage::PubComp);
         self.set_stage(index, Stage::PubComp);
@@ -260,7 +261,6 @@ impl<'s> Outbound<'s> {
     }
 
     /// Frees the identifier at this index.
-    #[inline]
     pub(crate) fn remove_at(&mut self, index: usize) {
         let Some(slot) = self.slots.remove(index) else { return };
         self.in_flight -= u16::from(slot.counts());
