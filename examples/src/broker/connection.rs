@@ -121,11 +121,7 @@ impl Tx {
             if !self.is_held {
                 self.flush();
             }
-            self.bytes.drain(..self.written);
-            for insert in &mut self.inserts {
-                insert.at -= self.written;
-            }
-            self.written = 0;
+            self.forget_written();
             // A packet that is larger than the limit goes alone.
             if self.waiting > 0 && self.waiting + len > TX_LIMIT {
                 self.refused = true;
@@ -134,6 +130,15 @@ impl Tx {
         }
         self.waiting += len;
         true
+    }
+
+    /// Gives back the room of what is written, of a buffer that is never quite empty.
+    fn forget_written(&mut self) {
+        self.bytes.drain(..self.written);
+        for insert in &mut self.inserts {
+            insert.at -= self.written;
+        }
+        self.written = 0;
     }
 
     /// Whether all is written, or never will be.
@@ -150,6 +155,9 @@ impl Tx {
     /// The layers below MQTT say what they have to say between two packets.
     pub(super) fn interject(&mut self) {
         if self.transport.has_words() && self.waiting < TX_LIMIT {
+            if self.bytes.len() > 2 * TX_LIMIT {
+                self.forget_written();
+            }
             let before = self.bytes.len();
             self.transport.say(&mut self.bytes);
             self.waiting += self.bytes.len() - before;
@@ -409,5 +417,40 @@ impl Outputs for Connections {
     fn notice(&mut self, id: ConnectionId, notice: &Notice<'_>) {
         let peer = self.at(id.index()).map(|connection| connection.peer);
         self.log.notice(peer, notice);
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::io::Write;
+
+    use mio::net::UnixStream;
+
+    use super::super::transport::{Socket, Transport};
+    use super::{TX_LIMIT, Tx};
+
+    #[test]
+    fn who_pings_as_fast_as_it_reads_gathers_no_answers() {
+        let (socket, mut peer) = UnixStream::pair().unwrap();
+        let mut tx = Tx::new(Transport::new(Socket::Unix(socket), None, true), false);
+        let mut buffer = [0; 1024];
+        peer.write_all(
+            b"GET /mqtt HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+              Sec-WebSocket-Protocol: mqtt\r\n\r\n",
+        )
+        .unwrap();
+        tx.transport.read(&mut buffer).unwrap();
+        tx.interject();
+        let mut ping = [0; 6 + 125];
+        ping[..2].copy_from_slice(&[0x89, 0x80 | 125]);
+        for _ in 0..10_000 {
+            peer.write_all(&ping).unwrap();
+            tx.transport.read(&mut buffer).unwrap();
+            tx.interject();
+            // The socket takes a PONG, but never all that there is.
+            tx.advance(2 + 125);
+            assert!(tx.waiting > 0 && tx.bytes.len() <= 3 * TX_LIMIT, "{}", tx.bytes.len());
+        }
     }
 }
