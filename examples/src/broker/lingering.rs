@@ -32,6 +32,8 @@ impl Lingerers {
     /// Has the socket say what is left to say. If it lingers, the index at which it is kept.
     pub(super) fn add(&mut self, mut tx: Tx) -> Option<usize> {
         tx.transport.hurry();
+        // Where there was no room, there is for the last of it.
+        tx.writable();
         let mut lingering = Lingering { tx, is_shut: false, until: Instant::now() + PATIENCE };
         if lingering.step() || self.len >= MAX {
             return None;

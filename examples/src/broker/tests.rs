@@ -271,3 +271,53 @@ fn clients_come_and_go_on_other_threads() {
     }
     running.stop().unwrap();
 }
+
+/// A subscriber in TLS that has not read anything of more than all buffers hold, and then is taken over.
+fn taken_over_unread(
+    connect: &impl Fn() -> StreamOwned<ClientConnection, TcpStream>,
+) -> StreamOwned<ClientConnection, TcpStream> {
+    const CONNECT: &[u8] = b"\x10\x0E\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01s";
+    let mut client = connect();
+    client.write_all(CONNECT).unwrap();
+    client.write_all(b"\x82\x07\x00\x01\x00\x00\x01t\x00").unwrap();
+    // Until SUBACK is there.
+    let mut head = [0; 2];
+    while head[0] != 0x90 {
+        client.read_exact(&mut head).unwrap();
+        client.read_exact(&mut vec![0; usize::from(head[1])]).unwrap();
+    }
+    let mut publisher = connect();
+    publisher.write_all(b"\x10\x0D\x00\x04MQTT\x04\x02\x00\x00\x00\x01p").unwrap();
+    for _ in 0..400 {
+        publisher.write_all(b"\x30\xD3\x86\x03\x00\x01t").unwrap();
+        publisher.write_all(&[0; 50_000]).unwrap();
+    }
+    publisher.write_all(&[0xC0, 0]).unwrap();
+    publisher.read_exact(&mut [0; 6]).unwrap();
+    let mut other = connect();
+    other.write_all(CONNECT).unwrap();
+    other.read_exact(&mut [0; 2]).unwrap();
+    client
+}
+
+#[test]
+fn a_client_that_reads_late_is_told_the_reason_of_a_close_on_another_thread() {
+    let (_running, connect) = start_tls(2);
+    let mut client = taken_over_unread(&connect);
+    let mut rest = Vec::new();
+    // Which ends as TLS does, or this would be an error.
+    client.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest[rest.len() - 3..], [0xE0, 1, 0x8E], "Session taken over");
+}
+
+#[test]
+fn a_client_that_never_reads_is_not_waited_for_on_another_thread() {
+    let (_running, connect) = start_tls(2);
+    let mut socket = taken_over_unread(&connect).sock;
+    let from = std::time::Instant::now();
+    // A socket that is closed answers that it is.
+    while socket.write(&[0]).is_ok() {
+        assert!(from.elapsed() < core::time::Duration::from_secs(20), "still open");
+        std::thread::sleep(core::time::Duration::from_millis(20));
+    }
+}

@@ -99,6 +99,8 @@ struct Connection {
     is_broken: bool,
     /// Whether all is sent, and only the peer's end is waited for.
     is_shut: bool,
+    /// Whether it is known until when the peer is waited for.
+    is_closing: bool,
 }
 
 /// All that one worker's thread works on.
@@ -109,7 +111,8 @@ struct Loop {
     connections: BTreeMap<usize, Connection>,
     /// Connections that have more to read.
     ready: VecDeque<usize>,
-    /// Until when the peers of connections are waited for of which all is sent: the first one first.
+    /// Until when the peers of connections are waited for with which the broker has done, whether they
+    /// take what is left or not: the first one first.
     closing: VecDeque<(Instant, usize)>,
     buffer: Vec<u8>,
     ends_at: Option<Instant>,
@@ -183,6 +186,7 @@ impl Loop {
             has_ended: false,
             is_broken: false,
             is_shut: false,
+            is_closing: false,
         };
         self.connections.insert(number, connection);
         self.step(number);
@@ -203,14 +207,19 @@ impl Loop {
         if tell {
             self.broker.ring(connection.served.id);
         }
-        if is_done {
-            let is_gone = connection.is_broken || connection.is_gone(&mut self.buffer);
-            if is_gone || self.closing.len() >= MAX_CLOSING {
-                self.connections.remove(&number);
-            } else {
-                self.closing.push_back((Instant::now() + PATIENCE, number));
-            }
-        } else if connection.is_readable
+        let is_gone = is_done && (connection.is_broken || connection.is_gone(&mut self.buffer));
+        let begins_to_close =
+            !connection.is_closing && (is_done || connection.served.pipe.is_finished());
+        if is_gone || (begins_to_close && self.closing.len() >= MAX_CLOSING) {
+            self.connections.remove(&number);
+            return;
+        }
+        if begins_to_close {
+            connection.is_closing = true;
+            self.closing.push_back((Instant::now() + PATIENCE, number));
+        }
+        if !is_done
+            && connection.is_readable
             && !connection.has_ended
             && connection.served.pipe.has_room()
         {
@@ -247,7 +256,8 @@ impl Connection {
         let mut is_finished;
         loop {
             is_finished = false;
-            if self.sent == self.sending.len() {
+            // What cannot be sent must not hide that the broker has done with the connection.
+            if self.is_broken || self.sent == self.sending.len() {
                 let wanted = self.served.pipe.wanted();
                 tell |= wanted.tell;
                 is_finished = wanted.is_finished;
@@ -316,5 +326,59 @@ impl Connection {
             }
         }
         true
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use alloc::sync::Arc;
+    use std::io::IoSlice;
+
+    use mio::net::UnixStream;
+    use mio::{Poll, Waker};
+    use mqtt_session::Instant;
+    use mqtt_session::broker::{Broker, Config};
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+
+    use super::{Bell, Connection, Served, Socket, Tls, WAKER};
+    use crate::broker::transport::{Pipe, Remote, Transport};
+
+    #[test]
+    fn a_connection_that_breaks_with_something_to_send_ends_when_the_broker_has_done_with_it() {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivatePkcs8KeyDer::from(made.key_pair.serialize_der());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key.into())
+            .unwrap();
+        let poll = Poll::new().unwrap();
+        let bell = Arc::new(Bell::new(Arc::new(Waker::new(poll.registry(), WAKER).unwrap())));
+        let id = Broker::new(Config::default()).open(Instant::from_millis(0)).unwrap();
+        let pipe = Arc::new(Pipe::default());
+        let (socket, _peer) = UnixStream::pair().unwrap();
+        let mut connection = Connection {
+            socket: Socket::Unix(socket),
+            tls: Box::new(Tls::new(&Arc::new(config)).unwrap()),
+            served: Served { pipe: Arc::clone(&pipe), number: 0, id },
+            sending: Vec::new(),
+            sent: 0,
+            is_readable: false,
+            is_full: false,
+            has_ended: false,
+            is_broken: true,
+            is_shut: false,
+            is_closing: false,
+        };
+        let mut broker = Transport::remote(Remote::new(pipe, 0, bell), false);
+        // The broker goes on sending until it has read that the connection is broken.
+        for _ in 0..2 {
+            broker.write(&[IoSlice::new(b"message")]).unwrap();
+            assert_eq!(connection.send(), (false, false));
+        }
+        broker.shutdown().unwrap();
+        assert_eq!(connection.send(), (true, false));
     }
 }

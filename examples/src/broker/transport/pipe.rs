@@ -72,6 +72,11 @@ impl Pipe {
         !core::mem::replace(&mut ends.broker_told, true)
     }
 
+    /// Whether the broker has done with the connection.
+    pub(in crate::broker) fn is_finished(&self) -> bool {
+        self.lock().is_finished
+    }
+
     /// What is to be sent.
     pub(in crate::broker) fn wanted(&self) -> Wanted {
         let mut ends = self.lock();
