@@ -190,6 +190,13 @@ impl Policy for Access {
         }
     }
 
+    /// What a session has subscribed to is for its user, and other rules hold for others. Where anybody
+    /// may take any name there is nothing to protect.
+    fn take_over(&mut self, client: Client<'_>, owner: Option<&str>) -> bool {
+        let names_count = client.is_proven || self.rules().users.is_some();
+        !names_count || owner.is_none_or(|owner| client.user_name == Some(owner))
+    }
+
     fn publish(&mut self, client: Client<'_>, publish: &Publish<'_>) -> Admission {
         let acl = self.rules().acl.as_ref();
         allowed(acl.is_none_or(|acl| acl.may_publish(client.id, client.user_name, publish.topic)))
@@ -297,5 +304,18 @@ mod tests {
         door.handle.replace(Rules { allow_anonymous: true, ..Rules::default() });
         assert_eq!(door.says("", None, b""), ACCEPTED);
         assert_eq!(door.says("anybody", Some("x"), b""), ACCEPTED);
+    }
+
+    #[test]
+    fn a_session_is_for_its_user_and_a_client_without_name_cannot_keep_it_from_one() {
+        let lines = [Users::line("ann", b"a").unwrap(), Users::line("bob", b"b").unwrap()];
+        let users = Some(Users::parse(&lines.join("\n")).unwrap());
+        let mut door = Door::new(Rules { users, allow_anonymous: true, ..Rules::default() });
+        assert_eq!(door.says("", None, b""), ACCEPTED);
+        // All of them are client c, and none of them goes.
+        assert_eq!(door.says("ann", Some("a"), b""), ACCEPTED);
+        assert_eq!(door.says("bob", Some("b"), b""), NOT_AUTHORIZED);
+        assert_eq!(door.says("", None, b""), NOT_AUTHORIZED);
+        assert_eq!(door.says("ann", Some("a"), b"\xC0\0"), [&ACCEPTED[..], &[0xD0, 0]].concat());
     }
 }

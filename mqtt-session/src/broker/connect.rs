@@ -13,6 +13,7 @@ use mqtt_codec::{ConnAck, Connect, Disconnect, Property, Publish, QoS, ReasonCod
 use super::journal::{Journal, Log};
 use super::message::{KeptWill, Outgoing, unframe};
 use super::notice::{Cause, Notice};
+use super::policy::Client;
 use super::session::{Held, Session};
 use super::slab::Key;
 use super::subscriptions::Subscriptions;
@@ -36,6 +37,14 @@ impl Broker {
     ) {
         let client_id = assigned.unwrap_or(connect.client_id);
         let earlier = self.find_client(client_id);
+        if let Some(session) = earlier.and_then(|key| self.sessions.get(key)) {
+            let is_proven = self.connections.get(id.0).is_some_and(|c| c.is_proven);
+            let ticket = self.ticket(id);
+            let client = Client { id: client_id, user_name: connect.user_name, is_proven, ticket };
+            if !self.policy.take_over(client, session.user_name.as_deref()) {
+                return self.reject(now, id, client_id, ReasonCode::NotAuthorized, out);
+            }
+        }
         if let Some(connection) = earlier.and_then(|key| self.sessions.get(key)?.connection) {
             // [MQTT-3.1.4-3]
             self.statistics.taken_over += 1;

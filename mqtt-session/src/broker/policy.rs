@@ -57,6 +57,15 @@ pub trait Policy {
         Admission::Allow
     }
 
+    /// Whether this client, which is let in otherwise, may have what there is of its client identifier: a
+    /// session that `owner`, the user name that it began or last went on with, has left or uses now. If
+    /// not, it is refused with [`ReasonCode::NotAuthorized`], and the session stays as it is. As it
+    /// stands, whoever knows a client identifier gets what its session has subscribed to.
+    fn take_over(&mut self, client: Client<'_>, owner: Option<&str>) -> bool {
+        let _ = (client, owner);
+        true
+    }
+
     /// A mechanism for an exchange of enhanced authentication by this method (section 4.12): when the
     /// client connects, after [`Policy::connect`], and each time that it re-authenticates. `None` if
     /// there is none, which refuses the client.
