@@ -12,6 +12,7 @@ use mqtt_codec::{PacketId, Property, QoS, SubscriptionId};
 use super::message::{Entry, Frame, KeptWill, Seq};
 use super::retained::Retained;
 use super::session::Session;
+use super::status::PREFIX;
 use super::subscriptions::Options;
 use crate::Instant;
 
@@ -76,6 +77,9 @@ struct Stored {
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     records: Records,
+    /// Whether the broker itself publishes to the topics that begin with `$SYS/`. They begin anew with
+    /// it, and are not stored.
+    has_own: bool,
     /// Messages that are stored, by the address of their frame: while it is referred to, no other
     /// frame has it.
     messages: HashMap<usize, Stored>,
@@ -180,6 +184,16 @@ impl<'j> Log<'j> {
 }
 
 impl Journal {
+    /// Nothing is stored yet. `has_own`: topics that begin with `$SYS/` are the broker's own.
+    pub(super) fn new(has_own: bool) -> Self {
+        Self { has_own, ..Self::default() }
+    }
+
+    /// Whether what is retained for this topic is not stored.
+    pub(super) fn is_own(&self, topic: &str) -> bool {
+        self.has_own && topic.starts_with(PREFIX)
+    }
+
     /// Tells all changes and forgets them.
     pub(super) fn take(&mut self, each: impl FnMut(Change<'_>)) {
         self.records.tell(each);
@@ -246,7 +260,7 @@ impl Journal {
 
     /// A topic has got a message.
     pub(super) fn retained(&mut self, topic: &str, retained: &Retained) {
-        if topic.starts_with(OWN) {
+        if self.is_own(topic) {
             return;
         }
         self.hold(&retained.frame, retained.expires);
@@ -257,7 +271,7 @@ impl Journal {
 
     /// A topic has no message any more, or another than this one.
     pub(super) fn not_retained(&mut self, topic: &str, retained: &Retained, replaced: bool) {
-        if topic.starts_with(OWN) {
+        if self.is_own(topic) {
             return;
         }
         if !replaced {
@@ -274,9 +288,6 @@ impl Journal {
         self.records.put(kind, |key| key.extend_from_slice(rest), None::<fn(&mut Vec<u8>)>);
     }
 }
-
-/// What is retained below is what a broker says of itself, and begins anew with it.
-const OWN: &str = "$SYS/";
 
 fn address(frame: &Frame) -> usize {
     frame.as_ptr().addr()

@@ -245,7 +245,7 @@ impl Broker {
             groups: Vec::new(),
             scratch: Vec::new(),
             shapes: shapes::Shapes::default(),
-            journal: config.durable.then(Journal::default),
+            journal: config.durable.then(|| Journal::new(!config.sys_interval.is_zero())),
             refuses: false,
             config,
         }

@@ -331,6 +331,11 @@ impl Restore<'_> {
 
     fn add_retained(&mut self, key: Bytes<'_>, mut value: Bytes<'_>) -> Result<(), LeftOut> {
         let qos = value.qos()?;
+        let is_own = |topic| self.broker.journal.as_ref().is_some_and(|j| j.is_own(topic));
+        if core::str::from_utf8(key.0).is_ok_and(is_own) {
+            // From when clients could publish there.
+            return Err(NoRoom);
+        }
         let (frame, expires) = self.message(value.u64()?)?;
         let broker = &mut *self.broker;
         let topic = unframe(&frame).map(|publish| publish.topic).ok_or(Unreadable)?;

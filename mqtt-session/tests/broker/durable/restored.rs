@@ -448,6 +448,23 @@ fn what_there_is_no_room_for_any_more_is_not_stored_any_more() {
 }
 
 #[test]
+fn what_clients_retain_below_sys_is_stored_where_the_broker_says_nothing_there() {
+    let (mut net, mut disk) = net();
+    let publisher = net.client(Version::V5, "p");
+    net.retain(publisher, "$SYS/a", "x", QoS::AtLeastOnce);
+    crash(&mut net, &mut disk);
+    assert_eq!(net.broker.statistics().retained_messages, 1);
+    // A broker that publishes its numbers there begins anew.
+    let mut config = durable();
+    config.sys_interval = core::time::Duration::from_secs(10);
+    let mut broker = disk.restore(&config, net.now);
+    disk.store(&mut broker);
+    assert_eq!(broker.statistics().retained_messages, 0);
+    assert_eq!(disk, Disk::default());
+    assert_eq!(disk, Disk::of(&broker));
+}
+
+#[test]
 fn bytes_that_no_broker_has_stored_are_refused_and_do_no_harm() {
     let (mut net, mut disk) = net();
     let (client, _) = net.keeper(Version::V5, "c");
