@@ -263,6 +263,9 @@ impl Broker {
 
     /// The client is let in once the policy and the mechanism agree.
     fn let_in_if_ready(&mut self, now: Instant, id: ConnectionId, out: &mut dyn Outputs) {
+        if self.refuses {
+            return self.refuse(now, id, ReasonCode::ServerUnavailable, out);
+        }
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         let authenticates =
             connection.authentication.as_ref().is_some_and(|a| a.mechanism.is_some());

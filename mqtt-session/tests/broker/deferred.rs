@@ -165,6 +165,23 @@ fn one_answer_is_for_the_client_and_for_its_will() {
 }
 
 #[test]
+fn nobody_is_let_in_by_a_late_answer_while_nothing_can_be_stored() {
+    let (mut net, policy) = net(|_| {});
+    let will = Will::new(TopicName::new("later").unwrap(), b"x");
+    let connect = Connect { will: Some(will), ..Connect::new(Version::V5, "c") };
+    for refuses in [true, false] {
+        let client = net.open(Version::V5);
+        net.send(client, &Packet::Connect(connect));
+        net.broker.refuse_changes(refuses);
+        net.resolve(policy.only(), Admission::Allow);
+        let Some(Packet::ConnAck(connack)) = net.packet(client) else { panic!("no CONNACK") };
+        let expected = if refuses { ReasonCode::ServerUnavailable } else { ReasonCode::Success };
+        assert_eq!(connack.reason, expected);
+        net.broker.refuse_changes(false);
+    }
+}
+
+#[test]
 fn a_client_is_not_kept_waiting_for_ever_and_may_come_again() {
     let (mut net, policy) = net(|config| config.policy_timeout = Duration::from_secs(3));
     let (client, _) = net.keeper(Version::V5, "c");
