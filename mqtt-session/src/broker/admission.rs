@@ -8,7 +8,7 @@ use core::fmt;
 
 use mqtt_codec::{
     Auth, ConnAck, Connect, Disconnect, Packet, PacketType, Property, Publish, ReasonCode, Rules,
-    Sender, Version,
+    Sender, Version, Will,
 };
 
 use super::deferred::Ticket;
@@ -32,6 +32,8 @@ pub(crate) struct Pending {
     assigned: Option<String>,
     /// What the policy has not answered.
     undecided: Option<u32>,
+    /// What is wrong with its will, which only the client itself is told.
+    refused: Option<ReasonCode>,
 }
 
 impl Pending {
@@ -94,7 +96,8 @@ impl Broker {
         let client_id = assigned.as_deref().unwrap_or(connect.client_id);
         let ticket = self.ticket(id);
         let client = Client { id: client_id, user_name: connect.user_name, is_proven, ticket };
-        let undecided = match self.admit(client, connect) {
+        let (admission, refused) = self.admit(client, connect);
+        let undecided = match admission {
             Admission::Allow | Admission::AllowUpTo(_) => None,
             Admission::Later => Some(ticket.number),
             Admission::Refuse(reason) => {
@@ -131,7 +134,7 @@ impl Broker {
         }
         self.deferred_bytes = bytes;
         connection.asked = connection.asked.wrapping_add(u32::from(undecided.is_some()));
-        connection.pending = Some(Box::new(Pending { packet, assigned, undecided }));
+        connection.pending = Some(Box::new(Pending { packet, assigned, undecided, refused }));
         connection.authentication = authentication;
         if method.is_some() {
             self.authenticate(now, id, connect.properties.authentication_data(), out);
@@ -139,10 +142,28 @@ impl Broker {
     }
 
     /// Whether this client may be let in, apart from enhanced authentication. Nothing that an earlier
-    /// connection of it would notice has been done yet.
-    fn admit(&mut self, client: Client<'_>, connect: &Connect<'_>) -> Admission {
+    /// connection of it would notice has been done yet. With [`Admission::Later`], what it is refused
+    /// with all the same because of its will: who has yet to prove its name does not learn what is
+    /// allowed to whose name that is.
+    fn admit(
+        &mut self,
+        client: Client<'_>,
+        connect: &Connect<'_>,
+    ) -> (Admission, Option<ReasonCode>) {
         let admission = self.policy.connect(client, connect);
-        let Some(will) = &connect.will else { return admission };
+        let Some(will) = &connect.will else { return (admission, None) };
+        match (admission, self.admit_will(client, will)) {
+            (Admission::Later, Admission::Refuse(reason)) => (Admission::Later, Some(reason)),
+            (Admission::Refuse(reason), _) | (_, Admission::Refuse(reason)) => {
+                (Admission::Refuse(reason), None)
+            }
+            (Admission::Later, _) | (_, Admission::Later) => (Admission::Later, None),
+            _ => (Admission::Allow, None),
+        }
+    }
+
+    /// Whether this client may have this will.
+    fn admit_will(&mut self, client: Client<'_>, will: &Will<'_>) -> Admission {
         if will.qos > self.config.maximum_qos {
             return Admission::Refuse(ReasonCode::QoSNotSupported); // [MQTT-3.2.2-12]
         }
@@ -157,13 +178,7 @@ impl Broker {
             retain: will.retain,
             ..Publish::new(will.topic, will.payload)
         };
-        match (admission, self.policy.publish(client, &publish)) {
-            (Admission::Refuse(reason), _) | (_, Admission::Refuse(reason)) => {
-                Admission::Refuse(reason)
-            }
-            (Admission::Later, _) | (_, Admission::Later) => Admission::Later,
-            _ => Admission::Allow,
-        }
+        self.policy.publish(client, &publish)
     }
 
     /// The answer about a client that waits to be let in; `false` if it is not about that.
@@ -181,7 +196,7 @@ impl Broker {
             return false;
         }
         pending.undecided = None;
-        match answer.refused() {
+        match answer.refused().or(pending.refused) {
             None => self.let_in_if_ready(now, id, out),
             Some(reason) => self.refuse(now, id, reason, out),
         }

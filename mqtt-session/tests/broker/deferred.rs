@@ -164,6 +164,38 @@ fn one_answer_is_for_the_client_and_for_its_will() {
     }
 }
 
+/// Keeps the tickets of who connects, and allows no message.
+struct Checking(Undecided);
+
+impl Policy for Checking {
+    fn connect(&mut self, client: Client<'_>, _: &Connect<'_>) -> Admission {
+        self.0.about(client, "later")
+    }
+
+    fn publish(&mut self, _: Client<'_>, _: &Publish<'_>) -> Admission {
+        REFUSED
+    }
+}
+
+#[test]
+fn who_has_not_proved_its_name_does_not_learn_whether_that_may_have_a_will() {
+    let tickets = Undecided::default();
+    let mut net = Net::with_policy(Checking(tickets.clone()));
+    let will = Will::new(TopicName::new("t").unwrap(), b"x");
+    let connect = Connect { will: Some(will), ..Connect::new(Version::V5, "c") };
+    let wrong = ReasonCode::BadUserNameOrPassword;
+    for (answer, expected) in
+        [(Admission::Refuse(wrong), wrong), (Admission::Allow, ReasonCode::NotAuthorized)]
+    {
+        let client = net.open(Version::V5);
+        net.send(client, &Packet::Connect(connect));
+        assert_eq!(net.packet(client), None);
+        net.resolve(tickets.only(), answer);
+        let Some(Packet::ConnAck(connack)) = net.packet(client) else { panic!("no CONNACK") };
+        assert_eq!(connack.reason, expected);
+    }
+}
+
 #[test]
 fn nobody_is_let_in_by_a_late_answer_while_nothing_can_be_stored() {
     let (mut net, policy) = net(|_| {});
