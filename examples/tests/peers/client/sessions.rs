@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use mqtt_client::{Error, Message, Options, QoS, Will};
+use mqtt_client::{Error, Message, Options, QoS, ReasonCode, Will};
 
 use super::{connect, in_time, next, options, told, with_brokers};
 use crate::support::{Version, mosquitto_cli};
@@ -61,14 +61,19 @@ fn a_session_is_gone_on_with_and_what_came_meanwhile_is_not_lost_mqtt_3_1_2_5() 
 }
 
 #[test]
-fn a_refusal_is_told_and_not_tried_again() {
+fn a_refusal_is_told_and_not_tried_again_mqtt_4_12_0_1() {
     with_brokers(async |address, version| {
-        if version == Version::V311 {
-            // In 3.1.1 an empty Client Identifier needs a clean session [MQTT-3.1.3-8].
-            let mut options = persistent(address, version);
-            options.client_id.clear();
-            let error = in_time(mqtt_client::tokio::connect(options)).await.expect_err("refused");
-            assert!(matches!(error, Error::Refused { .. }), "{error}");
+        let mut options = options(address, version, "stranger");
+        let scram = || mqtt_client::scram::ScramSha256::new("stranger", "unknown here");
+        options.authentication = Some(mqtt_client::Authentication::new(scram));
+        let error = in_time(mqtt_client::tokio::connect(options)).await.expect_err("refused");
+        match (version, error) {
+            (Version::V5, Error::Refused { reason, .. }) => {
+                assert_eq!(reason, ReasonCode::BadAuthenticationMethod);
+            }
+            // 3.1.1 knows no other way to prove who one is, so that nobody was asked.
+            (Version::V311, Error::Authentication(_)) => {}
+            (_, other) => panic!("{other}"),
         }
         Some(())
     });
