@@ -1,6 +1,7 @@
 //! What one direction of a connection is read and written by.
 
 use crate::packet::Size;
+use crate::wire::Reader;
 use crate::{DecodeError, EncodeError, FixedHeader, Packet, Properties, Publish, Sender, Version};
 
 /// Largest packet the protocol has room for: 268,435,455 bytes of Remaining Length and 5 of header.
@@ -107,9 +108,13 @@ impl Rules {
                 return Ok(Some(packet));
             }
         }
-        let mut rest: &'a [u8] = bytes;
-        let Some(unread) = self.take(&mut rest)? else { return Ok(None) };
-        let packet = unread.read();
+        // As `take` does, which is not called because a `Packet` made from its answer is moved.
+        let whole: &'a [u8] = bytes;
+        let Some(header) = self.fixed_header(whole)? else { return Ok(None) };
+        let Some((packet, rest)) = whole.split_at_checked(header.packet_len()) else {
+            return Ok(None);
+        };
+        let packet = Packet::read(header, &mut Reader::behind(header, packet, *self));
         if packet.is_ok() {
             *bytes = rest;
         }

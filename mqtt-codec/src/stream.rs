@@ -140,8 +140,7 @@ impl Rules {
         }
         let Some(len) = self.head_len(header, all)? else { return Ok(None) };
         let Some((head, rest)) = all.split_at_checked(len) else { return Ok(None) };
-        let mut reader = Reader::new(head, *self);
-        reader.skip(header.len());
+        let mut reader = Reader::behind(header, head, *self);
         // Without bytes for it, the payload is empty, which is text too.
         let publish = Publish::read(header, &mut reader)?;
         let payload = Pieces::new(&publish, (header.packet_len() - len) as u32, self);

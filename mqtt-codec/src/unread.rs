@@ -1,10 +1,10 @@
 //! A packet before its fields are read, for who handles the frequent ones by themselves.
 
 use crate::wire::Reader;
-use crate::{Ack, DecodeError, FixedHeader, Packet, PacketType, Publish, Rules};
+use crate::{Ack, DecodeError, FixedHeader, PacketType, Publish, Rules};
 
 /// A packet that is all there, of which only the fixed header was read: see [`Rules::take`]. It is
-/// read as what it is, without the detour over [`Packet`], which is as large as the largest.
+/// read as what it is, without the detour over [`Packet`](crate::Packet), which is as large as the largest.
 ///
 /// ```
 /// use mqtt_codec::{Rules, Sender, Version};
@@ -58,12 +58,6 @@ impl<'a> Unread<'a> {
         let ack = Ack::read(kind, &mut reader)?;
         reader.finish().map(|()| Some(ack))
     }
-
-    /// The packet, of whatever type.
-    #[inline]
-    pub(crate) fn read(mut self) -> Result<Option<Packet<'a>>, DecodeError> {
-        Packet::read(self.header, &mut self.reader)
-    }
 }
 
 impl core::fmt::Debug for Unread<'_> {
@@ -85,8 +79,7 @@ impl Rules {
         let Some((packet, rest)) = whole.split_at_checked(header.packet_len()) else {
             return Ok(None);
         };
-        let mut reader = Reader::new(packet, *self);
-        reader.skip(header.len());
+        let reader = Reader::behind(header, packet, *self);
         *bytes = rest;
         Ok(Some(Unread { header, reader }))
     }

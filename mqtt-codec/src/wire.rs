@@ -1,7 +1,9 @@
 //! Reading and writing the data types of section 1.5. Every bounds check is here.
 
 use crate::rules::Rules;
-use crate::{DecodeError, PacketId, Sender, TopicFilter, TopicName, Version, Violation};
+use crate::{
+    DecodeError, FixedHeader, PacketId, Sender, TopicFilter, TopicName, Version, Violation,
+};
 
 mod sink;
 mod text;
@@ -26,6 +28,14 @@ impl<'a> Reader<'a> {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn new(packet: &'a [u8], rules: Rules) -> Self {
         Self { rest: packet, end: packet.len(), rules }
+    }
+
+    /// A reader for what is behind the fixed header of `packet`, which is all there.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    pub(crate) fn behind(header: FixedHeader, packet: &'a [u8], rules: Rules) -> Self {
+        let mut reader = Self::new(packet, rules);
+        reader.skip(header.len());
+        reader
     }
 
     /// A reader for bytes that were checked before under `version`.

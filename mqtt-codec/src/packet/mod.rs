@@ -182,7 +182,11 @@ impl<'a> Packet<'a> {
             | Self::PubRec(packet)
             | Self::PubRel(packet)
             | Self::PubComp(packet) => {
-                self.encode_body(&(self.packet_type(), packet), rules, buffer)
+                let kind = self.packet_type();
+                match packet.bare(kind, rules.version) {
+                    Some(ack) => self.encode_body(&ack, rules, buffer),
+                    None => self.encode_body(&(kind, packet), rules, buffer),
+                }
             }
             Self::Subscribe(packet) => self.encode_body(packet, rules, buffer),
             Self::SubAck(packet) => self.encode_body(packet, rules, buffer),
