@@ -361,7 +361,8 @@ impl EventLoop {
                     let token = Token(FIRST + 2 * index + 1);
                     let interest = Interest::READABLE | Interest::WRITABLE;
                     if let Some(source) = tx.transport.source() {
-                        source.reregister(self.poll.registry(), token, interest)?;
+                        // If that fails, nothing is heard of it until its time is over.
+                        let _ = source.reregister(self.poll.registry(), token, interest);
                     }
                 }
             }

@@ -1,6 +1,7 @@
 //! Records in a file of redb: copy-on-write trees, so that a process that is killed at any moment
 //! leaves the last transaction whole.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,10 @@ impl Disk {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let mut disk = Self { path: path.into(), database: None };
         disk.database()?;
+        // That there is such a file must survive too. Only Unix opens folders.
+        if let (true, Some(folder)) = (cfg!(unix), path.parent()) {
+            File::open(folder)?.sync_all()?;
+        }
         Ok(disk)
     }
 
