@@ -9,7 +9,6 @@ use std::process::{Child, Command, Stdio};
 
 /// A broker; killed when dropped.
 pub(crate) struct Server {
-    name: &'static str,
     child: Child,
     address: SocketAddr,
     config: Option<std::path::PathBuf>,
@@ -28,7 +27,7 @@ impl Server {
         let mut line = String::new();
         BufReader::new(child.stdout.take()?).read_line(&mut line).ok()?;
         let address = line.split_whitespace().last()?.parse().ok()?;
-        Some(Self { name: "motewire", child, address, config: None })
+        Some(Self { child, address, config: None })
     }
 
     /// Debian's mosquitto, allowed everything.
@@ -55,11 +54,7 @@ impl Server {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        Some(Self { name: "mosquitto", child, address, config: Some(config) })
-    }
-
-    pub(crate) fn name(&self) -> &'static str {
-        self.name
+        Some(Self { child, address, config: Some(config) })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -6,7 +6,7 @@
 //! `deliver NAME` runs one of the scenarios of `delivery`, for callgrind to count instructions:
 //! `valgrind --tool=callgrind --toggle-collect='*deliveries*' broker_core deliver fan-out`.
 
-use std::hint::black_box;
+use core::hint::black_box;
 use std::time::Instant as Clock;
 
 use mqtt_codec::{

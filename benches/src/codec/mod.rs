@@ -196,6 +196,7 @@ where
 }
 
 /// The first packet of `rest`, whole, for peers that do not find its end themselves.
+#[cfg(feature = "peers")]
 #[inline]
 fn frame<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let whole: &'a [u8] = rest;

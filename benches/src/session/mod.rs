@@ -47,11 +47,12 @@ pub type Contestant = Box<dyn FnMut()>;
 /// Who takes part in this row, by name.
 #[must_use]
 pub fn contestants(row: Row, version: Version) -> Vec<(&'static str, Contestant)> {
-    let mut all: Vec<(&'static str, Contestant)> =
-        vec![("mqtt_session", ours(row, version)), ("mqtt_codec alone", codec(row, version))];
+    let own = [("mqtt_session", ours(row, version)), ("mqtt_codec alone", codec(row, version))];
     #[cfg(feature = "peers")]
-    all.extend(peers::all(row, version));
-    all
+    let peers = peers::all(row, version);
+    #[cfg(not(feature = "peers"))]
+    let peers = [];
+    own.into_iter().chain(peers).collect()
 }
 
 /// CONNACK, as bytes.
