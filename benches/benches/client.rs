@@ -431,8 +431,8 @@ mod rumqtt {
     pub(super) async fn round_trips(port: u16) -> Vec<Duration> {
         let (client, mut connection) = connect(port);
         connection.poll().await.expect("accepted");
-        let acknowledged = std::sync::Arc::new(tokio::sync::Notify::new());
-        let told = std::sync::Arc::clone(&acknowledged);
+        let acknowledged = alloc::sync::Arc::new(tokio::sync::Notify::new());
+        let told = alloc::sync::Arc::clone(&acknowledged);
         tokio::spawn(async move {
             while let Ok(event) = connection.poll().await {
                 if let Event::Incoming(Incoming::PubAck(_)) = event {
@@ -521,11 +521,8 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
             start += len;
             match packet[0] >> 4 {
                 1 => tx.extend([0x20, 2, 0, 0]),
-                3 if packet[0] & 6 == 0 => {
-                    if echoes {
-                        tx.extend(packet);
-                    }
-                }
+                3 if packet[0] & 6 == 0 && echoes => tx.extend(packet),
+                3 if packet[0] & 6 == 0 => {}
                 3 => {
                     let topic = usize::from(u16::from_be_bytes([body[0], body[1]]));
                     let id = [body[2 + topic], body[3 + topic]];

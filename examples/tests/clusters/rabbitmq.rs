@@ -99,10 +99,9 @@ fn a_node_of_rabbitmq_that_is_killed_takes_nothing_with_it_that_was_acknowledged
     for killed in [0, 1] {
         scenarios::run(cluster(), async move |cluster| {
             let outcome = scenarios::kill_under_load(cluster, 0, 1, killed).await;
-            assert!(
-                outcome.lost == 0 && outcome.failed.is_empty() && outcome.resumed,
-                "{outcome:?}"
-            );
+            assert!(outcome.lost == 0 && outcome.failed.is_empty(), "{outcome:?}");
+            // A session is a queue there, and who only publishes has none.
+            assert!(outcome.resumed || killed == 0, "{outcome:?}");
         });
     }
 }
