@@ -9,8 +9,10 @@ use std::process::{Command, Stdio};
 use mqtt_client::{Client, Options, QoS, Server, Version};
 use tempfile::TempDir;
 
-use crate::PATIENCE;
 use crate::program::Program;
+
+/// How long a node may take to start.
+const START: Duration = Duration::from_secs(60);
 
 /// Nodes of a cluster, each a process; killed when dropped.
 #[derive(Debug)]
@@ -70,22 +72,26 @@ impl Cluster {
     }
 
     /// Waits until every node accepts clients.
-    pub(crate) async fn ready(&self) {
+    ///
+    /// # Errors
+    /// One does not; with what it has told.
+    pub(crate) async fn ready(&self) -> Result<(), String> {
         for (n, node) in self.nodes.iter().enumerate() {
             let mut options = self.options(&format!("probe{n}"), n);
             options.servers.truncate(1);
             options.clean_start = true;
             // A node may listen before it knows its users.
             options.reconnect.give_up = |_| false;
-            let connecting = tokio::time::timeout(PATIENCE, mqtt_client::tokio::connect(options));
+            let connecting = tokio::time::timeout(START, mqtt_client::tokio::connect(options));
             match connecting.await {
                 Ok(Ok(probe)) => drop(probe.disconnect().await),
                 other => {
                     let log = fs::read_to_string(self.log(&node.name)).unwrap_or_default();
-                    panic!("{} does not start: {other:?}\n{log}", node.name);
+                    return Err(format!("{} does not start: {other:?}\n{log}", node.name));
                 }
             }
         }
+        Ok(())
     }
 
     /// SIGKILL, as a power cut would be.

@@ -101,7 +101,7 @@ fn cluster() -> Cluster {
 
 #[test]
 fn what_one_node_of_ejabberd_takes_every_other_delivers() {
-    scenarios::run(cluster(), async |cluster| {
+    scenarios::run(cluster, async |cluster| {
         scenarios::crosses_nodes(cluster).await;
         scenarios::session_moves(cluster).await;
         assert!(!scenarios::retained_crosses(cluster).await, "so the table in CLUSTERS.md says");
@@ -112,7 +112,7 @@ fn what_one_node_of_ejabberd_takes_every_other_delivers() {
 /// that leaves in doubt, and of all others each arrives once.
 #[test]
 fn the_node_of_an_ejabberd_publisher_is_killed_and_nothing_is_lost_that_was_acknowledged() {
-    scenarios::run(cluster(), async |cluster| {
+    scenarios::run(cluster, async |cluster| {
         let outcome = scenarios::kill_under_load(cluster, 0, 1, 0).await;
         assert!(outcome.lost == 0 && outcome.duplicated == 0, "{outcome:?}");
         assert!(!outcome.resumed, "so the table in CLUSTERS.md says");
@@ -123,7 +123,7 @@ fn the_node_of_an_ejabberd_publisher_is_killed_and_nothing_is_lost_that_was_ackn
 /// again at the other node.
 #[test]
 fn the_node_of_an_ejabberd_subscriber_is_killed_and_the_client_goes_on_at_the_other() {
-    scenarios::run(cluster(), async |cluster| {
+    scenarios::run(cluster, async |cluster| {
         let outcome = scenarios::kill_under_load(cluster, 0, 1, 1).await;
         assert!(outcome.duplicated == 0, "{outcome:?}");
         assert!(!outcome.resumed, "so the table in CLUSTERS.md says");

@@ -87,7 +87,7 @@ fn cluster() -> Cluster {
 
 #[test]
 fn what_one_node_of_rabbitmq_takes_every_other_delivers() {
-    scenarios::run(cluster(), async |cluster| {
+    scenarios::run(cluster, async |cluster| {
         scenarios::crosses_nodes(cluster).await;
         scenarios::session_moves(cluster).await;
         assert!(!scenarios::retained_crosses(cluster).await, "so the table in CLUSTERS.md says");
@@ -97,7 +97,7 @@ fn what_one_node_of_rabbitmq_takes_every_other_delivers() {
 #[test]
 fn a_node_of_rabbitmq_that_is_killed_takes_nothing_with_it_that_was_acknowledged() {
     for killed in [0, 1] {
-        scenarios::run(cluster(), async move |cluster| {
+        scenarios::run(cluster, async move |cluster| {
             let outcome = scenarios::kill_under_load(cluster, 0, 1, killed).await;
             assert!(outcome.lost == 0 && outcome.failed.is_empty(), "{outcome:?}");
             // A session is a queue there, and who only publishes has none.

@@ -11,17 +11,27 @@ use mqtt_client::{Client, ConnectionEvent, Message, QoS, Subscription};
 use crate::PATIENCE;
 use crate::cluster::Cluster;
 
+/// How often a cluster is started until it is there.
+const STARTS: usize = 4;
+
 /// Waits for what must happen.
 pub(crate) async fn in_time<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("it happens in time")
 }
 
 /// Runs a scenario once all nodes are there.
-pub(crate) fn run(mut cluster: Cluster, scenario: impl AsyncFnOnce(&mut Cluster)) {
+pub(crate) fn run(start: impl Fn() -> Cluster, scenario: impl AsyncFnOnce(&mut Cluster)) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio");
     runtime.block_on(async {
-        cluster.ready().await;
+        let mut cluster = start();
+        // RabbitMQ's nodes at times wait for each other for ever when they start together.
+        for _ in 1..STARTS {
+            let Err(why) = cluster.ready().await else { break };
+            say(&format!("once more: {why}"));
+            cluster = start();
+        }
+        cluster.ready().await.expect("a cluster");
         scenario(&mut cluster).await;
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
