@@ -1,7 +1,10 @@
 //! Three nodes of RabbitMQ with its MQTT plug-in: version 3.1.1, QoS 0 and 1, queues mirrored on all.
 
+use core::time::Duration;
 use std::fs;
+use std::net::TcpStream;
 use std::process::Command;
+use std::thread;
 
 use mqtt_client::{QoS, Version};
 use serde_json::json;
@@ -81,6 +84,14 @@ fn cluster() -> Cluster {
             .env("RABBITMQ_ALLOW_INPUT", "1")
             .arg("-noinput");
         cluster.add(&name, mqtt, command);
+        // Nodes that start together at times wait for each other for ever. If this one does not
+        // start, that is found out later.
+        for _ in 0..300 {
+            if TcpStream::connect(mqtt).is_ok() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
     }
     cluster
 }

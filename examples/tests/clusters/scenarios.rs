@@ -25,7 +25,7 @@ pub(crate) fn run(start: impl Fn() -> Cluster, scenario: impl AsyncFnOnce(&mut C
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio");
     runtime.block_on(async {
         let mut cluster = start();
-        // RabbitMQ's nodes at times wait for each other for ever when they start together.
+        // Nodes may wait for each other for ever, or find that a port was taken meanwhile.
         for _ in 1..STARTS {
             let Err(why) = cluster.ready().await else { break };
             say(&format!("once more: {why}"));
