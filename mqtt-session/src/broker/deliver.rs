@@ -312,13 +312,7 @@ impl Broker {
         }
         if let Some(frame) = message.frame(&mut self.scratch) {
             let entry = copy.entry(frame, message.expires);
-            let stored = session.stored;
-            let backlog = session.backlog_mut();
-            let before = backlog.held();
-            let others = self.held.bytes().saturating_sub(before.queued_bytes);
-            let log = Log::of(&mut self.journal, stored);
-            let dropped = backlog.keep(entry, others, &self.config, log);
-            self.held.replace(before, backlog.held());
+            let dropped = session.keep(entry, &mut self.held, &self.config, &mut self.journal);
             self.statistics.dropped.queue_full += dropped as u64;
         }
     }

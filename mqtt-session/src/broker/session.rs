@@ -8,7 +8,7 @@ use mqtt_codec::{PacketId, Publish, QoS, TopicFilter};
 
 use super::config::{Config, Overflow};
 use super::deferred::Ticket;
-use super::journal::{Log, Number};
+use super::journal::{Journal, Log, Number};
 use super::message::{Entry, KeptWill, Seq};
 use super::policy::Client;
 use super::retained::Cursor;
@@ -71,6 +71,24 @@ impl Session {
 
     pub(crate) fn backlog_mut(&mut self) -> &mut Backlog {
         self.backlog.get_or_insert_default()
+    }
+
+    /// Keeps a message for later; returns how many messages were dropped because of it. `held` is what
+    /// all sessions hold, this one included.
+    pub(crate) fn keep(
+        &mut self,
+        entry: Entry,
+        held: &mut Held,
+        config: &Config,
+        journal: &mut Option<Journal>,
+    ) -> usize {
+        let log = Log::of(journal, self.stored);
+        let backlog = self.backlog_mut();
+        let before = backlog.held();
+        let others = held.bytes().saturating_sub(before.queued_bytes);
+        let dropped = backlog.keep(entry, others, config, log);
+        held.replace(before, backlog.held());
+        dropped
     }
 
     /// Gives back what memory is not needed without a connection.

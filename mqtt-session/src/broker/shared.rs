@@ -5,7 +5,6 @@ use alloc::boxed::Box;
 
 use mqtt_codec::{Property, QoS};
 
-use super::journal::Log;
 use super::message::Entry;
 use super::session::Backlog;
 use super::subscriptions::{Group, Subscriber};
@@ -69,13 +68,7 @@ impl Broker {
             added,
             ..entry
         };
-        let stored = session.stored;
-        let backlog = session.backlog_mut();
-        let before = backlog.held();
-        let others = self.held.bytes().saturating_sub(before.queued_bytes);
-        let log = Log::of(&mut self.journal, stored);
-        let dropped = backlog.keep(entry, others, &self.config, log);
-        self.held.replace(before, backlog.held());
+        let dropped = session.keep(entry, &mut self.held, &self.config, &mut self.journal);
         self.statistics.dropped.queue_full += dropped as u64;
         self.pump(now, key, out);
     }
