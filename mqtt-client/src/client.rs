@@ -86,6 +86,10 @@ impl Client {
         Ok((Self { handle: Arc::new(handle) }, driver))
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.handle.shared
+    }
+
     pub(crate) fn has_properties(&self) -> bool {
         self.handle.has_properties
     }

@@ -70,7 +70,7 @@ pub use message::{Message, MessageProperties, PropertyFields, Receipt};
 pub use options::{Lag, Options, Overflow, Reconnect, Will};
 #[cfg(feature = "proxy")]
 pub use proxy::{Proxy, ProxyKind};
-pub use request::{RequestError, Requester};
+pub use request::{RequestError, Requester, RequesterOptions};
 pub use runtime::{Clock, Runtime, Stream, Transport};
 pub use server::{Scheme, Server};
 pub use statistics::Statistics;

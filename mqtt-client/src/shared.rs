@@ -1,6 +1,6 @@
 //! What the client's handles and its driver share.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -38,6 +38,8 @@ pub(crate) struct State {
     /// Why there is no driver any more.
     pub(crate) closed: Option<Error>,
     pub(crate) listeners: Vec<Weak<EventQueue>>,
+    /// Who is to be woken when, by the key of a subscription.
+    timers: BTreeMap<u32, (Instant, Waker)>,
     next_key: u32,
     /// Set while the driver waits.
     driver: Option<Waker>,
@@ -105,6 +107,7 @@ impl Shared {
                 closing: None,
                 closed: None,
                 listeners: Vec::new(),
+                timers: BTreeMap::new(),
                 next_key: 0,
                 driver: None,
             }),
@@ -187,6 +190,20 @@ impl Shared {
         let mut state = self.lock();
         state.next_key += 1;
         state.next_key
+    }
+
+    /// Wakes it at that time, at the latest when there is no driver any more; the next call with this
+    /// key takes the place of this one.
+    pub(crate) fn wake_at(&self, key: u32, at: Instant, waker: &Waker) {
+        let mut state = self.lock();
+        let earlier = state.timers.insert(key, (at, waker.clone()));
+        if earlier.is_none_or(|(earlier, _)| at < earlier) {
+            Self::notify(state);
+        }
+    }
+
+    pub(crate) fn forget_waking(&self, key: u32) {
+        self.lock().timers.remove(&key);
     }
 
     pub(crate) fn request(&self, request: Request) -> Result<(), Error> {
@@ -285,6 +302,17 @@ impl State {
 
     fn is_closed(&self) -> bool {
         self.closed.is_some() || self.closing.is_some()
+    }
+
+    /// When the next one is to be woken.
+    pub(crate) fn next_timer(&self) -> Option<Instant> {
+        self.timers.values().map(|(at, _)| *at).min()
+    }
+
+    /// Takes out one that is to be woken by now.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Waker> {
+        let due = self.timers.iter().find(|(_, (at, _))| *at <= now).map(|(key, _)| *key);
+        due.and_then(|key| self.timers.remove(&key)).map(|(_, waker)| waker)
     }
 
     /// From now on the driver is to be woken.

@@ -107,6 +107,11 @@ impl Subscription {
         Ok(subscription)
     }
 
+    /// Which one of this client it is.
+    pub(crate) const fn key(&self) -> u32 {
+        self.key
+    }
+
     /// The next message; `None` when the client is closed. Cancel safe: no message is lost.
     pub async fn next(&mut self) -> Option<Message> {
         core::future::poll_fn(|cx| self.queue.poll(cx, &mut self.taken)).await

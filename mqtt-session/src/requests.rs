@@ -9,7 +9,7 @@ use crate::{Instant, Ring};
 
 /// Tells the response to one request from all others: Correlation Data, or for 3.1.1, which has none,
 /// the last level of the Response Topic as its `Display` writes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Correlation([u8; 4]);
 
 impl Correlation {
@@ -88,9 +88,21 @@ impl<'s> Requests<'s> {
         Self { waiting: storage.into(), last: 0 }
     }
 
+    /// Counts the requests from this number on. A response may come after a crash to a request of before:
+    /// begin with a random number where it must not be taken for one to another request.
+    #[must_use]
+    pub const fn starting_at(mut self, number: u32) -> Self {
+        self.last = number.wrapping_sub(1);
+        self
+    }
+
     /// A new request, which waits for `timeout`. `None` if too many wait.
     pub fn open(&mut self, now: Instant, timeout: Duration) -> Option<Correlation> {
-        let number = self.last.wrapping_add(1);
+        let mut number = self.last.wrapping_add(1);
+        // Once the numbers have come round, one may be taken.
+        while self.position(number).is_some() {
+            number = number.wrapping_add(1);
+        }
         if !self.waiting.push(Request { number, deadline: now + timeout }) {
             return None;
         }
@@ -101,9 +113,17 @@ impl<'s> Requests<'s> {
     /// The request that this message answers; it waits no more. `None` if it answers none.
     pub fn close(&mut self, response: &Publish<'_>) -> Option<Correlation> {
         let correlation = Correlation::of(response)?;
-        let number = u32::from_be_bytes(correlation.0);
-        let index = self.waiting.iter().position(|request| request.number == number)?;
-        self.waiting.remove(index).map(|_| correlation)
+        self.cancel(correlation).then_some(correlation)
+    }
+
+    /// A request is of no interest any more. Whether it has waited.
+    pub fn cancel(&mut self, request: Correlation) -> bool {
+        let index = self.position(u32::from_be_bytes(request.0));
+        index.and_then(|index| self.waiting.remove(index)).is_some()
+    }
+
+    fn position(&self, number: u32) -> Option<usize> {
+        self.waiting.iter().position(|request| request.number == number)
     }
 
     /// When the next request has waited long enough.
@@ -158,6 +178,20 @@ mod tests {
         assert_eq!(requests.expired(NOW), None);
         assert_eq!(requests.expired(NOW + Duration::from_secs(1)), Some(one));
         assert!(requests.is_empty());
+    }
+
+    #[test]
+    fn numbers_begin_where_they_are_told_to_and_none_is_given_twice_at_a_time() {
+        let mut requests = Requests::heap(4).starting_at(u32::MAX);
+        let wait = Duration::from_secs(1);
+        let [last, first] = [(); 2].map(|()| requests.open(NOW, wait).unwrap());
+        assert_eq!((format!("{last}"), format!("{first}")), ("ffffffff".into(), "00000000".into()));
+        // They have come round.
+        let mut requests = requests.starting_at(u32::MAX);
+        assert_eq!(format!("{}", requests.open(NOW, wait).unwrap()), "00000001");
+        assert!(requests.cancel(last) && !requests.cancel(last));
+        let mut requests = requests.starting_at(u32::MAX);
+        assert_eq!(requests.open(NOW, wait), Some(last));
     }
 
     #[test]

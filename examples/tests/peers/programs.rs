@@ -235,3 +235,16 @@ fn consumers_share_what_there_is_to_do() {
         assert!(told.contains(&format!("consumer {consumer} did")), "{told}");
     }
 }
+
+#[test]
+fn a_request_gets_its_response_in_both_versions() {
+    let Some(server) = Server::motewire() else { return };
+    for (version, asked) in [("5", "asked at residence/window\n"), ("3.1.1", "/@/answers/example/")]
+    {
+        let url = format!("mqtt://{}?version={version}", server.address());
+        let output = run("request_response", &[&url], "");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let told = text(&output.stdout);
+        assert!(told.contains(asked) && told.ends_with("answered: closed\n"), "{told}");
+    }
+}

@@ -256,12 +256,11 @@ impl Driver {
         state.outbox.expire(now);
         state.outbox.take_outcomes(&mut self.finished, &mut self.written);
         let room = state.outbox.next_waiting();
+        let due = state.take_due(now);
         let requests = core::mem::take(&mut state.requests);
         let mut answers = core::mem::take(&mut state.answers);
         drop(state);
-        if let Some(room) = room {
-            room.wake();
-        }
+        room.into_iter().chain(due).for_each(core::task::Waker::wake);
         self.tell_outcomes();
         for request in requests {
             match request {
@@ -564,7 +563,7 @@ impl Driver {
     fn due(&self) -> Option<Instant> {
         let state = self.shared.lock();
         let closing = state.closing.as_ref().map(|closing| closing.deadline);
-        earliest(closing, state.outbox.next_timeout())
+        earliest(closing, earliest(state.outbox.next_timeout(), state.next_timer()))
     }
 }
 

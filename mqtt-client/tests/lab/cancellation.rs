@@ -19,7 +19,7 @@ impl Random {
 }
 
 /// Polls the future so many times, lets the rest of the program run in between, and drops it.
-async fn poll_times<T>(future: impl Future<Output = T>, times: u64) -> Option<T> {
+pub(crate) async fn poll_times<T>(future: impl Future<Output = T>, times: u64) -> Option<T> {
     let mut future = core::pin::pin!(future);
     for _ in 0..times {
         if let Some(output) = futures::FutureExt::now_or_never(&mut future) {

@@ -11,6 +11,7 @@ mod observe;
 mod outbox;
 mod persistence;
 mod reconnect;
+mod request;
 mod streams;
 
 use core::time::Duration;

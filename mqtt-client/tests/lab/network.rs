@@ -62,6 +62,8 @@ pub(crate) struct State {
     pub(crate) topics: Vec<String>,
     /// The text of each message that came.
     pub(crate) messages: Vec<String>,
+    /// Of each message that came, Response Topic and Correlation Data.
+    pub(crate) requests: Vec<(Option<String>, Option<Vec<u8>>)>,
     /// When each attempt to connect was made.
     pub(crate) attempts: Vec<tokio::time::Instant>,
     /// Which server each was made to.
@@ -87,6 +89,7 @@ impl Network {
             log: Vec::new(),
             topics: Vec::new(),
             messages: Vec::new(),
+            requests: Vec::new(),
             attempts: Vec::new(),
             servers: Vec::new(),
             passed: (0, 0),
@@ -110,9 +113,13 @@ impl Network {
     /// The server publishes to the client.
     pub(crate) fn publish(&self, topic: &str, text: &str, qos: QoS) {
         let topic = TopicName::new(topic).expect("a topic");
-        let publish = Publish { qos, ..Publish::new(topic, text.as_bytes()) };
+        self.submit(&Publish { qos, ..Publish::new(topic, text.as_bytes()) });
+    }
+
+    /// The same, whatever the message says.
+    pub(crate) fn submit(&self, publish: &Publish<'_>) {
         let mut state = self.lock();
-        state.queue.submit(Instant::default(), &publish, &mut |_, _| {}).expect("there is room");
+        state.queue.submit(Instant::default(), publish, &mut |_, _| {}).expect("there is room");
         drop(state);
         self.0.1.notify_waiters();
     }
@@ -239,6 +246,11 @@ impl State {
                 },
                 Event::Message(message) => {
                     let text = String::from_utf8_lossy(message.publish.payload).into_owned();
+                    let properties = &message.publish.properties;
+                    self.requests.push((
+                        properties.response_topic().map(|topic| topic.as_str().to_owned()),
+                        properties.correlation_data().map(<[u8]>::to_vec),
+                    ));
                     self.topics.push(session.topic(&message.publish).as_str().into());
                     self.messages.push(text);
                 }

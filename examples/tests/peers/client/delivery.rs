@@ -156,16 +156,13 @@ fn each_of_many_requests_gets_its_own_response_mqtt_4_10() {
         let client = connect(address, version, "asker").await;
         let requester = client.requester("answers/asker").await.expect("granted");
         let request = |text: &str| Message::new("double", text.to_owned(), QoS::AtLeastOnce);
-        if version == Version::V311 {
-            let error = requester.request(request("1")).await.expect_err("it cannot be asked");
-            assert!(matches!(error, RequestError::Version));
-            return Some(());
+        if version == Version::V5 {
+            let error = requester.request(request("1")).await.expect_err("nobody is there");
+            assert!(matches!(error, RequestError::NobodyListens));
         }
-        let error = requester.request(request("1")).await.expect_err("nobody is there");
-        assert!(matches!(error, RequestError::NobodyListens));
 
         let other = connect(address, version, "answerer").await;
-        let mut requests = other.subscribe("double", QoS::AtLeastOnce).await.expect("granted");
+        let mut requests = other.subscribe("double/#", QoS::AtLeastOnce).await.expect("granted");
         let answering = tokio::spawn(async move {
             let mut all = Vec::new();
             while all.len() < 20 {
