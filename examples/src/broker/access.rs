@@ -176,6 +176,9 @@ impl Job {
 
 impl Policy for Access {
     fn connect(&mut self, client: Client<'_>, connect: &Connect<'_>) -> Admission {
+        if client.is_bridge {
+            return Admission::Allow;
+        }
         let rules = self.rules();
         match (client.user_name, connect.password) {
             (Some(_), _) if client.is_proven || rules.users.is_none() => Admission::Allow,
@@ -194,18 +197,22 @@ impl Policy for Access {
     /// may take any name there is nothing to protect.
     fn take_over(&mut self, client: Client<'_>, owner: Option<&str>) -> bool {
         let names_count = client.is_proven || self.rules().users.is_some();
-        !names_count || owner.is_none_or(|owner| client.user_name == Some(owner))
+        !names_count
+            || client.is_bridge
+            || owner.is_none_or(|owner| client.user_name == Some(owner))
     }
 
     fn publish(&mut self, client: Client<'_>, publish: &Publish<'_>) -> Admission {
         let acl = self.rules().acl.as_ref();
-        allowed(acl.is_none_or(|acl| acl.may_publish(client.id, client.user_name, publish.topic)))
+        let allows = |acl: &Acl| acl.may_publish(client.id, client.user_name, publish.topic);
+        allowed(client.is_bridge || acl.is_none_or(allows))
     }
 
     fn subscribe(&mut self, client: Client<'_>, subscription: &Subscription<'_>) -> Admission {
         let acl = self.rules().acl.as_ref();
         let filter = subscription.filter;
-        allowed(acl.is_none_or(|acl| acl.may_subscribe(client.id, client.user_name, filter)))
+        let allows = |acl: &Acl| acl.may_subscribe(client.id, client.user_name, filter);
+        allowed(client.is_bridge || acl.is_none_or(allows))
     }
 }
 

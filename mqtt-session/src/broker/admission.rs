@@ -84,18 +84,19 @@ impl Broker {
             let reason = ReasonCode::ServerUnavailable;
             return self.reject(now, id, connect.client_id, reason, out);
         }
-        let assigned = match self.client_id(connect) {
+        let assigned = match self.client_id(id, connect) {
             Ok(assigned) => assigned,
             Err(reason) => return self.reject(now, id, connect.client_id, reason, out),
         };
-        let (identity, is_proven) = match self.connections.get_mut(id.0) {
-            Some(connection) => (connection.identity.take(), connection.is_proven),
+        let (identity, is_proven, is_bridge) = match self.connections.get_mut(id.0) {
+            Some(c) => (c.identity.take(), c.is_proven, c.is_bridge),
             None => return,
         };
         let connect = &Connect { user_name: identity.as_deref().or(connect.user_name), ..*connect };
         let client_id = assigned.as_deref().unwrap_or(connect.client_id);
         let ticket = self.ticket(id);
-        let client = Client { id: client_id, user_name: connect.user_name, is_proven, ticket };
+        let user_name = connect.user_name;
+        let client = Client { id: client_id, user_name, is_proven, is_bridge, ticket };
         let (admission, refused) = self.admit(client, connect);
         let undecided = match admission {
             Admission::Allow | Admission::AllowUpTo(_) => None,

@@ -10,6 +10,7 @@ use core::time::Duration;
 
 use mqtt_codec::{ConnAck, Connect, Disconnect, Property, Publish, QoS, ReasonCode, Version};
 
+use super::bridge;
 use super::journal::{Journal, Log};
 use super::message::{KeptWill, Outgoing, unframe};
 use super::notice::{Cause, Notice};
@@ -38,9 +39,12 @@ impl Broker {
         let client_id = assigned.unwrap_or(connect.client_id);
         let earlier = self.find_client(client_id);
         if let Some(session) = earlier.and_then(|key| self.sessions.get(key)) {
-            let is_proven = self.connections.get(id.0).is_some_and(|c| c.is_proven);
+            let connection = self.connections.get(id.0);
+            let is_proven = connection.is_some_and(|c| c.is_proven);
+            let is_bridge = connection.is_some_and(|c| c.is_bridge);
             let ticket = self.ticket(id);
-            let client = Client { id: client_id, user_name: connect.user_name, is_proven, ticket };
+            let user_name = connect.user_name;
+            let client = Client { id: client_id, user_name, is_proven, is_bridge, ticket };
             if !self.policy.take_over(client, session.user_name.as_deref()) {
                 return self.reject(now, id, client_id, ReasonCode::NotAuthorized, out);
             }
@@ -84,7 +88,12 @@ impl Broker {
         };
         session.user_name = connect.user_name.map(Into::into);
         session.is_proven = connection.is_proven;
-        session.expiry = wanted.min(self.config.max_session_expiry);
+        session.is_bridge = connection.is_bridge;
+        // A bridge's session is there for as long as it is set up.
+        session.expiry = match connection.is_bridge {
+            true => NEVER,
+            false => wanted.min(self.config.max_session_expiry),
+        };
         session.connection = Some(id.0);
         let connected = &mut self.statistics.sessions_connected;
         *connected += 1;
@@ -104,7 +113,7 @@ impl Broker {
             session.backlog_mut().outbox.refresh(now);
         }
         let mut properties: Vec<Property<'_>> = authenticated.to_vec();
-        self.config.announce(connect, &mut properties);
+        self.config.announce(connect, connection.is_bridge, &mut properties);
         if session.expiry != wanted && connect.version == Version::V5 {
             properties.push(Property::SessionExpiryInterval(session.expiry));
         }
@@ -135,8 +144,13 @@ impl Broker {
     /// The client identifier, where the broker chooses it.
     pub(super) fn client_id(
         &mut self,
+        id: ConnectionId,
         connect: &Connect<'_>,
     ) -> Result<Option<String>, ReasonCode> {
+        let is_bridge = self.connections.get(id.0).is_some_and(|c| c.is_bridge);
+        if connect.client_id.starts_with(bridge::PREFIX) != is_bridge {
+            return Err(ReasonCode::ClientIdentifierNotValid);
+        }
         if connect.client_id.len() > self.config.max_client_id_len {
             return Err(ReasonCode::ClientIdentifierNotValid);
         }
@@ -183,7 +197,7 @@ impl Broker {
         let expiry = disconnect.properties.session_expiry_interval();
         let session = self.connections.get(id.0).and_then(|connection| connection.session);
         if let Some(session) = session.and_then(|key| self.sessions.get_mut(key)) {
-            if let Some(expiry) = expiry {
+            if let Some(expiry) = expiry.filter(|_| !session.is_bridge) {
                 session.expiry = expiry.min(self.config.max_session_expiry);
             }
         }
@@ -371,7 +385,7 @@ fn unstore(journal: &mut Option<Journal>, subscriptions: &Subscriptions, session
 
 impl super::Config {
     /// What CONNACK announces: all that is not as the protocol has it by default.
-    fn announce(&self, connect: &Connect<'_>, list: &mut Vec<Property<'_>>) {
+    fn announce(&self, connect: &Connect<'_>, is_bridge: bool, list: &mut Vec<Property<'_>>) {
         if connect.version != Version::V5 {
             return;
         }
@@ -397,7 +411,7 @@ impl super::Config {
         if !self.shared_subscription_available {
             list.push(Property::SharedSubscriptionAvailable(false));
         }
-        if let Some(max) = self.max_keep_alive {
+        if let Some(max) = self.max_keep_alive.filter(|_| !is_bridge) {
             if connect.keep_alive == 0 || connect.keep_alive > max.get() {
                 list.push(Property::ServerKeepAlive(max.get()));
             }

@@ -7,6 +7,7 @@
 
 mod acl;
 mod admission;
+mod bridge;
 mod config;
 mod connect;
 mod deferred;
@@ -35,6 +36,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use mqtt_codec::{PacketId, Properties, ReasonCode, SubAck, UnsubAck};
 
 pub use acl::{Acl, AclError};
+pub use bridge::{Bridge, QueueBounds, Waiting};
 pub use config::{Config, Overflow, Overlap};
 pub use deferred::Ticket;
 pub use journal::Change;
@@ -147,6 +149,8 @@ struct Connection {
     identity: Option<Box<str>>,
     /// Whether it has proved one.
     is_proven: bool,
+    /// Whether it is a bridge's.
+    is_bridge: bool,
     authentication: Option<Box<Authentication>>,
 }
 
@@ -264,6 +268,10 @@ impl Broker {
             self.statistics.connections_refused += 1;
             return None;
         }
+        self.open_connection(now, false)
+    }
+
+    fn open_connection(&mut self, now: Instant, is_bridge: bool) -> Option<ConnectionId> {
         let config = server::Config {
             manual_acknowledge: true,
             connect_timeout: self.config.connect_timeout,
@@ -284,6 +292,7 @@ impl Broker {
             asked: 0,
             identity: None,
             is_proven: false,
+            is_bridge,
             authentication: None,
         })?;
         self.statistics.connections_opened += 1;

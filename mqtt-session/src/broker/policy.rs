@@ -18,6 +18,9 @@ pub struct Client<'a> {
     /// Whether the transport has proved the user name, see
     /// [`Broker::identify`](super::Broker::identify): then there need not be a password.
     pub is_proven: bool,
+    /// Whether it is one of the embedder's own [`Bridge`](super::Bridge)s: what it may do was decided by
+    /// who set it up.
+    pub is_bridge: bool,
     /// What to hand to [`Broker::resolve`](super::Broker::resolve) if the answer is
     /// [`Admission::Later`].
     pub ticket: Ticket,

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use mqtt_codec::{PacketId, Publish, QoS, TopicFilter};
 
+use super::bridge::QueueBounds;
 use super::config::{Config, Overflow};
 use super::deferred::Ticket;
 use super::journal::{Journal, Log, Number};
@@ -23,6 +24,10 @@ pub(crate) struct Session {
     pub(crate) user_name: Option<Box<str>>,
     /// Whether the transport has proved it.
     pub(crate) is_proven: bool,
+    /// Whether it is a bridge's, and not a client's from outside.
+    pub(crate) is_bridge: bool,
+    /// How much may wait for it, if not what the configuration says.
+    pub(crate) bounds: Option<Box<QueueBounds>>,
     /// The connection of the client, if it has one.
     pub(crate) connection: Option<Key>,
     /// Session Expiry Interval in seconds; `u32::MAX`: never.
@@ -47,6 +52,8 @@ impl Session {
             client_id: client_id.into(),
             user_name: None,
             is_proven: false,
+            is_bridge: false,
+            bounds: None,
             connection: None,
             expiry: 0,
             stored: None,
@@ -66,6 +73,7 @@ impl Session {
             id: &self.client_id,
             user_name: self.user_name.as_deref(),
             is_proven: self.is_proven,
+            is_bridge: self.is_bridge,
         }
     }
 
@@ -83,10 +91,19 @@ impl Session {
         journal: &mut Option<Journal>,
     ) -> usize {
         let log = Log::of(journal, self.stored);
-        let backlog = self.backlog_mut();
+        let usual;
+        let bounds = match &self.bounds {
+            Some(bounds) => &**bounds,
+            None => {
+                usual = QueueBounds::of(config);
+                &usual
+            }
+        };
+        let backlog = self.backlog.get_or_insert_default();
         let before = backlog.held();
         let others = held.bytes().saturating_sub(before.queued_bytes);
-        let dropped = backlog.keep(entry, others, config, log);
+        let room = config.max_total_queued_bytes.saturating_sub(others);
+        let dropped = backlog.keep(entry, room, bounds, log);
         held.replace(before, backlog.held());
         dropped
     }
@@ -157,11 +174,9 @@ impl Backlog {
         }
     }
 
-    /// Whether so many bytes more may wait, while `others` are held beside what does.
-    pub(crate) fn has_room(&self, size: usize, others: usize, config: &Config) -> bool {
-        let bytes = self.queued_bytes().saturating_add(size);
-        bytes <= config.max_queued_bytes
-            && bytes.saturating_add(others) <= config.max_total_queued_bytes
+    /// Whether so many bytes more may wait, if no more than `max` may.
+    pub(crate) const fn has_room(&self, size: usize, max: usize) -> bool {
+        self.queued_bytes().saturating_add(size) <= max
     }
 
     /// Has retained messages sent when their turn comes.
@@ -215,23 +230,24 @@ impl Backlog {
         Seq::new(seq)
     }
 
-    /// Keeps a message for later, while `others` bytes are held beside its queues; returns how many
-    /// messages were dropped because of it.
+    /// Keeps a message for later, as far as all that waits is within these bounds and no more bytes than
+    /// there is `room` for; returns how many messages were dropped because of it.
     pub(crate) fn keep(
         &mut self,
         mut entry: Entry,
-        others: usize,
-        config: &Config,
+        room: usize,
+        bounds: &QueueBounds,
         mut log: Option<Log<'_>>,
     ) -> usize {
         let size = entry.size();
+        let max = room.min(bounds.max_bytes);
         let mut dropped = 0;
         loop {
             let count = self.queue.len() + self.queue_0.len();
-            if count < config.max_queued_messages && self.has_room(size, others, config) {
+            if count < bounds.max_messages && self.has_room(size, max) {
                 break;
             }
-            let oldest = match config.overflow {
+            let oldest = match bounds.overflow {
                 Overflow::DropNewest => None,
                 Overflow::DropOldest => self.queue_0.pop().or_else(|| self.queue.pop()),
             };

@@ -90,7 +90,7 @@ impl Broker {
         }
     }
 
-    fn subscribe(
+    pub(super) fn subscribe(
         &mut self,
         key: Key,
         version: Version,
@@ -110,8 +110,9 @@ impl Broker {
             // Retained messages wait for it already: more than that is kept in bounds as messages are.
             let size = Replay::largest(filter);
             let others = self.held.bytes().saturating_sub(backlog.queued_bytes());
+            let room = self.config.max_total_queued_bytes.saturating_sub(others);
             if backlog.replays.len() >= self.config.max_subscriptions_per_session
-                || !backlog.has_room(size, others, &self.config)
+                || !backlog.has_room(size, room.min(self.config.max_queued_bytes))
             {
                 return Err(ReasonCode::QuotaExceeded);
             }

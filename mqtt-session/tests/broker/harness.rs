@@ -9,7 +9,7 @@ use mqtt_codec::{
     Version,
 };
 use mqtt_session::broker::{
-    Admission, Broker, Config, ConnectionId, Notice, Outputs, Policy, Received, Ticket,
+    Admission, Bridge, Broker, Config, ConnectionId, Notice, Outputs, Policy, Received, Ticket,
 };
 use mqtt_session::{Instant, Transmit};
 
@@ -120,6 +120,10 @@ impl Net {
 
     pub(crate) fn open(&mut self, version: Version) -> Client {
         let id = self.broker.open(self.now).expect("room for a connection");
+        self.opened(id, version)
+    }
+
+    fn opened(&mut self, id: ConnectionId, version: Version) -> Client {
         let end = End {
             bytes: Vec::new(),
             room: usize::MAX,
@@ -134,12 +138,24 @@ impl Net {
     /// Connects and asserts that it went well.
     pub(crate) fn connect(&mut self, connect: &Connect<'_>) -> (Client, ConnAck<'static>) {
         let client = self.open(connect.version);
+        let (client, connack) = self.connect_on(client, connect);
+        assert_eq!(connack.reason, ReasonCode::Success);
+        (client, connack)
+    }
+
+    /// As [`Net::connect`], on a connection for bridges, however it goes.
+    pub(crate) fn bridge(&mut self, connect: &Connect<'_>) -> (Client, ConnAck<'static>) {
+        let id = self.broker.open_bridge(self.now).expect("room for a bridge");
+        let client = self.opened(id, connect.version);
+        self.connect_on(client, connect)
+    }
+
+    fn connect_on(&mut self, client: Client, connect: &Connect<'_>) -> (Client, ConnAck<'static>) {
         self.send(client, &Packet::Connect(*connect));
         let Some((Packet::ConnAck(connack), rest)) = self.first(client) else {
             panic!("no CONNACK")
         };
         self.end(client).bytes = rest;
-        assert_eq!(connack.reason, ReasonCode::Success);
         (client, connack)
     }
 
@@ -448,6 +464,16 @@ impl Net {
     pub(crate) fn disconnect(&mut self, client: Client, reason: ReasonCode) {
         self.send(client, &Packet::Disconnect(Disconnect::new(reason)));
         assert!(self.is_closed(client));
+    }
+
+    /// The broker has these bridges from now on.
+    pub(crate) fn set_bridges(&mut self, bridges: &[Bridge<'_>]) -> Result<(), ReasonCode> {
+        self.broker.set_bridges(self.now, bridges, &mut self.ends)
+    }
+
+    /// The broker behind a bridge has begun anew.
+    pub(crate) fn forget_received(&mut self, bridge: &str) {
+        self.broker.forget_received(self.now, bridge, &mut self.ends);
     }
 
     /// The broker itself publishes.

@@ -3,6 +3,7 @@
 extern crate alloc;
 
 mod acl;
+mod bridge;
 mod connect;
 mod deferred;
 mod deliver;
