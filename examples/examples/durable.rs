@@ -1,10 +1,12 @@
 //! A program that may be killed at any moment. It publishes the lines of its standard input, or prints
 //! what comes; a line that says `stored` is delivered even if the program is killed now, one that says
-//! `done` does not come again. Run it again with the same file, and it goes on where it was.
+//! `done` does not come again. Run it again with the same file, and it goes on where it was. With QoS 1
+//! instead of 2 a message may arrive twice, and a `done` one come again.
 //!
 //! ```text
 //! seq 1000 | cargo run --example durable pub 'mqtt://localhost?client_id=a' a.redb residence/door
 //! cargo run --example durable sub 'mqtt://localhost?client_id=b' b.redb residence/door
+//! seq 1000 | cargo run --example durable pub 'mqtt://localhost?client_id=a' a.redb residence/door 1
 //! ```
 
 extern crate alloc;
@@ -13,13 +15,18 @@ use alloc::sync::Arc;
 use core::error::Error;
 use core::time::Duration;
 use std::io::{BufRead, stdin};
+use std::thread;
 
 use mqtt_client::{DiskStore, Message, Options, QoS, blocking};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [command, url, file, topic] = &arguments[..] else {
-        return Err("say pub or sub, a URL, a file, and a topic".into());
+    let (command, url, file, topic, qos) = match &arguments[..] {
+        [command, url, file, topic] => (command, url, file, topic, QoS::ExactlyOnce),
+        [command, url, file, topic, qos] if qos == "1" => {
+            (command, url, file, topic, QoS::AtLeastOnce)
+        }
+        _ => return Err("say pub or sub, a URL, a file, a topic, and perhaps QoS 1".into()),
     };
     let mut options = Options::from_url(url)?;
     options.clean_start = false;
@@ -27,8 +34,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     options.manual_acknowledge = true;
     options.store = Some(Arc::new(DiskStore::open(file)?));
     let client = blocking::Client::connect_with(options)?;
+    let left = client.resumed();
+    thread::spawn(move || {
+        for resumed in left {
+            if let Err(error) = blocking::wait(resumed.delivery) {
+                eprintln!("{:?} of an earlier run: {error}", resumed.message.text());
+            }
+        }
+    });
     if command == "sub" {
-        let messages = client.subscribe(topic, QoS::ExactlyOnce)?;
+        let messages = client.subscribe(topic, qos)?;
         println!("subscribed");
         for message in messages {
             let text = String::from_utf8_lossy(&message.payload);
@@ -39,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     } else {
         for line in stdin().lock().lines() {
-            let message = Message::new(topic.as_str(), line?.clone(), QoS::ExactlyOnce);
+            let message = Message::new(topic.as_str(), line?.clone(), qos);
             let text = message.payload.clone();
             // What becomes of it is told by the delivery, which nobody waits for here.
             drop(client.enqueue(message)?);

@@ -13,7 +13,7 @@ use crate::delivery::Enqueue;
 use crate::shared::{Closing, Request, Shared};
 use crate::{
     ConnectionEvents, Delivered, Delivery, Driver, Error, Filter, Message, Options, PublishError,
-    Runtime, Statistics, Subscription, TraceContext,
+    Resumed, Runtime, Statistics, Subscription, TraceContext,
 };
 
 /// How long a client that is closed may take to send what waits, unless told otherwise.
@@ -203,6 +203,15 @@ impl Client {
         let (done, stored) = oneshot::channel();
         self.handle.shared.request(Request::Store { done })?;
         stored.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// The messages that an earlier run of the program has left in the [`store`](Options::store), in the
+    /// order they were submitted, each with its outcome, which may be there already. They are sent
+    /// whether anybody asks for them or not, and kept here until somebody does. The second time there
+    /// are none.
+    #[must_use]
+    pub fn resumed(&self) -> Vec<Resumed> {
+        core::mem::take(&mut self.handle.shared.lock().resumed)
     }
 
     /// Authenticates once more on the connection there is, with a new mechanism of

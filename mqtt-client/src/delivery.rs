@@ -49,6 +49,18 @@ impl Future for Delivery {
     }
 }
 
+/// A message that an earlier run of the program has left in the [`store`](crate::Options::store), and
+/// what becomes of it: see [`Client::resumed`](crate::Client::resumed).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Resumed {
+    /// What it says.
+    pub message: Message,
+    /// What becomes of it: in doubt, for one, if it was sent with QoS 2 and the server has lost the
+    /// session meanwhile.
+    pub delivery: Delivery,
+}
+
 /// Waits for room in the outbox.
 #[derive(Debug)]
 pub(crate) struct Enqueue<'c> {

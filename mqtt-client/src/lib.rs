@@ -60,7 +60,7 @@ pub use mqtt_session::{Instant, TopicAliases};
 
 pub use authentication::Authentication;
 pub use client::{Client, Disconnect};
-pub use delivery::{Delivered, Delivery};
+pub use delivery::{Delivered, Delivery, Resumed};
 #[cfg(feature = "redb")]
 pub use disk::DiskStore;
 pub use driver::Driver;

@@ -89,7 +89,8 @@ pub struct Options {
     pub outbox_bytes: u32,
     /// Where messages of QoS 1 and 2 on their way and the session are kept, so that a program that is
     /// killed goes on where it was when it runs again: each change is stored before what depends on
-    /// it is sent. See [`Client::stored`](crate::Client::stored) for when a message is safe. One store is one
+    /// it is sent. See [`Client::stored`](crate::Client::stored) for when a message is safe, and
+    /// [`Client::resumed`](crate::Client::resumed) for what became of those of an earlier run. One store is one
     /// client's, and wants `clean_start` false and a [`session_expiry`](Self::session_expiry).
     /// Default: none.
     pub store: Option<alloc::sync::Arc<dyn crate::Store>>,

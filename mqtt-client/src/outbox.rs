@@ -15,7 +15,7 @@ use mqtt_session::{
 
 use crate::message::whole_seconds;
 use crate::store::{Journal, Restored};
-use crate::{Delivered, Message, Options, Overflow, PublishError, ReasonCode};
+use crate::{Delivered, Delivery, Message, Options, Overflow, PublishError, ReasonCode, Resumed};
 
 /// What becomes of a message, and who is told.
 pub(crate) type Told = Result<Delivered, PublishError>;
@@ -201,8 +201,14 @@ impl Outbox {
         }
     }
 
-    /// Goes on with what an earlier run has left, of which nobody waits for the outcome.
-    pub(crate) fn restore(&mut self, now: Instant, journal: Journal, restored: &Restored) {
+    /// Goes on with what an earlier run has left.
+    pub(crate) fn restore(
+        &mut self,
+        now: Instant,
+        journal: Journal,
+        restored: &Restored,
+    ) -> Vec<Resumed> {
+        let mut resumed = Vec::new();
         self.outcomes.journal = Some(journal);
         for message in &restored.messages {
             let id = message.in_flight.map(|(id, _)| id);
@@ -211,15 +217,19 @@ impl Outbox {
                 let without = publish.properties.without(PropertyId::MessageExpiryInterval);
                 let properties = without.with(left.as_slice());
                 let publish = Publish { packet_id: id, properties, ..*publish };
-                self.queue.restore(now, &publish, &mut self.outcomes)
+                self.queue.restore(now, &publish, &mut self.outcomes)?;
+                Ok::<_, Error>(own(&publish))
             });
             // It has room, and could be made a packet of when it was stored.
-            let Some(Ok(_)) = stored else { continue };
-            self.outcomes.first += 1;
+            let Some(Ok(own)) = stored else { continue };
+            let (listener, told) = oneshot::channel();
+            self.outcomes.listeners.push_back(Some(listener));
+            resumed.push(Resumed { message: own, delivery: Delivery::new(told) });
             if let Some((id, Stage::PubComp)) = message.in_flight {
                 self.queue.on_event(&Event::Received { id }, &mut self.outcomes);
             }
         }
+        resumed
     }
 
     /// What is to be stored, if there is a store.
@@ -265,11 +275,7 @@ impl Outbox {
 
     /// Gives up all. Tells which messages that were, as far as they are not the server's.
     pub(crate) fn close(&mut self) -> (Vec<Message>, BTreeMap<u64, Waker>) {
-        let messages = self.queue.iter().filter_map(|(_, _, publish)| {
-            let publish = publish?;
-            let payload = Bytes::copy_from_slice(publish.payload);
-            Some(Message::received(Arc::from(publish.topic.as_str()), payload, &publish))
-        });
+        let messages = self.queue.iter().filter_map(|(_, _, publish)| Some(own(&publish?)));
         let messages = messages.collect();
         // It stays stored, for the next run.
         self.outcomes.journal = None;
@@ -282,6 +288,12 @@ impl Outbox {
         }
         (messages, core::mem::take(&mut self.waiting))
     }
+}
+
+/// The message that this says.
+fn own(publish: &Publish<'_>) -> Message {
+    let payload = Bytes::copy_from_slice(publish.payload);
+    Message::received(Arc::from(publish.topic.as_str()), payload, publish)
 }
 
 /// Tells what became of messages.

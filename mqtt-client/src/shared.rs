@@ -18,7 +18,9 @@ use crate::outbox::{Outbox, Submitted};
 use crate::queue::Queue;
 use crate::statistics::Counters;
 use crate::store::Restored;
-use crate::{Clock, ConnectionEvent, Delivery, Error, Filter, Message, Options, PublishError};
+use crate::{
+    Clock, ConnectionEvent, Delivery, Error, Filter, Message, Options, PublishError, Resumed,
+};
 
 /// How many requests wait for the driver at most.
 const MAX_REQUESTS: usize = 1024;
@@ -38,6 +40,8 @@ pub(crate) struct State {
     /// Why there is no driver any more.
     pub(crate) closed: Option<Error>,
     pub(crate) listeners: Vec<Weak<EventQueue>>,
+    /// What an earlier run has left, until somebody wants to know of it.
+    pub(crate) resumed: Vec<Resumed>,
     /// Who is to be woken when, by the key of a subscription.
     timers: BTreeMap<u32, (Instant, Waker)>,
     next_key: u32,
@@ -94,8 +98,9 @@ impl Shared {
             }
         }
         let mut outbox = Outbox::new(options, &restored);
+        let mut resumed = Vec::new();
         if let Some(journal) = journal {
-            outbox.restore(clock(), journal, &restored);
+            resumed = outbox.restore(clock(), journal, &restored);
         }
         let shared = Self {
             clock,
@@ -107,6 +112,7 @@ impl Shared {
                 closing: None,
                 closed: None,
                 listeners: Vec::new(),
+                resumed,
                 timers: BTreeMap::new(),
                 next_key: 0,
                 driver: None,

@@ -30,7 +30,7 @@ use mqtt_codec::QoS;
 
 use crate::{
     ConnectionEvents, Delivered, Delivery, Disconnect, Error, Filter, Message, Options,
-    PublishError,
+    PublishError, Resumed,
 };
 pub use runtime::{ThreadRuntime, wait, wait_until};
 
@@ -138,6 +138,12 @@ impl Client {
     /// As there.
     pub fn stored(&self) -> Result<(), Error> {
         wait(self.0.stored())
+    }
+
+    /// As [`Client::resumed`](crate::Client::resumed).
+    #[must_use]
+    pub fn resumed(&self) -> Vec<Resumed> {
+        self.0.resumed()
     }
 
     /// As [`Client::disconnect`](crate::Client::disconnect).

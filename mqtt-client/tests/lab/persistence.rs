@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use core::time::Duration;
 use futures::future::BoxFuture;
-use mqtt_client::{Changes, Client, Error, Message, Options, QoS, Store, Version};
+use mqtt_client::{
+    Changes, Client, Error, Message, Options, PublishError, QoS, Resumed, Store, Version,
+};
 
 use crate::cancellation::Random;
-use crate::network::Network;
+use crate::network::{Cut, Network};
 use crate::{BOTH, in_time, options, persistent, start};
 
 /// A disk: what it takes to write is there only once that is done.
@@ -224,6 +226,95 @@ async fn what_was_stored_while_the_server_was_away_is_delivered_by_the_next_run(
         in_time(client.publish("a", "4", QoS::ExactlyOnce)).await.expect("delivered");
         assert_eq!(network.lock().messages, ["1", "2", "3", "4"]);
     }
+}
+
+/// A run is killed at every byte of an exchange, and the server forgets the session or not: the next run
+/// is told of each message, once, what became of it.
+#[tokio::test(start_paused = true)]
+async fn the_next_run_is_told_what_became_of_each_message_that_was_left_mqtt_4_3() {
+    for version in BOTH {
+        for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            for keeps_session in [true, false] {
+                let mut doubts = 0;
+                for at in 0..80 {
+                    for down in [true, false] {
+                        let network = Network::new();
+                        let (up, down) = if down { (None, Some(at)) } else { (Some(at), None) };
+                        network.lock().cuts.push_back(Cut { up, down, ..Cut::default() });
+                        let disk = Disk::slow(0);
+                        let mut options = stored(version, &disk);
+                        // One run, one connection.
+                        options.reconnect.min = Duration::from_secs(3600);
+                        options.reconnect.max = Duration::from_secs(3600);
+                        let (client, driver) = run(options, &network);
+                        for text in ["1", "2"] {
+                            drop(client.enqueue(Message::new("a", text, qos)).await.expect("room"));
+                        }
+                        drop(client.enqueue(Message::new("a", "0", QoS::AtMostOnce)).await);
+                        in_time(client.stored()).await.expect("stored");
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                        let told = client.undelivered();
+                        kill(driver, &network).await;
+                        network.lock().keeps_session = keeps_session;
+
+                        let (client, _driver) = run(stored(version, &disk), &network);
+                        let resumed = client.resumed();
+                        assert!(client.resumed().is_empty(), "once");
+                        assert!(resumed.len() <= 2 && resumed.len() <= told);
+                        for Resumed { message, delivery, .. } in resumed {
+                            let outcome = in_time(delivery).await;
+                            let text = message.text().expect("text").to_owned();
+                            let times =
+                                network.lock().messages.iter().filter(|t| **t == text).count();
+                            let context =
+                                format!("{version:?} {qos:?} {at} {text} {outcome:?} {times}");
+                            match (qos, outcome) {
+                                (QoS::AtLeastOnce, Ok(_)) => assert!(times >= 1, "{context}"),
+                                (_, Ok(_)) => assert_eq!(times, 1, "{context}"),
+                                (QoS::ExactlyOnce, Err(PublishError::InDoubt)) => {
+                                    assert!(!keeps_session && times <= 1, "{context}");
+                                    doubts += 1;
+                                }
+                                _ => panic!("{context}"),
+                            }
+                        }
+                        in_time(client.disconnect()).await;
+                        assert!(disk.is_empty_but_for_the_client());
+                    }
+                }
+                assert_eq!(doubts > 0, qos == QoS::ExactlyOnce && !keeps_session);
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_expired_while_no_program_ran_is_told_so_by_the_next_run_mqtt_3_3_2_3_3() {
+    let network = Network::new();
+    network.lock().up = false;
+    let disk = Disk::slow(0);
+    let (client, driver) = run(stored(Version::V5, &disk), &network);
+    for (text, expiry) in [("old", Duration::from_secs(1)), ("young", Duration::from_secs(10_000))]
+    {
+        let message = Message::new("a", text, QoS::AtLeastOnce).expires_after(expiry);
+        drop(client.enqueue(message).await);
+    }
+    let _ = in_time(client.stored()).await;
+    // As the clock of the machine goes on while nothing runs, which virtual time does not move.
+    for record in disk.records.lock().expect("no panic").values_mut() {
+        if record.ends_with(b"old") {
+            record[..8].copy_from_slice(&1_u64.to_be_bytes());
+        }
+    }
+    kill(driver, &network).await;
+    network.lock().up = true;
+    let client = start(stored(Version::V5, &disk), &network);
+    let mut outcomes = Vec::new();
+    for Resumed { message, delivery, .. } in client.resumed() {
+        outcomes.push((message.text().expect("text").to_owned(), in_time(delivery).await.is_ok()));
+    }
+    assert_eq!(outcomes, [("old".into(), false), ("young".into(), true)]);
+    assert_eq!(network.lock().messages, ["young"]);
 }
 
 #[tokio::test(start_paused = true)]
