@@ -56,8 +56,9 @@ pub enum Error {
     #[error(transparent)]
     Protocol(mqtt_session::Error),
     /// The server sent a packet that is larger than
-    /// [`Options::max_packet_size`](crate::Options::max_packet_size). Before version 5 a server cannot
-    /// know of that limit; one that keeps the session sends the message again on the next connection.
+    /// [`Options::max_packet_size`](crate::Options::max_packet_size) although it knows of that limit, or
+    /// that is no message: see
+    /// [`ConnectionEvent::Oversized`](crate::ConnectionEvent::Oversized).
     #[error("the server sent a packet of {size} bytes, and no more than {limit} are taken")]
     PacketTooLarge {
         /// How long it would have been.

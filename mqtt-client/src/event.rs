@@ -7,6 +7,8 @@ use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use mqtt_codec::QoS;
+
 use crate::{Error, Server};
 
 /// Something happened to the connection.
@@ -26,6 +28,20 @@ pub enum ConnectionEvent {
         error: Error,
         /// In what time the next attempt is made; `None`: there will be none.
         retry_after: Option<Duration>,
+    },
+    /// A message came that is larger than
+    /// [`Options::max_packet_size`](crate::Options::max_packet_size), and was passed over: it is
+    /// acknowledged, and nothing but this tells of it. Only before version 5, where no server can know of
+    /// the limit; from then on the server does so itself, and tells nobody \[MQTT-3.1.2-25].
+    Oversized {
+        /// Where it was published.
+        topic: Arc<str>,
+        /// How it was delivered.
+        qos: QoS,
+        /// How long the packet was, in bytes.
+        size: u64,
+        /// The limit.
+        limit: u32,
     },
 }
 

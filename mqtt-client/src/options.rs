@@ -56,8 +56,10 @@ pub struct Options {
     /// Receive Maximum (version 5): how many QoS 1 and 2 messages the server may send that are not
     /// acknowledged, at least 1. Default: 256.
     pub receive_maximum: u16,
-    /// Maximum Packet Size: the largest packet to receive, in bytes; a larger one ends the connection
-    /// with [`Error::PacketTooLarge`]. Default: 1,048,576.
+    /// Maximum Packet Size: the largest packet to receive, in bytes. A server of version 5 knows of it and
+    /// sends nothing larger; if it does, the connection ends with [`Error::PacketTooLarge`]. Before
+    /// version 5 a message that is larger is acknowledged and passed over, which
+    /// [`ConnectionEvent::Oversized`](crate::ConnectionEvent::Oversized) tells of. Default: 1,048,576.
     pub max_packet_size: u32,
     /// How many QoS 1 and 2 messages may be sent and not acknowledged, at least 1; a server of version
     /// 5 may set less. Default: 256, and before version 5, where a server cannot say how many it

@@ -271,6 +271,13 @@ impl Shared {
                 #[cfg(not(feature = "tracing"))]
                 let _ = (error, retry_after);
             }
+            ConnectionEvent::Oversized { topic, qos: _, size, limit } => {
+                self.counters.oversized.add(1);
+                #[cfg(feature = "tracing")]
+                tracing::warn!(%topic, size, limit, "message too large, passed over");
+                #[cfg(not(feature = "tracing"))]
+                let _ = (topic, size, limit);
+            }
         }
         self.lock().listeners.retain(|listener| {
             listener.upgrade().is_some_and(|listener| {

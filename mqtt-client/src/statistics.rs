@@ -15,6 +15,8 @@ pub struct Statistics {
     pub failures: u64,
     /// Messages that came, those that are dropped because their stream is full among them.
     pub received: u64,
+    /// Messages that came and were passed over as they were too large (before version 5 only).
+    pub oversized: u64,
     /// Messages that were delivered as their QoS says, and of which somebody waited for the outcome.
     pub delivered: u64,
     /// Messages that were not, or where that is not known, and of which somebody waited for the outcome.
@@ -46,7 +48,7 @@ macro_rules! counters {
 }
 
 counters! {
-    connections "connections", failures "failures", received "received", delivered "delivered",
+    connections "connections", failures "failures", received "received", oversized "oversized", delivered "delivered",
     undelivered "undelivered", bytes_received "bytes_received", bytes_sent "bytes_sent"
 }
 

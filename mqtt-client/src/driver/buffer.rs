@@ -28,6 +28,8 @@ pub(super) struct ReadBuffer {
     /// What is read into, filled up to `end` with the beginning of a packet.
     bytes: BytesMut,
     end: usize,
+    /// How many bytes that come next are of no interest.
+    skip: usize,
     /// How much is to be read at once.
     size: usize,
     /// Memory that may be used again, once no message needs it.
@@ -85,6 +87,12 @@ impl ReadBuffer {
 
     /// What is not understood: packets, the last of which may have only begun.
     pub(super) fn packets(&mut self) -> Bytes {
+        if self.skip > 0 && self.packets.is_empty() {
+            let skipped = self.skip.min(self.end);
+            self.bytes.copy_within(skipped..self.end, 0);
+            self.end -= skipped;
+            self.skip -= skipped;
+        }
         let begun = self.bytes.get(..self.end).unwrap_or_default();
         let header = ANY.fixed_header(begun).ok().flatten();
         if self.packets.is_empty() && header.is_some_and(|header| header.packet_len() <= self.end) {
@@ -122,6 +130,11 @@ impl ReadBuffer {
         self.end = rest.len();
     }
 
+    /// So many bytes behind what is there are of no interest.
+    pub(super) const fn pass_over(&mut self, bytes: usize) {
+        self.skip += bytes;
+    }
+
     /// Whether there are packets to be understood without reading more.
     pub(super) fn has_packets(&self) -> bool {
         !self.packets.is_empty()
@@ -134,7 +147,7 @@ impl ReadBuffer {
 
     /// Gives back what was only needed for much, if nothing is in it.
     pub(super) fn rest(&mut self) {
-        if self.end == 0 && self.packets.is_empty() {
+        if self.end == 0 && self.packets.is_empty() && self.skip == 0 {
             self.clear();
         }
     }

@@ -3,6 +3,7 @@
 mod authentication;
 mod buffer;
 mod online;
+mod oversized;
 mod timer;
 
 use alloc::boxed::Box;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use mqtt_codec::{ConnAck, Disconnect, Properties, ReasonCode};
 use mqtt_session::{Delta, Event, Instant};
 
+use super::oversized::Passed;
 use super::{Driver, Pause, Phase, Step, earliest};
 use crate::queue::Hold;
 use crate::{ConnectionEvent, Error, Message, Receipt, Transport};
@@ -139,9 +140,23 @@ impl Driver {
         // One that messages have which were handed out is left to them: counting who has it would
         // keep two processors busy with each other.
         self.topic_is_shared = true;
+        let mut missing = 0;
+        let knows_no_limit = !self.session.version().has_properties();
         let result = loop {
             if self.routes.is_filled() || self.tx.len() >= TOO_MUCH_TO_SEND {
                 break Ok(true);
+            }
+            // With a Remaining Length of one byte it is small.
+            if knows_no_limit && bytes.get(1).is_some_and(|len| len & 0x80 != 0) {
+                match self.pass_over(now, &mut bytes, &packets) {
+                    Ok(Passed::Not) => {}
+                    Ok(Passed::Unknown) => break Ok(false),
+                    Ok(Passed::Over(rest)) => {
+                        missing = rest;
+                        continue;
+                    }
+                    Err(error) => break Err(error),
+                }
             }
             match self.session.receive(now, &mut bytes, self.tx.packets()) {
                 Ok(Some(event)) => {
@@ -160,11 +175,17 @@ impl Driver {
         self.shared.counters.received.add(core::mem::take(&mut self.messages));
         let rest = bytes.len();
         rx.keep(rest, matches!(result, Ok(true)));
+        rx.pass_over(missing);
         self.rx = rx;
         result.map(|_| ())
     }
 
-    fn on_event(&mut self, now: Instant, event: &Event<'_>, packets: &Bytes) -> Result<(), Error> {
+    pub(super) fn on_event(
+        &mut self,
+        now: Instant,
+        event: &Event<'_>,
+        packets: &Bytes,
+    ) -> Result<(), Error> {
         if self.options.store.is_some() {
             // Of what is sent the outbox knows.
             let inbound = |delta: &_| matches!(delta, Delta::InboundDone(_) | Delta::InboundReset);

@@ -207,10 +207,59 @@ async fn a_server_that_has_moved_is_followed_and_left_when_it_is_not_there_mqtt_
     }
 }
 
-/// A server that does not know of the limit sends the message again each time: 3.1.1 has no way to
-/// tell it, so the application has to be told.
+/// The server is told of the limit in version 5 only. Before, what is too large would come again on each
+/// connection, for ever.
 #[tokio::test(start_paused = true)]
-async fn a_packet_that_is_too_large_is_reported_with_its_size_and_may_be_reason_to_give_up() {
+async fn what_is_too_large_in_3_1_1_is_passed_over_and_told_of_mqtt_3_1_2_25() {
+    for pipe in [1 << 20, 5000, 7] {
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            let network = Network::new();
+            network.lock().pipe = pipe;
+            let mut options = persistent(Version::V311);
+            options.max_packet_size = 1000;
+            let client = start(options, &network);
+            let mut subscription = in_time(client.subscribe("a/#", qos)).await.expect("granted");
+            let mut events = client.connection_events();
+            // 3 bytes of header, 5 of topic, 2 of Packet Identifier if it has one.
+            let head = if qos == QoS::AtMostOnce { 8 } else { 10 };
+            let sizes = [990, 991, 993, 20_000, 992, 2000];
+            for (n, size) in sizes.into_iter().enumerate() {
+                network.publish("a/b", &"x".repeat(size), qos);
+                network.publish("a/n", &n.to_string(), qos);
+            }
+            let mut lost = Vec::new();
+            for (n, size) in sizes.into_iter().enumerate() {
+                let mut message = in_time(subscription.next()).await.expect("it goes on");
+                if size + head <= 1000 {
+                    assert_eq!(message.payload.len(), size);
+                    message = in_time(subscription.next()).await.expect("it goes on");
+                } else {
+                    lost.push(size as u64 + head as u64 + u64::from(size > 16_000));
+                }
+                assert_eq!(message.text(), Some(&*n.to_string()));
+            }
+            assert_eq!(client.statistics().oversized, lost.len() as u64);
+            for expected in lost {
+                let event = in_time(events.next()).await;
+                let Some(ConnectionEvent::Oversized { topic, size, limit, .. }) = event else {
+                    panic!("{event:?}");
+                };
+                assert_eq!((&*topic, size, limit), ("a/b", expected, 1000), "{pipe} {qos:?}");
+            }
+            in_time(async {
+                while network.undelivered() > 0 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            })
+            .await;
+            assert_eq!(network.lock().attempts.len(), 1, "the connection has held");
+        }
+    }
+}
+
+/// Where even the topic is too much, there is nothing to acknowledge.
+#[tokio::test(start_paused = true)]
+async fn a_packet_that_cannot_be_taken_is_reported_with_its_size_and_may_be_reason_to_give_up() {
     for gives_up in [false, true] {
         let network = Network::new();
         let mut options = persistent(Version::V311);
@@ -220,15 +269,15 @@ async fn a_packet_that_is_too_large_is_reported_with_its_size_and_may_be_reason_
         }
         let client = start(options, &network);
         let _subscription =
-            in_time(client.subscribe("a", QoS::AtLeastOnce)).await.expect("granted");
+            in_time(client.subscribe("#", QoS::AtLeastOnce)).await.expect("granted");
         let mut events = client.connection_events();
-        network.publish("a", &"x".repeat(2000), QoS::AtLeastOnce);
+        network.publish(&"a".repeat(2000), "x", QoS::AtLeastOnce);
         let Some(ConnectionEvent::Disconnected { error, retry_after }) =
             in_time(events.next()).await
         else {
             panic!("it ends");
         };
-        // 1 + 2 bytes of header, 2 + 1 of topic, 2 of Packet Identifier.
+        // 1 + 2 bytes of header, 2 + 2000 of topic, 2 of Packet Identifier, and 1.
         assert!(matches!(error, Error::PacketTooLarge { size: 2008, limit: 1000 }), "{error}");
         assert_eq!(retry_after.is_none(), gives_up);
     }
