@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use mqtt_client::{Message, QoS, Version};
+use mqtt_client::{Client, ConnectionEvent, Message, QoS, Version};
 
 use crate::network::Network;
 use crate::{in_time, options, persistent, start};
@@ -110,5 +110,94 @@ async fn cancelled_receivers_lose_no_message() {
         for (n, message) in received.iter().enumerate() {
             assert_eq!(message.payload, n.to_string());
         }
+    }
+}
+
+/// All the others: those that wait for the store, for an outcome, for events, for the end.
+#[tokio::test(start_paused = true)]
+async fn whatever_future_is_dropped_all_goes_on() {
+    for seed in 0..40 {
+        let mut random = Random(seed);
+        let network = Network::new();
+        let client = start(persistent(Version::V5), &network);
+        let mut events = client.connection_events();
+        let (mut connected, mut hung_up) = (0, 0);
+        for n in 0..200 {
+            if random.below(30) == 0 {
+                network.hang_up(None);
+                hung_up += 1;
+                tokio::time::sleep(Duration::from_millis(random.below(200))).await;
+            }
+            let times = random.below(5);
+            match random.below(5) {
+                0 => drop(poll_times(client.stored(), times).await),
+                1 => {
+                    let message = Message::new("a", n.to_string(), QoS::ExactlyOnce);
+                    let delivery = in_time(client.enqueue(message)).await.expect("there is room");
+                    let _ = poll_times(delivery, times).await;
+                }
+                2 => {
+                    let event = poll_times(events.next(), times).await;
+                    let is_connected =
+                        |event: &_| matches!(event, Some(ConnectionEvent::Connected { .. }));
+                    connected += u32::from(event.as_ref().is_some_and(is_connected));
+                }
+                3 => {
+                    let filter = format!("f/{n}");
+                    let subscription = in_time(client.subscribe(&filter, QoS::AtLeastOnce)).await;
+                    drop(poll_times(subscription.expect("granted").unsubscribe(), times).await);
+                }
+                _ => drop(poll_times(client.requester("r"), times).await),
+            }
+        }
+        in_time(client.publish("a", "end", QoS::ExactlyOnce)).await.expect("delivered");
+        in_time(client.stored()).await.expect("nothing to wait for");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        while let Some(Some(
+            ConnectionEvent::Connected { .. } | ConnectionEvent::Disconnected { .. },
+        )) = poll_times(events.next(), 1).await
+        {
+            connected += 1; // an event at any rate, of which there are no more than two for each
+        }
+        assert!(connected <= 2 * (hung_up + 1) && client.undelivered() == 0);
+        let messages = network.lock().messages.clone();
+        let numbers: Vec<u32> = messages.iter().filter_map(|text| text.parse().ok()).collect();
+        assert!(numbers.is_sorted_by(|one, next| one < next), "each once, and in order");
+
+        // However the end is waited for, it is the end.
+        drop(client.enqueue(Message::new("a", "last", QoS::ExactlyOnce)).await.expect("room"));
+        let times = 1 + random.below(3);
+        if seed % 2 == 0 {
+            drop(poll_times(client.disconnect(), times).await);
+        } else {
+            drop(poll_times(client.abort(), times).await);
+        }
+        while in_time(events.next()).await.is_some() {}
+        assert!(client.publish("a", "x", QoS::AtMostOnce).await.is_err());
+        let arrived = network.lock().messages.last().is_some_and(|text| text == "last");
+        assert!(arrived || seed % 2 == 1, "only an abort leaves what waits");
+    }
+}
+
+/// Dropped while it connects, there is no client.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_not_waited_for_does_not_stay() {
+    for times in 0..30 {
+        let network = Network::new();
+        let connecting = async {
+            let (client, mut driver) =
+                Client::with_runtime(options(Version::V5), network.clone()).expect("good options");
+            let connected = driver.connected();
+            tokio::spawn(driver);
+            connected.await.map(|()| client)
+        };
+        drop(poll_times(connecting, times).await);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let state = network.lock();
+        let (accepted, left) = (
+            state.log.iter().filter(|line| line.starts_with("session")).count(),
+            state.log.iter().filter(|line| line.starts_with("goodbye")).count(),
+        );
+        assert_eq!(accepted, left, "{:?}", state.log);
     }
 }

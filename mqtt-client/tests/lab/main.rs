@@ -5,6 +5,7 @@
 #![expect(clippy::std_instead_of_alloc, reason = "where there are tests, there is std")]
 
 mod cancellation;
+mod clock;
 mod faults;
 mod network;
 mod observe;

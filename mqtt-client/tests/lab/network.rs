@@ -4,8 +4,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::task::{Context, Poll};
 use core::time::Duration;
 use futures::future::BoxFuture;
+use futures::{AsyncRead, AsyncWrite};
 use mqtt_client::tokio::{Compat, TokioRuntime};
 use mqtt_client::{Clock, QoS, ReasonCode, Runtime, Server, Transport};
 use mqtt_codec::{
@@ -22,8 +26,21 @@ use tokio::sync::Notify;
 pub(crate) struct Cut {
     pub(crate) up: Option<usize>,
     pub(crate) down: Option<usize>,
-    /// Whether nothing passes from then on, instead of an end that both sides see.
-    pub(crate) stalls: bool,
+    pub(crate) how: How,
+}
+
+/// What a cut is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum How {
+    /// An end that both sides see.
+    #[default]
+    Ends,
+    /// Nothing passes any more.
+    Stalls,
+    /// An end of this direction, while the other goes on.
+    HalfCloses,
+    /// An error, and what has not been read by then is gone.
+    Resets,
 }
 
 /// How the server answers CONNECT.
@@ -41,7 +58,7 @@ pub(crate) enum Answer {
 pub(crate) type Log = Vec<String>;
 
 #[derive(Clone)]
-pub(crate) struct Network(Arc<(Mutex<State>, Notify)>);
+pub(crate) struct Network(Arc<(Mutex<State>, Notify)>, Arc<AtomicU64>);
 
 pub(crate) struct State {
     /// Whether the server can be reached.
@@ -97,7 +114,7 @@ impl Network {
             session: None,
             queue: Queue::heap(QueueConfig::default()),
         };
-        Self(Arc::new((Mutex::new(state), Notify::new())))
+        Self(Arc::new((Mutex::new(state), Notify::new())), Arc::default())
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -108,6 +125,13 @@ impl Network {
     pub(crate) fn hang_up(&self, reason: Option<ReasonCode>) {
         self.lock().hang_up = Some(reason);
         self.0.1.notify_waiters();
+    }
+
+    /// The client's clock goes forward by this much at once, and what sleeps does not notice: as after
+    /// the machine was suspended.
+    pub(crate) fn suspend(&self, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).expect("not for ever");
+        self.1.fetch_add(millis, Ordering::SeqCst);
     }
 
     /// The server publishes to the client.
@@ -139,34 +163,52 @@ impl Network {
         .await;
     }
 
-    async fn serve(self, mut stream: DuplexStream, cut: Cut) {
+    async fn serve(self, mut stream: DuplexStream, cut: Cut, reset: Arc<AtomicBool>) {
         let now = Instant::default();
         let mut session = Session::new(now, Config::default(), Slots::heap(64));
         let (mut rx, mut tx) = (Vec::new(), Vec::new());
         let (mut passed_up, mut passed_down) = (0, 0);
         let mut buffer = [0; 4096];
         let mut accepted = false;
+        // Of a connection that is closed by half.
+        let (mut deaf, mut mute) = (false, false);
         loop {
             let ended = self.lock().act(now, &mut session, &mut rx, &mut tx);
             accepted |= session.is_connected();
-            let left = cut.down.map_or(usize::MAX, |down| down - passed_down);
+            let mut left = if mute { 0 } else { usize::MAX };
+            left = left.min(cut.down.map_or(usize::MAX, |down| down - passed_down));
             let sent = tx.len().min(left);
             let whole = stream.write_all(&tx[..sent]).await.is_ok() && tx.len() < left;
             passed_down += sent;
             tx.clear();
             self.lock().passed = (passed_up, passed_down);
-            let left = cut.up.map_or(usize::MAX, |up| up - passed_up);
-            if ended || !whole || left == 0 {
-                if cut.stalls && !ended {
-                    // Until the client has had enough of it.
-                    while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+            let mut left = cut.up.map_or(usize::MAX, |up| up - passed_up);
+            if !ended && cut.how == How::HalfCloses {
+                if !whole && !mute {
+                    mute = true;
+                    let _ = stream.shutdown().await;
+                }
+                deaf |= left == 0;
+            } else if ended || !whole || left == 0 {
+                match cut.how {
+                    _ if ended => {}
+                    How::Stalls => {
+                        // Until the client has had enough of it.
+                        while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+                    }
+                    How::Resets => reset.store(true, Ordering::SeqCst),
+                    How::Ends | How::HalfCloses => {}
                 }
                 break;
+            }
+            if deaf {
+                left = usize::MAX;
             }
             let room = buffer.len().min(left);
             tokio::select! {
                 biased;
                 read = stream.read(&mut buffer[..room]) => match read {
+                    Ok(read) if read > 0 && deaf => {}
                     Ok(read) if read > 0 => {
                         passed_up += read;
                         rx.extend_from_slice(&buffer[..read]);
@@ -303,6 +345,50 @@ impl State {
     }
 }
 
+/// The client's end of a connection.
+struct Socket {
+    stream: Compat<DuplexStream>,
+    /// Whether it was reset by the other end.
+    reset: Arc<AtomicBool>,
+}
+
+impl Socket {
+    fn check(&self) -> io::Result<()> {
+        let reset = self.reset.load(Ordering::SeqCst);
+        if reset { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.check()?;
+        Pin::new(&mut self.stream).poll_read(cx, bytes)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.check()?;
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_close(cx)
+    }
+}
+
 impl Runtime for Network {
     fn connect(&mut self, server: &Server) -> BoxFuture<'static, io::Result<Transport>> {
         let (network, server) = (self.clone(), server.to_string());
@@ -316,8 +402,9 @@ impl Runtime for Network {
             let cut = state.cuts.pop_front().unwrap_or_default();
             let (near, far) = tokio::io::duplex(state.pipe);
             drop(state);
-            tokio::spawn(network.clone().serve(far, cut));
-            Ok(Box::new(Compat(near)) as Transport)
+            let reset = Arc::<AtomicBool>::default();
+            tokio::spawn(network.clone().serve(far, cut, Arc::clone(&reset)));
+            Ok(Box::new(Socket { stream: Compat(near), reset }) as Transport)
         })
     }
 
@@ -326,6 +413,7 @@ impl Runtime for Network {
     }
 
     fn clock(&self) -> Clock {
-        TokioRuntime.clock()
+        let (clock, suspended) = (TokioRuntime.clock(), Arc::clone(&self.1));
+        Box::new(move || clock() + Duration::from_millis(suspended.load(Ordering::SeqCst)))
     }
 }
