@@ -38,7 +38,7 @@ pub use frame::Frame;
 pub use framed::{Codec, CodecError};
 pub use list::{Element, List, ListIter};
 pub use packet::{
-    Ack, Auth, ConnAck, Connect, Disconnect, FixedHeader, Packet, PacketType, Publish,
+    Ack, Auth, BareAck, ConnAck, Connect, Disconnect, FixedHeader, Packet, PacketType, Publish,
     RetainHandling, SubAck, Subscribe, Subscription, UnsubAck, Unsubscribe, Will,
 };
 pub use property::{Properties, Property, PropertyId, PropertyIter, Scope, SubscriptionId};

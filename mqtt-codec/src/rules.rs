@@ -102,7 +102,7 @@ impl Rules {
     /// The first rule that the packet breaks, as soon as it can be seen; `bytes` is as it was.
     #[inline]
     pub fn decode<'a>(&self, bytes: &mut &'a [u8]) -> Result<Option<Packet<'a>>, DecodeError> {
-        if self.max_packet_size >= 4 {
+        if self.admits_bare_ack() {
             if let Some((packet, rest)) = Packet::read_bare_puback(bytes) {
                 *bytes = rest;
                 return Ok(Some(packet));

@@ -1,7 +1,7 @@
 //! A packet before its fields are read, for who handles the frequent ones by themselves.
 
 use crate::wire::Reader;
-use crate::{Ack, DecodeError, FixedHeader, PacketType, Publish, Rules};
+use crate::{Ack, BareAck, DecodeError, FixedHeader, PacketType, Publish, Rules};
 
 /// A packet that is all there, of which only the fixed header was read: see [`Rules::take`]. It is
 /// read as what it is, without the detour over [`Packet`](crate::Packet), which is as large as the largest.
@@ -82,5 +82,37 @@ impl Rules {
         let reader = Reader::behind(header, packet, *self);
         *bytes = rest;
         Ok(Some(Unread { header, reader }))
+    }
+
+    /// Takes an acknowledgement of nothing but its Packet Identifier off the front of `bytes`, without
+    /// the detour over its fixed header. `None`: something else is there, which [`Rules::take`] reads.
+    ///
+    /// ```
+    /// use mqtt_codec::{BareAck, PacketId, Rules, Sender, Version};
+    ///
+    /// let rules = Rules::new(Version::V5, Sender::Server);
+    /// let mut received = &b"\x70\x02\0\x07\x40\x03\0\x08\x10"[..];
+    /// let pubcomp = BareAck::pubcomp(PacketId::new(7).unwrap());
+    /// assert_eq!(rules.take_bare_ack(&mut received), Some(pubcomp));
+    /// assert_eq!(rules.take_bare_ack(&mut received), None);
+    /// assert!(rules.take(&mut received)?.is_some());
+    /// # Ok::<(), mqtt_codec::DecodeError>(())
+    /// ```
+    #[inline(always)]
+    pub fn take_bare_ack(&self, bytes: &mut &[u8]) -> Option<BareAck> {
+        let (packet, rest) = bytes.split_first_chunk()?;
+        if !self.admits_bare_ack() {
+            return None;
+        }
+        let ack = BareAck::from_bytes(*packet)?;
+        *bytes = rest;
+        Some(ack)
+    }
+
+    /// Whether a [`BareAck`] is no larger than [`Rules::max_packet_size`].
+    #[inline]
+    #[must_use]
+    pub const fn admits_bare_ack(&self) -> bool {
+        self.max_packet_size >= BareAck::LEN
     }
 }

@@ -4,8 +4,8 @@ mod common;
 
 use common::{AMBIGUOUS, DEV, TOPIC_MATCH, UTF8, bytes, lines, rules, sender};
 use mqtt_codec::{
-    Packet, PacketType, Policy, Properties, ReasonCode, Rules, Sender, TopicFilter, TopicName,
-    Version, sn,
+    BareAck, Packet, PacketType, Policy, Properties, ReasonCode, Rules, Sender, TopicFilter,
+    TopicName, Version, sn,
 };
 use serde_json::Value;
 
@@ -38,6 +38,48 @@ fn each_packet_is_taken_or_refused_for_its_reason() {
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn a_bare_acknowledgement_is_what_decodes_and_encodes_as_one() {
+    for version in [Version::V31, Version::V311, Version::V5] {
+        for (first, id) in
+            (0..=u8::MAX).flat_map(|first| [0, 1, 0x0207, 65_535].map(|id| (first, id)))
+        {
+            for max_packet_size in [3, 4, 5] {
+                let rules = Rules { max_packet_size, ..Rules::new(version, Sender::Either) };
+                let [high, low] = u16::to_be_bytes(id);
+                let received = [first, 2, high, low, 0x40];
+                let mut rest = &received[..];
+                let taken = rules.take_bare_ack(&mut rest);
+                assert_eq!(rest.len(), if taken.is_some() { 1 } else { 5 });
+                let decoded = rules.decode(&mut &received[..]).ok().flatten();
+                let expected = decoded.and_then(|packet| match packet {
+                    Packet::PubAck(ack) => Some(BareAck::puback(ack.packet_id)),
+                    Packet::PubRec(ack) => Some(BareAck::pubrec(ack.packet_id)),
+                    Packet::PubRel(ack) => Some(BareAck::pubrel(ack.packet_id)),
+                    Packet::PubComp(ack) => Some(BareAck::pubcomp(ack.packet_id)),
+                    _ => None,
+                });
+                // In 3.1 a PUBREL that is sent again says so.
+                if taken.is_some() || (version, first) != (Version::V31, 0x6A) {
+                    assert_eq!(taken, expected, "{received:?} of {version}");
+                }
+                if let (Some(ack), Some(packet)) = (taken, decoded) {
+                    assert_eq!(
+                        (ack.packet_type(), ack.packet_id().get()),
+                        (packet.packet_type(), id)
+                    );
+                    let mut written = [0; 4];
+                    assert_eq!(rules.encode(&packet, &mut written), Ok(4));
+                    assert_eq!(ack.to_bytes(), written);
+                }
+            }
+        }
+    }
+    let rules = Rules::new(Version::V5, Sender::Either);
+    assert_eq!(rules.take_bare_ack(&mut &[0x40, 2, 0][..]), None);
+    assert_eq!(rules.take_bare_ack(&mut &[0x40, 3, 0, 1, 0x10][..]), None);
 }
 
 #[test]

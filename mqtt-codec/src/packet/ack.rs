@@ -76,14 +76,94 @@ impl<'a> Ack<'a> {
     }
 }
 
-/// An acknowledgement of nothing but its Packet Identifier, as nearly all are.
-#[derive(Clone, Copy)]
-pub(super) struct BareAck {
-    pub(super) kind: PacketType,
+/// PUBACK, PUBREC, PUBREL or PUBCOMP of nothing but its Packet Identifier, as nearly all are: four
+/// bytes that either side may send in every version.
+///
+/// ```
+/// use mqtt_codec::{BareAck, PacketId};
+/// let ack = BareAck::puback(PacketId::new(7).unwrap());
+/// assert_eq!(ack.to_bytes(), *b"\x40\x02\0\x07");
+/// assert_eq!(BareAck::from_bytes(ack.to_bytes()), Some(ack));
+/// assert_eq!(BareAck::from_bytes(*b"\x40\x02\0\0"), None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BareAck {
+    kind: PacketType,
     packet_id: PacketId,
 }
 
 impl BareAck {
+    /// Its length in bytes.
+    pub(crate) const LEN: u32 = 4;
+
+    /// PUBACK (section 3.4).
+    #[must_use]
+    pub const fn puback(packet_id: PacketId) -> Self {
+        Self { kind: PacketType::PubAck, packet_id }
+    }
+
+    /// PUBREC (section 3.5).
+    #[must_use]
+    pub const fn pubrec(packet_id: PacketId) -> Self {
+        Self { kind: PacketType::PubRec, packet_id }
+    }
+
+    /// PUBREL (section 3.6).
+    #[must_use]
+    pub const fn pubrel(packet_id: PacketId) -> Self {
+        Self { kind: PacketType::PubRel, packet_id }
+    }
+
+    /// PUBCOMP (section 3.7).
+    #[must_use]
+    pub const fn pubcomp(packet_id: PacketId) -> Self {
+        Self { kind: PacketType::PubComp, packet_id }
+    }
+
+    /// Which of the four it is.
+    #[inline]
+    #[must_use]
+    pub const fn packet_type(&self) -> PacketType {
+        self.kind
+    }
+
+    /// The Packet Identifier of the message \[MQTT-2.2.1-5].
+    #[inline]
+    #[must_use]
+    pub const fn packet_id(&self) -> PacketId {
+        self.packet_id
+    }
+
+    /// The whole packet.
+    #[inline]
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 4] {
+        let [high, low] = self.packet_id.get().to_be_bytes();
+        [self.kind.first_byte(), 2, high, low]
+    }
+
+    /// The acknowledgement that these bytes are; `None`: they are none, or not one that is bare.
+    #[inline]
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 4]) -> Option<Self> {
+        const PUBACK: u8 = PacketType::PubAck.first_byte();
+        const PUBREC: u8 = PacketType::PubRec.first_byte();
+        const PUBREL: u8 = PacketType::PubRel.first_byte();
+        const PUBCOMP: u8 = PacketType::PubComp.first_byte();
+        let [first, 2, high, low] = bytes else { return None };
+        let kind = match first {
+            PUBACK => PacketType::PubAck,
+            PUBREC => PacketType::PubRec,
+            PUBREL => PacketType::PubRel,
+            PUBCOMP => PacketType::PubComp,
+            _ => return None,
+        };
+        match PacketId::new(u16::from_be_bytes([high, low])) {
+            Some(packet_id) => Some(Self { kind, packet_id }),
+            None => None,
+        }
+    }
+
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn emit(&self, sink: &mut impl Sink) {
         sink.u16(self.packet_id.get());

@@ -216,7 +216,7 @@ impl Body for PlainPublish<'_> {
 impl Body for BareAck {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn packet_type(&self) -> PacketType {
-        self.kind
+        self.packet_type()
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]

@@ -13,8 +13,7 @@ mod header;
 mod publish;
 mod subscribe;
 
-pub use ack::Ack;
-use ack::BareAck;
+pub use ack::{Ack, BareAck};
 pub(crate) use body::Size;
 use body::{Body, PlainPublish, encode_alone};
 pub use connack::ConnAck;
