@@ -240,28 +240,35 @@ impl<'s> Session<'s> {
         rx: &mut &'rx [u8],
         tx: &mut dyn Transmit,
     ) -> Result<Option<Event<'rx>>, Error> {
-        if self.link.is_behind() {
+        if self.state != State::Connected {
+            // What was given up is told also when all is over.
             if let Some(lost) = self.link.next_lost() {
                 return Ok(Some(lost));
             }
-            if self.state == State::Connected {
-                self.link.send_answers(tx)?;
+            if self.state != State::Connecting {
+                return Ok(None);
+            }
+        } else {
+            if self.link.is_behind() {
+                if let Some(lost) = self.link.catch_up(tx)? {
+                    return Ok(Some(lost));
+                }
+            }
+            if let Some(ack) = self.link.read.take_bare_ack(rx) {
+                return self.link.on_bare_ack(ack, tx);
+            }
+            if starts_message(rx) {
+                return self.link.on_message(rx, tx);
             }
         }
-        if matches!(self.state, State::Disconnected | State::Closed) {
-            return Ok(None);
-        }
-        if self.state == State::Connected && starts_message(rx) {
-            return self.link.on_message(rx, tx);
-        }
-        let Some(packet) = self.link.read.decode(rx).map_err(Fault::Packet)? else {
-            return Ok(None);
-        };
-        self.on_packet(packet)
+        self.on_packet(rx)
     }
 
     #[inline(never)]
-    fn on_packet<'rx>(&mut self, packet: Packet<'rx>) -> Result<Option<Event<'rx>>, Error> {
+    fn on_packet<'rx>(&mut self, rx: &mut &'rx [u8]) -> Result<Option<Event<'rx>>, Error> {
+        let Some(packet) = self.link.read.decode(rx).map_err(Fault::Packet)? else {
+            return Ok(None);
+        };
         let kind = packet.packet_type();
         let connected = self.state == State::Connected;
         Ok(match packet {

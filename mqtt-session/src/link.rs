@@ -3,8 +3,8 @@
 use core::num::NonZeroU16;
 
 use mqtt_codec::{
-    Ack, Disconnect, EncodeError, Packet, PacketId, PacketType, Properties, Property, PropertyId,
-    Publish, QoS, ReasonCode, Rules, Sender, TopicName, Version,
+    Ack, BareAck, Disconnect, EncodeError, Packet, PacketId, PacketType, Properties, Property,
+    PropertyId, Publish, QoS, ReasonCode, Rules, Sender, TopicName, Version,
 };
 
 use crate::alias::Aliases;
@@ -109,22 +109,24 @@ impl<'s> Link<'s> {
     /// for the step, whatever it says.
     fn reply(&mut self, packet: &Packet<'_>, tx: &mut dyn Transmit) -> Result<(), Error> {
         match self.send(packet, tx) {
-            Err(Error::Encode(EncodeError::TooLarge { .. })) => self.reply_bare(packet, tx),
+            Err(Error::Encode(EncodeError::TooLarge { .. })) => match packet {
+                Packet::PubRel(ack) => self.reply_bare(BareAck::pubrel(ack.packet_id), tx),
+                Packet::PubComp(ack) => self.reply_bare(BareAck::pubcomp(ack.packet_id), tx),
+                _ => Ok(()),
+            },
             result => result,
         }
     }
 
-    #[cold]
-    fn reply_bare(&mut self, packet: &Packet<'_>, tx: &mut dyn Transmit) -> Result<(), Error> {
-        let bare = match packet {
-            Packet::PubRel(ack) => Packet::PubRel(Ack::new(ack.packet_id)),
-            Packet::PubComp(ack) => Packet::PubComp(Ack::new(ack.packet_id)),
-            _ => return Ok(()),
-        };
-        match self.send(&bare, tx) {
-            Err(Error::Encode(EncodeError::TooLarge { .. })) => Ok(()),
-            result => result,
+    /// Answers that all is well.
+    fn reply_bare(&mut self, ack: BareAck, tx: &mut dyn Transmit) -> Result<(), Error> {
+        if self.write.admits_bare_ack() {
+            let bytes = ack.to_bytes();
+            tx.packet_with(0, &bytes).ok_or(Error::TransmitFull)?;
+            tx.sent(ack.packet_type(), bytes.len());
+            self.sent = true;
         }
+        Ok(())
     }
 
     /// Whether something was sent since this was last asked.
@@ -212,6 +214,7 @@ impl<'s> Link<'s> {
     }
 
     /// Sends a new message, with a topic alias where there is one for it.
+    #[inline(never)]
     fn send_aliased(&mut self, packet: &Packet<'_>, tx: &mut dyn Transmit) -> Result<(), Error> {
         let Packet::Publish(publish) = packet else { return self.send(packet, tx) };
         if publish.properties.topic_alias().is_some() {
@@ -296,7 +299,7 @@ impl<'s> Link<'s> {
     ) -> Result<(), Error> {
         while let Some((index, id, stage)) = self.outbound.next_resend(self.has_quota()) {
             if stage == Stage::PubComp {
-                self.reply(&Packet::PubRel(Ack::new(id)), tx)?;
+                self.reply_bare(BareAck::pubrel(id), tx)?;
                 self.outbound.resent(index);
                 continue;
             }
@@ -335,6 +338,19 @@ impl<'s> Link<'s> {
         self.outbound.has_lost() || self.inbound.has_pending()
     }
 
+    /// On a connection: tells of a message that was given up, or sends the answers whose turn it is.
+    #[inline(never)]
+    pub(crate) fn catch_up<'rx>(
+        &mut self,
+        tx: &mut dyn Transmit,
+    ) -> Result<Option<Event<'rx>>, Error> {
+        let lost = self.next_lost();
+        if lost.is_none() {
+            self.send_answers(tx)?;
+        }
+        Ok(lost)
+    }
+
     /// Refuses Reason String and User Properties in other packets than PUBLISH, CONNACK and DISCONNECT
     /// where CONNECT asked for none (section 3.1.2.11.7).
     #[inline]
@@ -346,8 +362,27 @@ impl<'s> Link<'s> {
         }
     }
 
-    /// Takes a packet that [`starts_message`] off the front of `rx`.
+    /// An acknowledgement came that says no more than that all is well.
     #[inline(always)]
+    pub(crate) fn on_bare_ack<'rx>(
+        &mut self,
+        ack: BareAck,
+        tx: &mut dyn Transmit,
+    ) -> Result<Option<Event<'rx>>, Error> {
+        let (kind, id, reason) = (ack.packet_type(), ack.packet_id(), ReasonCode::Success);
+        let is_last = match kind {
+            PacketType::PubAck => self.outbound.finish_first(id, Stage::PubAck),
+            PacketType::PubComp => self.outbound.finish_first(id, Stage::PubComp),
+            _ => false,
+        };
+        if is_last {
+            return Ok(Some(Event::Acknowledged { id, reason }));
+        }
+        self.on_ack(kind, id, reason, tx)
+    }
+
+    /// Takes a packet that [`starts_message`] off the front of `rx`.
+    #[inline(never)]
     pub(crate) fn on_message<'rx>(
         &mut self,
         rx: &mut &'rx [u8],
@@ -388,7 +423,7 @@ impl<'s> Link<'s> {
             self.on_alias(&publish)?;
             // A duplicate [MQTT-4.3.3-10]. One that waits for the application is answered by that.
             if !self.manual || !self.inbound.is_pending(id) {
-                self.reply(&Packet::PubRec(Ack::new(id)), tx)?;
+                self.reply_bare(BareAck::pubrec(id), tx)?;
             }
             self.inbound.receive(id);
             return Ok(None);
@@ -402,7 +437,8 @@ impl<'s> Link<'s> {
         let token = if self.manual {
             Some(self.inbound.wait(id, publish.qos))
         } else {
-            self.reply(&answer(publish.qos, Ack::new(id)), tx)?;
+            let ack = if exactly_once { BareAck::pubrec(id) } else { BareAck::puback(id) };
+            self.reply_bare(ack, tx)?;
             None
         };
         if exactly_once {
@@ -499,11 +535,11 @@ impl<'s> Link<'s> {
         if kind == PacketType::PubRel {
             let known =
                 self.inbound.has_received(id) && !(self.manual && self.inbound.is_pending(id));
-            let answer = if known { Ack::new(id) } else { not_found };
-            self.reply(&Packet::PubComp(answer), tx)?;
             if !known {
+                self.reply(&Packet::PubComp(not_found), tx)?;
                 return Ok(None);
             }
+            self.reply_bare(BareAck::pubcomp(id), tx)?;
             self.inbound.forget(id);
             return Ok(Some(Event::Released { id }));
         }
@@ -517,7 +553,7 @@ impl<'s> Link<'s> {
             (PacketType::PubAck, Stage::PubAck) | (PacketType::PubComp, Stage::PubComp) => {}
             (PacketType::PubRec, Stage::PubRec) if reason.is_failure() => {}
             (PacketType::PubRec, Stage::PubRec | Stage::PubComp) => {
-                self.reply(&Packet::PubRel(Ack::new(id)), tx)?;
+                self.reply_bare(BareAck::pubrel(id), tx)?;
                 self.outbound.release(index);
                 return Ok((stage == Stage::PubRec).then_some(Event::Received { id }));
             }

@@ -50,7 +50,7 @@ enum Standing {
 }
 
 /// Storage for one packet in flight: 4 bytes. Lend as many as there may be in flight.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Slot {
     id: u16,
     stage: Stage,
@@ -251,6 +251,21 @@ impl<'s> Outbound<'s> {
             self.waiting -= 1;
             self.releases -= u16::from(slot.stage == Stage::PubComp);
         }
+    }
+
+    /// Frees the identifier if the first one in order is that of a message of this connection which
+    /// waits for that, as it mostly is. Otherwise nothing is done.
+    #[inline(always)]
+    pub(crate) fn finish_first(&mut self, id: PacketId, stage: Stage) -> bool {
+        let is_it =
+            self.slots.get(0) == Some(Slot { id: id.get(), stage, standing: Standing::Sent });
+        if is_it {
+            self.slots.remove(0);
+            self.in_flight -= 1;
+            self.resumed = self.resumed.saturating_sub(1);
+            self.released = self.released.saturating_sub(1);
+        }
+        is_it
     }
 
     /// Frees the identifier.

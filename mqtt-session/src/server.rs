@@ -178,23 +178,25 @@ impl<'s> Session<'s> {
             if self.must_wait(rx)? {
                 return Ok(None);
             }
-        } else if self.link.is_behind() {
-            if let Some(lost) = self.link.next_lost() {
-                return Ok(Some(lost));
+        } else {
+            if self.link.is_behind() {
+                if let Some(lost) = self.link.catch_up(tx)? {
+                    return Ok(Some(lost));
+                }
             }
-            self.link.send_answers(tx)?;
+            if let Some(ack) = self.link.read.take_bare_ack(rx) {
+                return self.link.on_bare_ack(ack, tx);
+            }
+            if starts_message(rx) {
+                return self.link.on_message(rx, tx);
+            }
         }
-        if self.state == State::Connected && starts_message(rx) {
-            return self.link.on_message(rx, tx);
-        }
-        let Some(packet) = self.link.read.decode(rx).map_err(Fault::Packet)? else {
-            return Ok(None);
-        };
-        self.on_packet(packet, tx)
+        self.on_packet(rx, tx)
     }
 
     /// Whether nothing is taken now: all is over, or CONNECT is to be answered before this packet is
     /// read.
+    #[inline(never)]
     fn must_wait(&self, rx: &[u8]) -> Result<bool, Fault> {
         let Ok(Some(header)) = self.link.read.fixed_header(rx) else {
             return Ok(self.state == State::Closed);
@@ -216,9 +218,12 @@ impl<'s> Session<'s> {
     #[inline(never)]
     fn on_packet<'rx>(
         &mut self,
-        packet: Packet<'rx>,
+        rx: &mut &'rx [u8],
         tx: &mut dyn Transmit,
     ) -> Result<Option<Event<'rx>>, Error> {
+        let Some(packet) = self.link.read.decode(rx).map_err(Fault::Packet)? else {
+            return Ok(None);
+        };
         let kind = packet.packet_type();
         match packet {
             Packet::Connect(connect) if self.state == State::Waiting => {

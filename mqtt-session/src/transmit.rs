@@ -32,13 +32,26 @@ pub trait Transmit {
         self.packet_with(head, shared.get(start..)?)
     }
 
+    /// Room for a packet that may be so short, before its length is known: [`Transmit::keep`] is
+    /// called next and tells it. `None`, the default: there is no such room now, and the packet is put
+    /// together elsewhere.
+    fn short(&mut self) -> Option<&mut [u8; SHORT]> {
+        None
+    }
+
+    /// Of the room that [`Transmit::short`] gave out, the first `len` bytes are the packet. The rest
+    /// is given back, all of it where `len` is 0.
+    fn keep(&mut self, len: usize) {
+        let _ = len;
+    }
+
     /// The packet that room was taken for last is written: its type, and all its bytes. For who counts.
     fn sent(&mut self, packet_type: PacketType, len: usize) {
         let _ = (packet_type, len);
     }
 }
 
-/// The longest packet that is put together before there is room for it, in bytes.
+/// Most bytes of a packet that is written before its length is known.
 const SHORT: usize = 128;
 
 /// Checks the packet, finds room for it, and writes it.
@@ -46,12 +59,25 @@ const SHORT: usize = 128;
 /// # Errors
 /// [`Error::Encode`] if it must not be sent, [`Error::TransmitFull`] without room for it.
 pub(crate) fn send(packet: &Packet<'_>, rules: &Rules, tx: &mut dyn Transmit) -> Result<(), Error> {
-    // To write a short packet and copy it takes less than to measure it, ask for room and write it.
-    let mut short = [0; SHORT];
-    match rules.encode(packet, &mut short) {
+    // To write a short packet at once takes less than to measure it, ask for room and write it.
+    let result = match tx.short() {
+        Some(room) => {
+            let result = rules.encode(packet, room);
+            tx.keep(result.unwrap_or(0));
+            result
+        }
+        None => {
+            let mut short = [0; SHORT];
+            let result = rules.encode(packet, &mut short);
+            if let Ok(len) = result {
+                let room = tx.packet_with(0, short.get(..len).unwrap_or_default());
+                room.ok_or(Error::TransmitFull)?;
+            }
+            result
+        }
+    };
+    match result {
         Ok(len) => {
-            let room = tx.packet_with(0, short.get(..len).unwrap_or_default());
-            room.ok_or(Error::TransmitFull)?;
             tx.sent(packet.packet_type(), len);
             Ok(())
         }
@@ -108,6 +134,15 @@ pub(crate) fn send_written(
 
 #[cfg(feature = "alloc")]
 impl Transmit for alloc::vec::Vec<u8> {
+    fn short(&mut self) -> Option<&mut [u8; SHORT]> {
+        self.extend_from_slice(&[0; SHORT]);
+        self.last_chunk_mut()
+    }
+
+    fn keep(&mut self, len: usize) {
+        self.truncate((self.len() + len).saturating_sub(SHORT));
+    }
+
     fn packet(&mut self, len: usize) -> Option<&mut [u8]> {
         let start = self.len();
         self.resize(start + len, 0);
@@ -119,12 +154,23 @@ impl Transmit for alloc::vec::Vec<u8> {
             self.extend_from_slice(payload);
             return Some(&mut []);
         }
-        let start = self.len();
-        self.reserve(head + payload.len());
-        self.resize(start + head, 0);
-        self.extend_from_slice(payload);
-        self.get_mut(start..)?.get_mut(..head)
+        append(self, head, payload)
     }
+}
+
+/// Appends a payload behind room for its head.
+#[cfg(feature = "alloc")]
+#[inline(never)]
+fn append<'b>(
+    bytes: &'b mut alloc::vec::Vec<u8>,
+    head: usize,
+    payload: &[u8],
+) -> Option<&'b mut [u8]> {
+    let start = bytes.len();
+    bytes.reserve(head + payload.len());
+    bytes.resize(start + head, 0);
+    bytes.extend_from_slice(payload);
+    bytes.get_mut(start..)?.get_mut(..head)
 }
 
 /// A lent buffer to send from.
@@ -175,5 +221,82 @@ impl Transmit for Buffer<'_> {
         let room = self.bytes.get_mut(start..)?.get_mut(..len)?;
         self.len = start + len;
         Some(room)
+    }
+
+    fn short(&mut self) -> Option<&mut [u8; SHORT]> {
+        self.bytes.get_mut(self.len..)?.first_chunk_mut()
+    }
+
+    fn keep(&mut self, len: usize) {
+        self.len += len;
+    }
+}
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests {
+    use alloc::vec::Vec;
+
+    use mqtt_codec::{Packet, Publish, QoS, Rules, Sender, TopicName, Version};
+
+    use super::{Buffer, SHORT, Transmit, send};
+    use crate::Error;
+
+    /// Has no room for what may be short.
+    struct Plain(Vec<u8>);
+
+    impl Transmit for Plain {
+        fn packet(&mut self, len: usize) -> Option<&mut [u8]> {
+            self.0.packet(len)
+        }
+    }
+
+    #[test]
+    fn a_packet_is_the_same_wherever_it_is_put_together() {
+        let rules = Rules { max_packet_size: 200, ..Rules::new(Version::V311, Sender::Client) };
+        let payload = [7; 256];
+        let (mut expected, mut plain) = (Vec::new(), Plain(Vec::new()));
+        let (mut vec, mut lent) = (Vec::new(), [0; 2 * SHORT]);
+        for len in 0..256 {
+            let topic = TopicName::new("a").unwrap();
+            let publish = Packet::Publish(Publish::new(topic, &payload[..len]));
+            expected.clear();
+            let written = rules.encode_to_vec(&publish, &mut expected);
+            expected.extend(written.is_ok().then_some([0xC0, 0]).iter().flatten());
+            let result = written.map(|_| ()).map_err(Error::from);
+            // A packet before and behind it, as nothing may be left or lost between.
+            for used in [0, 100, SHORT, 2 * SHORT] {
+                let mut buffer = Buffer::new(&mut lent);
+                assert!(buffer.packet(used).is_some());
+                let before = buffer.filled().len();
+                let sent = send(&publish, &rules, &mut buffer);
+                let fits = used + written.unwrap_or(0) <= 2 * SHORT;
+                assert_eq!(sent, if fits { result } else { Err(Error::TransmitFull) });
+                let len = if sent.is_ok() { written.unwrap() } else { 0 };
+                assert_eq!(buffer.filled()[before..], expected[..len]);
+            }
+            for tx in [&mut plain as &mut dyn Transmit, &mut vec] {
+                assert_eq!(send(&publish, &rules, tx), result);
+                if result.is_ok() {
+                    send(&Packet::PingReq, &rules, tx).unwrap();
+                }
+            }
+            assert_eq!(plain.0, expected);
+            assert_eq!(vec, expected);
+            plain.0.clear();
+            vec.clear();
+        }
+    }
+
+    #[test]
+    fn what_must_not_be_sent_leaves_nothing_behind() {
+        let rules = Rules::new(Version::V311, Sender::Client);
+        let publish = Publish::new(TopicName::new("a").unwrap(), b"");
+        // Without a Packet Identifier [MQTT-2.2.1-2].
+        let packet = Packet::Publish(Publish { qos: QoS::AtLeastOnce, ..publish });
+        let (mut vec, mut lent) = (alloc::vec![1, 2], [0; 2 * SHORT]);
+        let mut buffer = Buffer::new(&mut lent);
+        assert!(matches!(send(&packet, &rules, &mut vec), Err(Error::Encode(_))));
+        assert!(matches!(send(&packet, &rules, &mut buffer), Err(Error::Encode(_))));
+        assert_eq!((&vec[..], buffer.filled()), (&[1, 2][..], &[][..]));
     }
 }
