@@ -14,7 +14,9 @@ use rumqttc::mqttbytes::v4;
 use rumqttc::v5::Request as RequestV5;
 use rumqttc::v5::mqttbytes::v5;
 
-use super::{Contestant, FILTER, PAYLOAD, Row, TOPIC, acknowledgement, connack, incoming, suback};
+use super::{
+    Contestant, FILTER, PAYLOAD, ROOM, Row, TOPIC, acknowledgement, connack, incoming, suback,
+};
 
 pub(super) fn all(row: Row, version: Version) -> Vec<(&'static str, Contestant)> {
     let (core, rumqttc) = if version == Version::V5 {
@@ -68,7 +70,7 @@ macro_rules! core {
 
         fn $name(row: Row) -> Contestant {
             let mut connection = $connected();
-            let mut tx = Vec::with_capacity(1024);
+            let mut tx = Vec::with_capacity(ROOM);
             let publish = incoming($ours);
             let qos = if row == Row::ExactlyOnce { Qos::ExactlyOnce } else { Qos::AtLeastOnce };
             Box::new(move || {
@@ -178,7 +180,7 @@ macro_rules! rumqttc {
 
         fn $name(row: Row) -> Contestant {
             let mut state = <$state>::new(16, false);
-            let (mut rx, mut tx) = (BytesMut::with_capacity(4096), BytesMut::with_capacity(4096));
+            let (mut rx, mut tx) = (BytesMut::with_capacity(4096), BytesMut::with_capacity(ROOM));
             let publish = incoming($ours);
             let qos =
                 if row == Row::ExactlyOnce { <$qos>::ExactlyOnce } else { <$qos>::AtLeastOnce };
