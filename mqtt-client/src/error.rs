@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use std::io;
 
-use mqtt_codec::{DecodeError, ReasonCode, Violation};
+use mqtt_codec::{DecodeError, ReasonCode, Version, Violation};
 
 use crate::Server;
 
@@ -26,6 +26,18 @@ pub enum Error {
         server: Box<Server>,
         /// What the system says.
         source: Arc<io::Error>,
+    },
+    /// The server closed the connection instead of answering CONNECT. So do some that do not speak the
+    /// version ([`Options::version`](crate::Options::version)), RabbitMQ 3.10 for one, although there
+    /// is an answer for that \[MQTT-3.1.2-2].
+    #[error(
+        "{server}: closed the connection instead of answering CONNECT: does it speak MQTT {version}?"
+    )]
+    NotAccepted {
+        /// Which server.
+        server: Box<Server>,
+        /// The version that was asked for.
+        version: Version,
     },
     /// TLS failed: a certificate is not trusted, or the two have no version or cipher in common.
     #[cfg(feature = "tls")]

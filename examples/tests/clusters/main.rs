@@ -10,6 +10,8 @@ mod nats;
 #[expect(dead_code, reason = "the other tests use more of it")]
 mod program;
 mod rabbitmq;
+#[path = "../peers/support/rabbitmq.rs"]
+mod rabbitmq_nodes;
 mod scenarios;
 
 use core::time::Duration;

@@ -79,9 +79,7 @@ impl Driver {
             progress = true;
         } else {
             match self.rx.poll_fill(cx, transport) {
-                Poll::Ready(Ok(0)) => {
-                    return Err(self.io_error(io::ErrorKind::UnexpectedEof.into()));
-                }
+                Poll::Ready(Ok(0)) => return Err(self.hung_up()),
                 Poll::Ready(Ok(read)) => {
                     self.shared.counters.bytes_received.add(read as u64);
                     self.receive(now)?;
@@ -110,6 +108,17 @@ impl Driver {
             }
             Poll::Ready(Err(error)) => Err(self.io_error(error)),
             Poll::Pending => Ok(progress),
+        }
+    }
+
+    /// What it means that the server has closed.
+    fn hung_up(&self) -> Error {
+        match (self.accepted, self.target()) {
+            (None, Some(server)) => Error::NotAccepted {
+                server: alloc::boxed::Box::new(server.clone()),
+                version: self.options.version,
+            },
+            _ => self.io_error(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 

@@ -3,6 +3,7 @@
 mod delivery;
 mod killed;
 mod network;
+mod rabbitmq;
 mod scram;
 mod sessions;
 

@@ -8,6 +8,7 @@ pub(crate) mod find;
 pub(crate) mod mosquitto_cli;
 pub(crate) mod paho;
 pub(crate) mod program;
+pub(crate) mod rabbitmq;
 pub(crate) mod raw;
 pub(crate) mod rumqtt;
 pub(crate) mod server;
