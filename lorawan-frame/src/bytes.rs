@@ -22,11 +22,18 @@ pub(crate) fn block([low, high]: Lanes) -> Block {
 /// Fewer than 16 bytes, padded with zeros; from 16 bytes on, the first 16.
 #[inline(always)]
 pub(crate) fn load(bytes: &[u8]) -> Lanes {
+    match bytes.first_chunk() {
+        Some(block) => lanes(block),
+        None => load_short(bytes),
+    }
+}
+
+/// [`load`] of fewer than 16 bytes.
+#[inline(always)]
+pub(crate) fn load_short(bytes: &[u8]) -> Lanes {
     let len = bytes.len();
     // Two loads that overlap in the middle cover every length from one size to the next.
-    if let Some(block) = bytes.first_chunk() {
-        lanes(block)
-    } else if let (Some(low), Some(high)) = (bytes.first_chunk(), bytes.last_chunk()) {
+    if let (Some(low), Some(high)) = (bytes.first_chunk(), bytes.last_chunk()) {
         // Shifted in two steps, for a shift by 64 (8 bytes) is none.
         let high = u64::from_le_bytes(*high) >> 8 >> (8 * (15 - len));
         [u64::from_le_bytes(*low), high]
@@ -41,11 +48,17 @@ pub(crate) fn load(bytes: &[u8]) -> Lanes {
 /// The reverse of [`load`].
 #[inline(always)]
 pub(crate) fn store(value: Lanes, bytes: &mut [u8]) {
+    match bytes.first_chunk_mut() {
+        Some(slot) => *slot = block(value),
+        None => store_short(value, bytes),
+    }
+}
+
+/// [`store`] into fewer than 16 bytes.
+#[inline(always)]
+pub(crate) fn store_short([low, high]: Lanes, bytes: &mut [u8]) {
     let len = bytes.len();
-    let [low, high] = value;
     if let Some(slot) = bytes.first_chunk_mut() {
-        *slot = block(value);
-    } else if let Some(slot) = bytes.first_chunk_mut() {
         *slot = low.to_le_bytes();
         if let Some(slot) = bytes.last_chunk_mut() {
             // The last 8 bytes: what is left of the low lane, and the high lane above it.

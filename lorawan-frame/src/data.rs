@@ -412,7 +412,7 @@ impl<'a> DataFrame<'a> {
     /// # Errors
     /// [`ErrorKind::FCntMismatch`] when `fcnt` does not end in the 16 bits of the frame, and what
     /// the key handle reports.
-    #[inline]
+    #[inline(always)]
     pub fn compute_mic<K: KeyHandle>(
         &self,
         keys: &NetworkKeys<K>,
@@ -426,7 +426,7 @@ impl<'a> DataFrame<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::Mic`] when it does not match, and as [`DataFrame::compute_mic`].
-    #[inline]
+    #[inline(always)]
     pub fn verify<K: KeyHandle>(
         &self,
         keys: &NetworkKeys<K>,

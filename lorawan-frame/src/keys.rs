@@ -14,8 +14,9 @@ use aes::cipher::{
 use aes::{Aes128Dec, Aes128Enc};
 use zeroize::Zeroize;
 
-use crate::bytes::{Lanes, block, lanes, load, store, xor};
+use crate::bytes::{Lanes, block, lanes, load, load_short, store, store_short, xor};
 use crate::cmac;
+use crate::crypto::MAX_PHY_PAYLOAD;
 use crate::error::{Error, Place};
 
 /// One AES block.
@@ -494,7 +495,9 @@ impl BlockCipherEncClosure for StreamInBackend<'_> {
     fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
         let Self { first, input, output } = self;
         let len = input.len().min(output.len());
-        let (Some(input), Some(output)) = (input.get(..len), output.get_mut(..len)) else { return };
+        let (Some(mut input), Some(mut output)) = (input.get(..len), output.get_mut(..len)) else {
+            return;
+        };
         let mut i = 0u8;
         let mut next = || {
             let block = nth_block(&first.block(), i);
@@ -502,24 +505,33 @@ impl BlockCipherEncClosure for StreamInBackend<'_> {
             block
         };
         let group = 16 * B::ParBlocksSize::USIZE;
-        let mut inputs = input.chunks_exact(group);
-        let mut outputs = output.chunks_exact_mut(group);
-        for (input, output) in (&mut inputs).zip(&mut outputs) {
-            let mut stream = ParBlocks::<B>::default();
-            for block in &mut stream {
-                *block = next().into();
+        // A backend of more blocks at once than a frame has would set up for them in vain.
+        if group <= MAX_PHY_PAYLOAD && len >= group {
+            let mut inputs = input.chunks_exact(group);
+            let mut outputs = output.chunks_exact_mut(group);
+            for (input, output) in (&mut inputs).zip(&mut outputs) {
+                let mut stream = ParBlocks::<B>::default();
+                for block in &mut stream {
+                    *block = next().into();
+                }
+                backend.encrypt_par_blocks_inplace(&mut stream);
+                let blocks = input.chunks_exact(16).zip(output.chunks_exact_mut(16));
+                for ((input, output), block) in blocks.zip(&stream) {
+                    store(xor(load(input), lanes(&(*block).into())), output);
+                }
             }
-            backend.encrypt_par_blocks_inplace(&mut stream);
-            let blocks = input.chunks_exact(16).zip(output.chunks_exact_mut(16));
-            for ((input, output), block) in blocks.zip(&stream) {
-                store(xor(load(input), lanes(&(*block).into())), output);
-            }
+            (input, output) = (inputs.remainder(), outputs.into_remainder());
         }
-        let (input, output) = (inputs.remainder(), outputs.into_remainder());
-        for (input, output) in input.chunks(16).zip(output.chunks_mut(16)) {
-            let mut block = next().into();
-            backend.encrypt_block_inplace(&mut block);
-            store(xor(load(input), lanes(&block.into())), output);
+        while !input.is_empty() {
+            let mut stream = next().into();
+            backend.encrypt_block_inplace(&mut stream);
+            let stream = lanes(&stream.into());
+            let Some((from, from_rest)) = input.split_first_chunk() else {
+                return store_short(xor(load_short(input), stream), output);
+            };
+            let Some((to, to_rest)) = output.split_first_chunk_mut() else { return };
+            *to = block(xor(lanes(from), stream));
+            (input, output) = (from_rest, to_rest);
         }
     }
 }
