@@ -82,7 +82,10 @@ fn rows(version: Version, nb_frag: u16) -> (Parity, Vec<u8>) {
 /// TS004 v2: M/2 different fragments; v1: at most M/2, as repeated picks count.
 #[test]
 fn a_parity_row_combines_half_of_the_fragments() {
-    for nb_frag in (1..=64).chain([127, 128, 255, 256, 1000, 1024, 2000]) {
+    let every = (1..=64).chain([127, 128, 255, 256, 1000, 1024, 2000]);
+    // Miri is slow: it takes powers of two, for which the rule is another.
+    let sizes = every.filter(|n: &u16| !cfg!(miri) || n.count_ones() == 1 && *n <= 128);
+    for nb_frag in sizes {
         for parity_number in [1, 2, 3, 50, 200, 8000] {
             let ones = |version| {
                 let (parity, block) = rows(version, nb_frag);

@@ -10,8 +10,15 @@ use lorawan_frame::{CfList, CfListKind, Direction};
 use proptest::prelude::*;
 use serde_json::Value;
 
-fn lines(text: &'static str) -> impl Iterator<Item = Value> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap())
+/// The rows of the tables of one sort: `payload` or `rx1`. Miri is slow at reading JSON: it takes
+/// every 16th of them.
+fn rows(table: &str) -> impl Iterator<Item = Value> {
+    let quoted = format!("\"{table}\"");
+    include_str!("data/region_tables.jsonl")
+        .lines()
+        .filter(move |line| line.contains(&quoted))
+        .step_by(if cfg!(miri) { 16 } else { 1 })
+        .map(|line| serde_json::from_str(line).unwrap())
 }
 
 fn latest(name: &Value) -> &'static Plan {
@@ -165,21 +172,23 @@ fn rate_of(text: &str) -> DataRate {
 #[test]
 fn data_rates_payload_limits_and_rx1_tables_are_those_of_rp002_1_0_4() {
     let mut cells = 0;
-    for line in lines(include_str!("data/region_tables.jsonl")) {
+    for line in rows("rx1") {
+        let plan = latest(&line["region"]);
+        let dr = u8_of(&line["dr"]);
+        let dwell = line["dwell"].as_bool().unwrap();
+        let row = line["rx1"].as_array().unwrap();
+        let at = format!("{} DR {dr} dwell {dwell}", plan.region);
+        for (offset, expected) in row.iter().enumerate() {
+            let rx1 = plan.rx1_data_rate(dr, offset as u8, dwell);
+            assert_eq!(rx1, Some(u8_of(expected)), "{at} offset {offset}");
+            cells += 1;
+        }
+        assert_eq!(plan.rx1_data_rate(dr, row.len() as u8, dwell), None, "{at}");
+    }
+    for line in rows("payload") {
         let plan = latest(&line["region"]);
         let dr = u8_of(&line["dr"]);
         let at = format!("{} DR {dr}", plan.region);
-        if line["table"] == "rx1" {
-            let dwell = line["dwell"].as_bool().unwrap();
-            let row = line["rx1"].as_array().unwrap();
-            for (offset, expected) in row.iter().enumerate() {
-                let rx1 = plan.rx1_data_rate(dr, offset as u8, dwell);
-                assert_eq!(rx1, Some(u8_of(expected)), "{at} offset {offset} dwell {dwell}");
-                cells += 1;
-            }
-            assert_eq!(plan.rx1_data_rate(dr, row.len() as u8, dwell), None, "{at}");
-            continue;
-        }
         let rate = rate_of(line["phy"].as_str().unwrap());
         let directions = [Direction::Up, Direction::Down];
         assert!(directions.iter().any(|&d| plan.data_rate(dr, d) == Some(rate)), "{at}");
@@ -196,20 +205,26 @@ fn data_rates_payload_limits_and_rx1_tables_are_those_of_rp002_1_0_4() {
             cells += 1;
         }
     }
-    assert!(cells > 600, "{cells}");
+    assert!(cells > if cfg!(miri) { 40 } else { 600 }, "{cells}");
 }
 
 #[test]
 fn a_data_rate_that_no_table_row_names_is_reserved() {
-    let rows: Vec<_> = lines(include_str!("data/region_tables.jsonl"))
-        .filter(|line| line["table"] == "payload")
-        .map(|line| (latest(&line["region"]).region, u8_of(&line["dr"])))
-        .collect();
-    for region in rows.iter().map(|row| row.0) {
-        for dr in 0..=255 {
-            let defined =
-                region.plan(Revision::default()).payload_limit(dr, false, false).is_some();
-            assert_eq!(defined, rows.contains(&(region, dr)), "{region} DR {dr}");
+    for &region in Region::ALL {
+        // The plan before RP002 has no table.
+        if region == Region::Cn470 {
+            continue;
+        }
+        let plan = region.plan(Revision::default());
+        let named = format!("\"{region}\", \"table\": \"payload\", \"dr\": ");
+        let rows: Vec<&str> = include_str!("data/region_tables.jsonl")
+            .lines()
+            .filter_map(|line| line.split_once(&named)?.1.split(',').next())
+            .collect();
+        assert!(!rows.is_empty(), "{region}");
+        for dr in 0..=255u8 {
+            let defined = plan.payload_limit(dr, false, false).is_some();
+            assert_eq!(defined, rows.contains(&&*dr.to_string()), "{region} DR {dr}");
         }
     }
 }
