@@ -23,9 +23,12 @@ const ROWS: [Row; 14] = [
     Row::lora(7, 500, 250).down(),
 ];
 
+/// Before RP002-1.0.2: no LR-FHSS, tighter repeater limits down.
 const ROWS_1_0_0: [Row; 14] = {
     let mut rows = ROWS;
     rows[7] = Row::RFU;
+    rows[8] = rows[8].repeater(41);
+    rows[9] = rows[9].repeater(117);
     rows
 };
 

@@ -42,7 +42,8 @@ const MASKS_26: MaskControl =
 const MASKS_96: MaskControl =
     MaskControl { channels: 96, blocks: 6, all_on: 6, all_off: None, ..MASKS_20 };
 
-/// What the plans share; RX2 is on DR 1, as DR 0 is reserved.
+/// What the plans share; RX2 is on DR 1, as DR 0 is reserved. For the same reason RX1 does not go
+/// below DR 1, as in LoRa Basics Modem; The Things Stack and ChirpStack have DR 0 there.
 const fn shared(region: Region) -> Plan {
     Plan {
         rows: &ROWS,
