@@ -1,6 +1,7 @@
 //! AS923: four groups of the same plan, shifted in frequency.
 
-use super::plan::{COMMON_ROWS, COMMON_RX1, Row};
+use super::data_rate::Row;
+use super::plan::{COMMON_ROWS, COMMON_RX1};
 use super::{Band, ChannelBlock, Hopping, Plan, Region, Revision, Rx1DataRates, WorChannel};
 
 /// `m2` is the limit of DR 2 without dwell time.

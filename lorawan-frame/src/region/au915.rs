@@ -1,6 +1,6 @@
 //! AU915: 915 to 928 MHz, 64 channels of 125 kHz and 8 of 500 kHz.
 
-use super::plan::Row;
+use super::data_rate::Row;
 use super::{
     Band, BeaconLayout, ChannelBlock, Hopping, LrFhssCodingRate::OneThird, MaskControl, Plan,
     Region, Revision, Rx1Channel, Rx1DataRates, WorChannel,

@@ -4,7 +4,8 @@
 //! has [join channels](super::Plan::join_channels) of its own. RX2, beacon and ping-slot
 //! frequencies of the 20 MHz plans depend on it too.
 
-use super::plan::{COMMON_ROWS, COMMON_RX1, Row};
+use super::data_rate::Row;
+use super::plan::{COMMON_ROWS, COMMON_RX1};
 use super::{
     Band, BeaconLayout, ChannelBlock, Hopping, Join, MaskControl, Plan, Region, Revision,
     Rx1Channel, Rx1DataRates, WorChannel,

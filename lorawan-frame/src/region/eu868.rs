@@ -1,6 +1,7 @@
 //! EU868: 863 to 870 MHz.
 
-use super::plan::{COMMON_ROWS, COMMON_RX1, Row};
+use super::data_rate::Row;
+use super::plan::{COMMON_ROWS, COMMON_RX1};
 use super::{
     Band, ChannelBlock, Hopping, LrFhssCodingRate::OneThird, LrFhssCodingRate::TwoThirds, Plan,
     Region, Revision, Rx1DataRates, WorChannel,

@@ -1,6 +1,7 @@
 //! IN865: 865 to 867 MHz.
 
-use super::plan::{COMMON_ROWS, COMMON_RX1, Row};
+use super::data_rate::Row;
+use super::plan::{COMMON_ROWS, COMMON_RX1};
 use super::{
     Band, BeaconLayout, ChannelBlock, Hopping, Plan, Region, Revision, Rx1DataRates, WorChannel,
 };

@@ -1,6 +1,6 @@
 //! ISM2400: 2.4 GHz, worldwide.
 
-use super::plan::Row;
+use super::data_rate::Row;
 use super::{Band, ChannelBlock, Hopping, Plan, Region, Revision};
 
 const ROWS: [Row; 8] = [

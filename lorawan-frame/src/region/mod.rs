@@ -30,9 +30,19 @@ pub mod au915;
     not(feature = "regions"),
     allow(dead_code, reason = "each region needs only some of what its table can be made of")
 )]
+mod channel;
+#[cfg_attr(
+    not(feature = "regions"),
+    allow(dead_code, reason = "each region needs only some of what its table can be made of")
+)]
 mod channel_mask;
 #[cfg(feature = "cn470")]
 pub mod cn470;
+#[cfg_attr(
+    not(feature = "regions"),
+    allow(dead_code, reason = "each region needs only some of what its table can be made of")
+)]
+mod data_rate;
 #[cfg(feature = "eu433")]
 pub mod eu433;
 #[cfg(feature = "eu868")]
@@ -53,11 +63,12 @@ pub mod ru864;
 #[cfg(feature = "us915")]
 pub mod us915;
 
-pub use channel_mask::{ChMaskError, ChMaskRequests, ChannelMask, Channels, MaskControl};
-pub use plan::{
-    Band, BeaconLayout, Channel, ChannelBlock, DataRate, Hopping, Join, JoinChannel,
-    LrFhssCodingRate, PayloadLimit, Plan, Rx1Channel, Rx1DataRates, WorChannel,
+pub use channel::{
+    Band, BeaconLayout, Channel, ChannelBlock, Hopping, Join, JoinChannel, Rx1Channel, WorChannel,
 };
+pub use channel_mask::{ChMaskError, ChMaskRequests, ChannelMask, Channels, MaskControl};
+pub use data_rate::{DataRate, LrFhssCodingRate, PayloadLimit, Rx1DataRates};
+pub use plan::Plan;
 
 /// The revision of the regional parameters a device and its network agreed on, oldest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
