@@ -248,3 +248,20 @@ fn a_request_gets_its_response_in_both_versions() {
         assert!(told.contains(asked) && told.ends_with("answered: closed\n"), "{told}");
     }
 }
+
+/// For 20 seconds; `soak` itself looks for what is lost or comes twice, and for memory that grows.
+#[test]
+fn soak_finds_nothing_lost_nothing_twice_and_memory_flat() {
+    let Some(server) = Server::motewire() else { return };
+    for version in ["3.1.1", "5"] {
+        let url = format!("mqtt://{}?version={version}", server.address());
+        let output = example("soak").args([&url, "10"]).output().expect("it runs");
+        let told = text(&output.stdout);
+        assert!(output.status.success(), "{told}{}", text(&output.stderr));
+        let last = told.lines().last().unwrap_or_default();
+        let numbers: Vec<u64> =
+            last.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        let [messages, requests, connections] = numbers[..] else { panic!("{told}") };
+        assert!(messages > 500 && requests > 5 && connections > 5, "{told}");
+    }
+}

@@ -1,9 +1,11 @@
 //! Our client against mosquitto and our broker, with mosquitto's own clients at the other end.
 
 mod delivery;
+mod faults;
 mod killed;
 mod network;
 mod rabbitmq;
+mod readme;
 mod scram;
 mod sessions;
 
