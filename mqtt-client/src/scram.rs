@@ -31,8 +31,8 @@ type Hash = [u8; 32];
 
 /// The client's side of an exchange, without channel binding.
 pub struct ScramSha256 {
-    user: String,
-    password: String,
+    /// User, as it is sent, and password; `None` if SASLprep does not allow them.
+    credentials: Option<(String, String)>,
     nonce: String,
     /// How many rounds a server may ask for, at least 4,096: each is work for this client. 4,096 take
     /// milliseconds. Default: 100,000.
@@ -52,13 +52,15 @@ enum State {
 /// Without the secrets.
 impl fmt::Debug for ScramSha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ScramSha256").field("user", &self.user).finish_non_exhaustive()
+        let user = self.credentials.as_ref().map(|(user, _)| user);
+        f.debug_struct("ScramSha256").field("user", &user).finish_non_exhaustive()
     }
 }
 
 impl ScramSha256 {
-    /// With a nonce from the system; should that have none, the exchange fails. Names and passwords
-    /// beyond ASCII have to be prepared by SASLprep (RFC 4013) before.
+    /// With a nonce from the system; should that have none, the exchange fails. User and password are
+    /// prepared by SASLprep (RFC 4013), so that it is the same however they were typed; with what that
+    /// prohibits, such as control characters, the exchange fails.
     #[must_use]
     pub fn new(user: &str, password: &str) -> Self {
         let mut random = [0; 18];
@@ -70,10 +72,12 @@ impl ScramSha256 {
     /// fails.
     #[must_use]
     pub fn with_nonce(user: &str, password: &str, nonce: &str) -> Self {
+        let prepared = stringprep::saslprep(user).ok().zip(stringprep::saslprep(password).ok());
         Self {
-            // RFC 5802, section 5.1.
-            user: user.replace('=', "=3D").replace(',', "=2C"),
-            password: password.into(),
+            credentials: prepared.map(|(user, password)| {
+                // RFC 5802, section 5.1.
+                (user.replace('=', "=3D").replace(',', "=2C"), password.into())
+            }),
             nonce: nonce.into(),
             max_iterations: 100_000,
             state: State::Begin,
@@ -86,7 +90,8 @@ impl ScramSha256 {
                 if !is_printable(&self.nonce) {
                     return None;
                 }
-                let first = alloc::format!("n={},r={}", self.user, self.nonce);
+                let (user, _) = self.credentials.as_ref()?;
+                let first = alloc::format!("n={user},r={}", self.nonce);
                 let message = alloc::format!("n,,{first}");
                 self.state = State::First(first);
                 Some((false, message))
@@ -126,8 +131,9 @@ impl ScramSha256 {
             return None;
         }
         let salt = BASE64.decode(salt.as_bytes()).ok()?;
+        let (_, password) = self.credentials.as_ref()?;
         let mut salted = Hash::default();
-        pbkdf2::pbkdf2_hmac::<Sha256>(self.password.as_bytes(), &salt, iterations, &mut salted);
+        pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), &salt, iterations, &mut salted);
 
         let without_proof = alloc::format!("c=biws,r={nonce}");
         let signed = alloc::format!("{first},{received},{without_proof}");
@@ -255,6 +261,31 @@ mod tests {
         let long = SERVER_FIRST.replace("$k0", &"x".repeat(2000));
         assert!(answer(&long).is_err());
         assert!(answer(&alloc::format!("{SERVER_FIRST},x=y")).is_ok(), "others are passed over");
+    }
+
+    /// The examples of RFC 4013, section 3, as user and as password.
+    #[test]
+    fn user_and_password_are_prepared_by_saslprep_or_there_is_no_exchange() {
+        let last = |user: &str, password: &str| {
+            let mut scram = ScramSha256::with_nonce(user, password, NONCE);
+            let (_, first) = step(&mut scram, None)?;
+            Ok((first, step(&mut scram, Some(SERVER_FIRST))?))
+        };
+        for (typed, prepared) in [
+            ("I\u{AD}X", "IX"),
+            ("\u{AA}", "a"),
+            ("\u{2168}", "IX"),
+            ("USER", "USER"),
+            ("e\u{301}", "é"),
+        ] {
+            assert_eq!(last(typed, typed), last(prepared, prepared), "{typed}");
+        }
+        assert_ne!(last("user", "USER"), last("user", "user"));
+        for prohibited in ["\u{7}", "\u{627}1", "\u{E000}"] {
+            let refused = Err(ReasonCode::NotAuthorized);
+            assert_eq!(last(prohibited, "pencil"), refused);
+            assert_eq!(last("user", prohibited), refused);
+        }
     }
 
     #[test]
