@@ -21,6 +21,7 @@ pub(crate) struct Client {
     /// What it publishes.
     plan: Option<Plan>,
     started: bool,
+    closed: bool,
 }
 
 struct Plan {
@@ -45,16 +46,32 @@ pub(crate) struct What {
 /// How many messages of a client are unacknowledged at most.
 const WINDOW: u64 = 100;
 
+/// After how long without progress no more is waited for.
+const STUCK: Duration = Duration::from_secs(3);
+
 /// All clients of a scenario.
 pub(crate) struct Load {
     poll: Poll,
     events: Events,
     pub(crate) clients: Vec<Client>,
     buffer: Vec<u8>,
+    /// When nothing is waited for any more.
+    deadline: Instant,
+}
+
+/// How waiting for something has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It has come.
+    Done,
+    /// Time was over.
+    Late,
+    /// Nothing came any more, or the broker closed a connection.
+    Stuck,
 }
 
 /// The bytes of a packet behind its first byte: Remaining Length and the rest.
-fn packet(first: u8, rest: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn packet(first: u8, rest: &[&[u8]]) -> Vec<u8> {
     let mut len: usize = rest.iter().map(|part| part.len()).sum();
     let mut bytes = vec![first];
     loop {
@@ -69,30 +86,41 @@ fn packet(first: u8, rest: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-fn text(text: &str) -> Vec<u8> {
+pub(crate) fn subscribe(filters: &[String], qos: u8) -> Vec<u8> {
+    let list: Vec<u8> = filters.iter().flat_map(|f| [text(f), vec![qos]].concat()).collect();
+    packet(0x82, &[&[0, 1], &list])
+}
+
+pub(crate) fn text(text: &str) -> Vec<u8> {
     [&(text.len() as u16).to_be_bytes(), text.as_bytes()].concat()
 }
 
 impl Load {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(patience: Duration) -> Self {
         Self {
             poll: Poll::new().expect("a poll"),
             events: Events::with_capacity(1024),
             clients: Vec::new(),
             buffer: vec![0; 256 * 1024],
+            deadline: Instant::now() + patience,
         }
     }
 
-    /// Connects a client and returns its index.
-    pub(crate) fn connect(&mut self, address: SocketAddr) -> usize {
-        let mut stream = TcpStream::connect(address).expect("a connection");
+    /// From now on so long.
+    pub(crate) fn set_patience(&mut self, patience: Duration) {
+        self.deadline = Instant::now() + patience;
+    }
+
+    /// Connects a client and returns its index. `None` if that fails.
+    pub(crate) fn connect(&mut self, address: SocketAddr) -> Option<usize> {
+        let mut stream = TcpStream::connect(address).ok()?;
         let index = self.clients.len();
         self.poll
             .registry()
             .register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)
             .expect("a registration");
         let name = text(&format!("load-{index}"));
-        let tx = packet(0x10, &[b"\x00\x04MQTT\x04\x02\x00\x00", &name]);
+        let tx = packet(0x10, &[b"\x00\x04MQTT\x04\x02\xFF\xFF", &name]);
         self.clients.push(Client {
             stream,
             rx: Vec::new(),
@@ -102,21 +130,32 @@ impl Load {
             acknowledged: 0,
             plan: None,
             started: false,
+            closed: false,
         });
-        self.until(|load| load.clients[index].acknowledged == 1);
+        if self.until(|load| load.clients[index].acknowledged == 1).0 != Ended::Done {
+            return None;
+        }
         let _ = self.clients[index].stream.set_nodelay(true);
         self.clients[index].acknowledged = 0;
-        index
+        Some(index)
     }
 
-    pub(crate) fn subscribe(&mut self, client: usize, filters: &[String], qos: u8) {
+    /// Sends something.
+    pub(crate) fn send(&mut self, client: usize, bytes: &[u8]) {
+        self.clients[client].tx.extend_from_slice(bytes);
+    }
+
+    /// Subscribes; `None` if the broker does not answer in time.
+    pub(crate) fn subscribe(&mut self, client: usize, filters: &[String], qos: u8) -> Option<()> {
         for some in filters.chunks(1000) {
-            let list: Vec<u8> = some.iter().flat_map(|f| [text(f), vec![qos]].concat()).collect();
             let before = self.clients[client].acknowledged;
-            self.clients[client].tx.extend(packet(0x82, &[&[0, 1], &list]));
-            self.until(|load| load.clients[client].acknowledged > before);
+            self.send(client, &subscribe(some, qos));
+            if self.until(|load| load.clients[client].acknowledged > before).0 != Ended::Done {
+                return None;
+            }
         }
         self.clients[client].acknowledged = 0;
+        Some(())
     }
 
     /// This client publishes so many messages once [`Load::start`] is called, of QoS 1 and 2 at most
@@ -138,14 +177,18 @@ impl Load {
         self.clients.iter_mut().for_each(|client| client.started = true);
     }
 
-    /// Runs until it is done; the seconds it took, or panics after two minutes without progress.
-    pub(crate) fn until(&mut self, done: impl Fn(&Self) -> bool) -> f64 {
+    /// Runs until it is done or cannot be; how that ended, and the seconds until the last progress.
+    pub(crate) fn until(&mut self, done: impl Fn(&Self) -> bool) -> (Ended, f64) {
         let start = Instant::now();
-        let mut progress = (0, Instant::now());
-        while !done(self) {
+        let mut progress = (0, start);
+        let ended = loop {
+            if done(self) {
+                progress.1 = Instant::now();
+                break Ended::Done;
+            }
             // Nobody writes twice before all have read.
             let busy = self.clients.iter().any(|client| client.writable && client.has_more());
-            let wait = if busy { Duration::ZERO } else { Duration::from_secs(1) };
+            let wait = if busy { Duration::ZERO } else { Duration::from_millis(500) };
             self.poll.poll(&mut self.events, Some(wait)).expect("events");
             for event in &self.events {
                 let client = &mut self.clients[event.token().0];
@@ -158,12 +201,15 @@ impl Load {
             let now: u64 = self.clients.iter().map(|c| c.received + c.acknowledged).sum();
             if now != progress.0 {
                 progress = (now, Instant::now());
-            } else if progress.1.elapsed() > Duration::from_secs(20) {
-                println!("  no progress: {now} messages and acknowledgements");
-                break;
             }
-        }
-        start.elapsed().as_secs_f64()
+            if progress.1.elapsed() > STUCK || self.clients.iter().any(|client| client.closed) {
+                break Ended::Stuck;
+            }
+            if Instant::now() > self.deadline {
+                break Ended::Late;
+            }
+        };
+        (ended, (progress.1 - start).as_secs_f64())
     }
 
     pub(crate) fn received(&self) -> u64 {
@@ -175,7 +221,10 @@ impl Client {
     fn read(&mut self, buffer: &mut [u8]) {
         loop {
             match self.stream.read(buffer) {
-                Ok(0) => panic!("the broker closed a connection"),
+                Ok(0) => {
+                    self.closed = true;
+                    return;
+                }
                 Ok(len) => {
                     self.take(&buffer[..len]);
                     if len < buffer.len() {
@@ -183,7 +232,10 @@ impl Client {
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) => panic!("{error}"),
+                Err(_) => {
+                    self.closed = true;
+                    return;
+                }
             }
         }
     }
@@ -197,7 +249,7 @@ impl Client {
         match self.stream.write(&self.tx) {
             Ok(len) => drop(self.tx.drain(..len)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
-            Err(error) => panic!("{error}"),
+            Err(_) => self.closed = true,
         }
     }
 
@@ -268,7 +320,7 @@ impl Client {
 }
 
 /// The lengths of the fixed header and of what follows it.
-fn header(bytes: &[u8]) -> Option<(usize, usize)> {
+pub(crate) fn header(bytes: &[u8]) -> Option<(usize, usize)> {
     let mut len = 0;
     for (i, byte) in bytes.iter().skip(1).take(4).enumerate() {
         len |= usize::from(byte & 0x7F) << (7 * i);

@@ -1,83 +1,180 @@
-//! Brokers under load, one after the other: this repository's and mosquitto.
+//! Brokers under load, one after the other: this repository's, mosquitto, and what crates.io has.
 //!
-//! `cargo build --release --example broker`, then
-//! `cargo bench -p motewire-benches --bench broker -- [BROKER_PROGRAM] [--scale N] [SCENARIO...]`.
-//! A scenario is chosen by a part of its name; with `--scale 0.1` it is a tenth as long. `--results`
-//! writes the table to `RESULTS-broker.md`.
+//! ```text
+//! cargo install --root ~/.cache/motewire-peers rumqttd@0.20.0 mqttv5-cli@0.29.10
+//! cargo build --release --example broker
+//! cargo bench -p motewire-benches --no-default-features --bench broker -- [OPTION...] [SCENARIO...]
+//! ```
+//!
+//! The first command is needed once, for the peers but mosquitto, which is Debian's; without a peer
+//! its columns stay empty. `$MOTEWIRE_PEERS` may name another folder. A scenario is chosen by a part of
+//! its name.
+//!
+//! - `--broker FILE`: another program than `target/release/examples/broker`
+//! - `--beside NAME,...`: only these of `mosquitto`, `rumqttd`, `mqtt5` and `limit`
+//! - `--scale NUMBER`: so many times the messages
+//! - `--seconds NUMBER`: how long messages are counted at most, for each scenario and broker
+//! - `--results`: write `RESULTS-broker.md`
 //!
 //! The generator is one thread that speaks to all sockets with packets it prepared before. What counts
-//! is the processor time of the broker's process per million deliveries, and deliveries per second; both
+//! is the processor time of the broker's process per million deliveries, and deliveries per second; all
 //! have room for what waits: mosquitto without a limit, the example broker up to its default bounds.
 
+mod limit;
 mod load;
+mod memory;
+mod plain;
+mod report;
 mod scenarios;
 mod servers;
 
-use core::fmt::Write as _;
+use core::time::Duration;
 use std::path::Path;
 
-use servers::Server;
+use report::{Report, Table};
+use scenarios::{Outcome, Size};
+use servers::{Kind, Server};
 
-const HEAD: &str = "\
-# Broker: measured
+/// What is asked for.
+struct Options {
+    broker: String,
+    kinds: Vec<Kind>,
+    size: Size,
+    writes: bool,
+    wanted: Vec<String>,
+}
 
-Written by the bench `broker`; figures are not edited by hand.
+impl Options {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Self {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+        let broker = repository.join(target).join("release/examples/broker");
+        let mut this = Self {
+            broker: broker.to_string_lossy().into_owned(),
+            kinds: Kind::ALL.to_vec(),
+            size: Size { scale: 1.0, time: Duration::from_secs(4) },
+            writes: false,
+            wanted: Vec::new(),
+        };
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().expect("a value for the option");
+            match argument.as_str() {
+                "--bench" => {}
+                "--broker" => this.broker = value(),
+                "--beside" => {
+                    let names = value();
+                    let is_named = |kind: &Kind| names.split(',').any(|name| name == kind.name());
+                    this.kinds.retain(|kind| *kind == Kind::Motewire || is_named(kind));
+                }
+                "--scale" => this.size.scale = value().parse().expect("a number"),
+                "--seconds" => {
+                    let seconds = value().parse().expect("a number");
+                    this.size.time = Duration::from_secs_f64(seconds);
+                }
+                "--results" => this.writes = true,
+                name => this.wanted.push(name.to_owned()),
+            }
+        }
+        this
+    }
 
-CPU is seconds of the broker's process per million deliveries. The load comes from one thread with packets
-it prepared before, over loopback, in one run for both brokers: `motewire` is `examples/broker`,
-mosquitto is Debian's with queues without limit.
+    fn wants(&self, name: &str) -> bool {
+        self.wanted.is_empty() || self.wanted.iter().any(|part| name.contains(part.as_str()))
+    }
 
-```text
-cargo build --release --example broker
-cargo bench -p motewire-benches --no-default-features --bench broker -- --results
-```
-
-| scenario | CPU, motewire | CPU, mosquitto | ratio | per second, motewire | per second, mosquitto | ratio |
-|---|--:|--:|--:|--:|--:|--:|
-";
+    /// What this gives for each broker, each new.
+    fn each<T>(
+        &self,
+        is_stored: bool,
+        measure: impl Fn(&Server) -> Option<T>,
+    ) -> Vec<(Kind, Option<T>)> {
+        let of = |kind| measure(&Server::start(kind, &self.broker, is_stored)?);
+        self.kinds.iter().map(|kind| (*kind, of(*kind))).collect()
+    }
+}
 
 fn main() {
-    let mut scale = 1.0;
-    let mut program = None;
-    let mut wanted = Vec::new();
-    let mut writes = false;
-    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--scale" => {
-                scale = arguments.next().and_then(|n| n.parse().ok()).expect("--scale NUMBER");
-            }
-            "--results" => writes = true,
-            file if file.contains('/') => program = Some(file.to_owned()),
-            name => wanted.push(name.to_owned()),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, address] = &arguments[..] {
+        if first == limit::ARGUMENT {
+            return limit::run(address.parse().expect("an address"));
         }
     }
-    let mut table = HEAD.to_owned();
-    print!("{HEAD}");
-    for (name, scenario) in scenarios::ALL {
-        if !wanted.is_empty() && !wanted.iter().any(|part| name.contains(part.as_str())) {
+    let options = Options::parse(arguments.into_iter());
+    let mut report = Report::default();
+    throughput(&options, &mut report);
+    latency(&options, &mut report);
+    memory(&options, &mut report);
+    stored(&options, &mut report);
+    if options.writes {
+        report.write();
+    }
+}
+
+/// Processor time, and deliveries per second.
+fn throughput(options: &Options, report: &mut Report) {
+    let mut cpu = Table::new("Processor seconds per million deliveries", true, 3);
+    let mut rate = Table::new("Deliveries per second", true, 0);
+    for (name, scenario) in scenarios::ALL.iter().filter(|(name, _)| options.wants(name)) {
+        let outcomes = options.each(false, |server| scenario(server, options.size));
+        add(&mut cpu, &mut rate, name, &outcomes);
+    }
+    report.add(cpu);
+    report.add(rate);
+}
+
+fn add(cpu: &mut Table, rate: &mut Table, name: &str, outcomes: &[(Kind, Option<Outcome>)]) {
+    let cells = |value: fn(&Outcome) -> f64| {
+        let cell = |(kind, outcome): &(Kind, Option<Outcome>)| {
+            (*kind, outcome.as_ref().map(|outcome| (value(outcome), outcome.lost)))
+        };
+        outcomes.iter().map(cell).collect::<Vec<_>>()
+    };
+    cpu.row(name, &cells(|o| o.cpu / o.deliveries as f64 * 1e6));
+    rate.row(name, &cells(|o| o.deliveries as f64 / o.seconds));
+}
+
+fn latency(options: &Options, report: &mut Report) {
+    let mut table = Table::new("Microseconds from sending to receiving", true, 1);
+    for rate in [1000, 10_000] {
+        let name = format!("latency at {rate}/s");
+        if !options.wants(&name) {
             continue;
         }
-        let [own, other] = [Server::motewire, Server::mosquitto].map(|start| {
-            let Some(server) = start(program.as_deref()) else { return (f64::NAN, f64::NAN) };
-            let result = scenario(&server, scale);
-            let deliveries = result.deliveries as f64;
-            (result.cpu / deliveries * 1e6, deliveries / result.seconds)
-        });
-        let row = format!(
-            "| {name} | {:.3} | {:.3} | {:.3} | {:.0} | {:.0} | {:.2} |",
-            own.0,
-            other.0,
-            own.0 / other.0,
-            own.1,
-            other.1,
-            own.1 / other.1,
-        );
-        println!("{row}");
-        let _ = writeln!(table, "{row}");
+        let outcomes = options.each(false, |server| plain::latency(server, rate));
+        for (part, of) in [("median", 0), ("99 %", 1)] {
+            let cell = |(kind, times): &(Kind, Option<(f64, f64)>)| {
+                (*kind, times.map(|times| (if of == 0 { times.0 } else { times.1 }, 0.0)))
+            };
+            let cells: Vec<_> = outcomes.iter().map(cell).collect();
+            table.row(&format!("{name}, {part}"), &cells);
+        }
     }
-    if writes {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS-broker.md");
-        std::fs::write(file, table).expect("the file can be written");
+    report.add(table);
+}
+
+fn memory(options: &Options, report: &mut Report) {
+    let mut table = Table::new("Bytes of resident memory for each", false, 0);
+    for (name, growth) in memory::ALL.iter().filter(|(name, _)| options.wants(name)) {
+        let outcomes = options.each(false, |server| growth(server).map(|bytes| (bytes, 0.0)));
+        table.row(name, &outcomes);
     }
+    report.add(table);
+}
+
+/// With what must survive kept on disk.
+fn stored(options: &Options, report: &mut Report) {
+    let (name, scenario) = scenarios::STORED;
+    if !options.wants(name) {
+        return;
+    }
+    let stores = |kind: &Kind| matches!(kind, Kind::Motewire | Kind::Mosquitto);
+    let kinds: Vec<Kind> = options.kinds.iter().copied().filter(stores).collect();
+    let of = |kind| scenario(&Server::start(kind, &options.broker, true)?, options.size);
+    let outcomes: Vec<_> = kinds.iter().map(|kind| (*kind, of(*kind))).collect();
+    let mut cpu = Table::new("Stored: processor seconds per million deliveries", true, 3);
+    let mut rate = Table::new("Stored: deliveries per second", true, 0);
+    add(&mut cpu, &mut rate, name, &outcomes);
+    report.add(cpu);
+    report.add(rate);
 }

@@ -8,11 +8,11 @@ use core::fmt::Write as _;
 use core::hint::black_box;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::{env, error, fs};
 
-use motewire_benches::callgrind;
 use motewire_benches::codec::{self, Buffer, Codec, Limit, Memcpy, Ours, Row, Std, Swar, Visitor};
+use motewire_benches::{callgrind, cpu, first_line};
 use serde_json::Value;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -181,18 +181,6 @@ fn number(value: f64) -> String {
     } else {
         format!("{value:.1}")
     }
-}
-
-fn first_line(command: &str, argument: &str) -> String {
-    let output = Command::new(command).arg(argument).output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    text.unwrap_or_default().lines().next().unwrap_or("?").to_owned()
-}
-
-fn cpu() -> String {
-    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = text.lines().find_map(|line| line.strip_prefix("model name"));
-    name.unwrap_or("?").trim_start_matches([' ', '\t', ':']).to_owned()
 }
 
 fn target_folder() -> Result<PathBuf, Box<dyn error::Error>> {
