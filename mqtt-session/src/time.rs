@@ -1,8 +1,10 @@
 //! Time as an argument.
 
+use core::num::NonZeroU64;
 use core::time::Duration;
 
-/// A moment: milliseconds since an epoch that the caller chooses and keeps to. Never goes back.
+/// A moment: milliseconds since an epoch that the caller chooses and keeps to, up to 2^64 - 2 of them.
+/// Never goes back. One that there may be takes no more memory than one that there is.
 ///
 /// ```
 /// use core::time::Duration;
@@ -10,26 +12,36 @@ use core::time::Duration;
 /// let now = Instant::from_millis(500);
 /// assert_eq!(now + Duration::from_secs(1), Instant::from_millis(1500));
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Instant(u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(
+    /// One more than the milliseconds.
+    NonZeroU64,
+);
+
+impl Default for Instant {
+    /// The epoch.
+    fn default() -> Self {
+        Self::from_millis(0)
+    }
+}
 
 impl Instant {
-    /// The moment this many milliseconds after the epoch.
+    /// The moment this many milliseconds after the epoch, or the last one that there is.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
-        Self(millis)
+        Self(NonZeroU64::MIN.saturating_add(millis))
     }
 
     /// Milliseconds since the epoch.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// The time since `earlier`; zero if that is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
+        Duration::from_millis(self.0.get().saturating_sub(earlier.0.get()))
     }
 }
 
