@@ -5,19 +5,42 @@ use core::ops::Range;
 /// A bounded queue whose storage the caller lends, or with `alloc` one that grows up to a bound.
 /// Adding and taking at both ends costs the same however long it is.
 #[derive(Debug)]
-pub struct Ring<'s, T> {
-    storage: Storage<'s, T>,
+pub struct Ring<'s, T>(Storage<'s, T>);
+
+/// The extent is in both, where there is room for it beside what tells them apart: a broker has three
+/// rings for each connection.
+#[derive(Debug)]
+enum Storage<'s, T> {
+    Lent(Extent, &'s mut [T]),
+    #[cfg(feature = "alloc")]
+    Heap(Extent, alloc::boxed::Box<[T]>),
+}
+
+/// Which part of the storage is in use.
+#[derive(Clone, Copy, Debug)]
+struct Extent {
     /// Where in the storage the first item is.
     head: u16,
     len: u16,
     max: u16,
 }
 
-#[derive(Debug)]
-enum Storage<'s, T> {
-    Lent(&'s mut [T]),
-    #[cfg(feature = "alloc")]
-    Heap(alloc::boxed::Box<[T]>),
+impl<T> Ring<'_, T> {
+    const fn extent(&self) -> Extent {
+        match &self.0 {
+            Storage::Lent(extent, _) => *extent,
+            #[cfg(feature = "alloc")]
+            Storage::Heap(extent, _) => *extent,
+        }
+    }
+
+    const fn extent_mut(&mut self) -> &mut Extent {
+        match &mut self.0 {
+            Storage::Lent(extent, _) => extent,
+            #[cfg(feature = "alloc")]
+            Storage::Heap(extent, _) => extent,
+        }
+    }
 }
 
 impl<'s, T: Copy + Default> Ring<'s, T> {
@@ -25,35 +48,37 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
     #[cfg(feature = "alloc")]
     #[must_use]
     pub fn heap(max: u16) -> Self {
-        Self { storage: Storage::Heap(alloc::boxed::Box::default()), head: 0, len: 0, max }
+        Self(Storage::Heap(Extent { head: 0, len: 0, max }, alloc::boxed::Box::default()))
     }
 
     /// From now on there can be no more items than that, but for those that there are.
     #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
     pub(crate) fn limit(&mut self, max: u16) {
-        self.max = max.max(self.len).max(1);
+        let extent = self.extent_mut();
+        extent.max = max.max(extent.len).max(1);
     }
 
     /// How many items there can be.
     #[must_use]
     pub const fn capacity(&self) -> usize {
-        self.max as usize
+        self.extent().max as usize
     }
 
     /// How many items there are.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.len as usize
+        self.extent().len as usize
     }
 
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.len == 0
+        self.extent().len == 0
     }
 
     pub(crate) const fn is_full(&self) -> bool {
-        self.len >= self.max
+        let Extent { len, max, .. } = self.extent();
+        len >= max
     }
 
     pub(crate) fn get(&self, index: usize) -> Option<T> {
@@ -97,7 +122,7 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
         }
         self.make_room();
         let place = self.place(self.len());
-        self.len += 1;
+        self.extent_mut().len += 1;
         if let Some(place) = self.items_mut().get_mut(place) {
             *place = item;
         }
@@ -111,9 +136,11 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
             return false;
         }
         self.make_room();
-        self.len += 1;
+        self.extent_mut().len += 1;
         if index < self.len() / 2 {
-            self.head = self.head.checked_sub(1).unwrap_or((self.items().len() - 1) as u16);
+            let head = self.extent().head;
+            let last = (self.items().len() - 1) as u16;
+            self.extent_mut().head = head.checked_sub(1).unwrap_or(last);
             self.move_down(1..index + 1);
         } else {
             self.move_up(index..self.len() - 1);
@@ -129,11 +156,11 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
     pub(crate) fn remove(&mut self, index: usize) -> Option<T> {
         let item = self.get(index)?;
         if index == 0 {
-            self.head = self.place(1) as u16;
+            self.extent_mut().head = self.place(1) as u16;
         } else {
             self.close_gap(index);
         }
-        self.len -= 1;
+        self.extent_mut().len -= 1;
         Some(item)
     }
 
@@ -141,7 +168,7 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
     fn close_gap(&mut self, index: usize) {
         if index < self.len() / 2 {
             self.move_up(0..index);
-            self.head = self.place(1) as u16;
+            self.extent_mut().head = self.place(1) as u16;
         } else {
             self.move_down(index + 1..self.len());
         }
@@ -156,11 +183,11 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
                 kept += 1;
             }
         }
-        self.len = kept as u16;
+        self.extent_mut().len = kept as u16;
     }
 
     pub(crate) const fn clear(&mut self) {
-        self.len = 0;
+        self.extent_mut().len = 0;
     }
 
     /// Moves the items of a range, which does not begin at 0, one place towards the front.
@@ -194,24 +221,24 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
     }
 
     fn items(&self) -> &[T] {
-        match &self.storage {
-            Storage::Lent(items) => items,
+        match &self.0 {
+            Storage::Lent(_, items) => items,
             #[cfg(feature = "alloc")]
-            Storage::Heap(items) => items,
+            Storage::Heap(_, items) => items,
         }
     }
 
     fn items_mut(&mut self) -> &mut [T] {
-        match &mut self.storage {
-            Storage::Lent(items) => items,
+        match &mut self.0 {
+            Storage::Lent(_, items) => items,
             #[cfg(feature = "alloc")]
-            Storage::Heap(items) => items,
+            Storage::Heap(_, items) => items,
         }
     }
 
     /// Where in the storage the item with this index is.
     fn place(&self, index: usize) -> usize {
-        let place = usize::from(self.head) + index;
+        let place = usize::from(self.extent().head) + index;
         let size = self.items().len();
         if place >= size { place - size } else { place }
     }
@@ -228,11 +255,11 @@ impl<'s, T: Copy + Default> Ring<'s, T> {
     #[cfg(feature = "alloc")]
     #[cold]
     fn grow(&mut self) {
-        let (len, head) = (usize::from(self.len), usize::from(self.head));
-        if let Storage::Heap(items) = &mut self.storage {
-            let size = (len * 2).clamp(4, usize::from(u16::MAX)).min(usize::from(self.max));
-            items.rotate_left(head);
-            self.head = 0;
+        if let Storage::Heap(Extent { head, len, max }, items) = &mut self.0 {
+            let len = usize::from(*len);
+            let size = (len * 2).clamp(4, usize::from(u16::MAX)).min(usize::from(*max));
+            items.rotate_left(usize::from(*head));
+            *head = 0;
             let mut grown = core::mem::take(items).into_vec();
             grown.reserve_exact(size - len);
             grown.resize(size, T::default());
@@ -246,7 +273,7 @@ impl<'s, T> From<&'s mut [T]> for Ring<'s, T> {
     fn from(items: &'s mut [T]) -> Self {
         let max = u16::try_from(items.len()).unwrap_or(u16::MAX);
         let (items, _) = items.split_at_mut(usize::from(max));
-        Self { storage: Storage::Lent(items), head: 0, len: 0, max }
+        Self(Storage::Lent(Extent { head: 0, len: 0, max }, items))
     }
 }
 
