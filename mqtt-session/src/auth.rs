@@ -7,32 +7,33 @@ use crate::Fault;
 /// What a connection knows about its enhanced authentication.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Exchange {
-    /// Stands for the Authentication Method of CONNECT, which would take memory; 0: there is none.
-    method: u64,
+    /// Stands for the Authentication Method of CONNECT, which would take memory; 0: there is none. In
+    /// bytes, beside which there is no gap.
+    method: [u8; 8],
     /// Whether an exchange is going on: from CONNECT to CONNACK, and in a re-authentication.
     pub(crate) open: bool,
 }
 
 impl Exchange {
-    pub(crate) const NONE: Self = Self { method: 0, open: false };
+    pub(crate) const NONE: Self = Self { method: [0; 8], open: false };
 
     /// The exchange that a CONNECT with these properties begins.
     pub(crate) fn begin(connect: &Properties<'_>) -> Self {
         match connect.authentication_method() {
             None => Self::NONE,
-            Some(method) => Self { method: digest(method), open: true },
+            Some(method) => Self { method: digest(method).to_ne_bytes(), open: true },
         }
     }
 
     /// Whether there is an Authentication Method.
     pub(crate) const fn has_method(&self) -> bool {
-        self.method != 0
+        u64::from_ne_bytes(self.method) != 0
     }
 
     /// Whether a successful CONNACK or an AUTH with these properties carries the method of CONNECT
     /// [MQTT-4.12.0-5], or like that none [MQTT-4.12.0-6].
     pub(crate) fn agrees(&self, properties: &Properties<'_>) -> bool {
-        properties.authentication_method().map_or(0, digest) == self.method
+        properties.authentication_method().map_or(0, digest) == u64::from_ne_bytes(self.method)
     }
 
     /// AUTH came from the peer, which may send it with one of these codes.

@@ -254,7 +254,7 @@ impl<'s> Session<'s> {
                     return Ok(Some(lost));
                 }
             }
-            if let Some(ack) = self.link.read.take_bare_ack(rx) {
+            if let Some(ack) = self.link.read().take_bare_ack(rx) {
                 return self.link.on_bare_ack(ack, tx);
             }
             if starts_message(rx) {
@@ -266,7 +266,7 @@ impl<'s> Session<'s> {
 
     #[inline(never)]
     fn on_packet<'rx>(&mut self, rx: &mut &'rx [u8]) -> Result<Option<Event<'rx>>, Error> {
-        let Some(packet) = self.link.read.decode(rx).map_err(Fault::Packet)? else {
+        let Some(packet) = self.link.read().decode(rx).map_err(Fault::Packet)? else {
             return Ok(None);
         };
         let kind = packet.packet_type();

@@ -20,10 +20,9 @@ use crate::{
 /// One end of a connection, and the part of the session that both roles share.
 #[derive(Debug)]
 pub(crate) struct Link<'s> {
-    /// How the peer's packets are read.
-    pub(crate) read: Rules,
-    /// How ours are written.
-    pub(crate) write: Rules,
+    version: Version,
+    /// Which side the peer is.
+    peer: Sender,
     /// What the peer allows us.
     pub(crate) limits: Limits,
     /// What we allow the peer.
@@ -52,13 +51,9 @@ impl<'s> Link<'s> {
         manual: bool,
         policy: TopicAliases,
     ) -> Self {
-        let own = match peer {
-            Sender::Client => Sender::Server,
-            _ => Sender::Client,
-        };
         Self {
-            read: Rules::new(Version::V5, peer),
-            write: Rules::new(Version::V5, own),
+            version: Version::V5,
+            peer,
             limits: Limits::NONE,
             own: Limits::NONE,
             outbound,
@@ -75,15 +70,31 @@ impl<'s> Link<'s> {
     }
 
     pub(crate) const fn version(&self) -> Version {
-        self.write.version
+        self.version
+    }
+
+    /// How the peer's packets are read. Rules are made when they are asked for: of what they say, a session
+    /// keeps all but a byte in its limits.
+    #[inline]
+    pub(crate) const fn read(&self) -> Rules {
+        let rules = Rules::new(self.version, self.peer);
+        Rules { max_packet_size: self.own.max_packet_size, ..rules }
+    }
+
+    /// How ours are written.
+    #[inline]
+    const fn write(&self) -> Rules {
+        let own = match self.peer {
+            Sender::Client => Sender::Server,
+            _ => Sender::Client,
+        };
+        let rules = Rules::new(self.version, own);
+        Rules { max_packet_size: self.limits.max_packet_size, ..rules }
     }
 
     /// From now on the peer's limits are these, and ours are those.
     pub(crate) fn negotiate(&mut self, version: Version, limits: Limits, own: Limits) {
-        self.read.version = version;
-        self.write.version = version;
-        self.write.max_packet_size = limits.max_packet_size;
-        self.read.max_packet_size = own.max_packet_size;
+        self.version = version;
         self.limits = limits;
         self.own = own;
         self.forget_aliases();
@@ -99,7 +110,7 @@ impl<'s> Link<'s> {
     }
 
     pub(crate) fn send(&mut self, packet: &Packet<'_>, tx: &mut dyn Transmit) -> Result<(), Error> {
-        send(packet, &self.write, tx)?;
+        send(packet, &self.write(), tx)?;
         self.sent = true;
         Ok(())
     }
@@ -120,7 +131,7 @@ impl<'s> Link<'s> {
 
     /// Answers that all is well.
     fn reply_bare(&mut self, ack: BareAck, tx: &mut dyn Transmit) -> Result<(), Error> {
-        if self.write.admits_bare_ack() {
+        if self.write().admits_bare_ack() {
             let bytes = ack.to_bytes();
             tx.packet_with(0, &bytes).ok_or(Error::TransmitFull)?;
             tx.sent(ack.packet_type(), bytes.len());
@@ -176,7 +187,7 @@ impl<'s> Link<'s> {
         tx: &mut dyn Transmit,
     ) -> Option<Result<Option<PacketId>, Error>> {
         let aliases = self.policy != TopicAliases::Off && self.limits.topic_alias_maximum > 0;
-        if aliases || written.bytes.len() as u64 > u64::from(self.write.max_packet_size) {
+        if aliases || written.bytes.len() as u64 > u64::from(self.limits.max_packet_size) {
             return None;
         }
         let id = match Stage::of(written.qos) {
@@ -388,7 +399,7 @@ impl<'s> Link<'s> {
         rx: &mut &'rx [u8],
         tx: &mut dyn Transmit,
     ) -> Result<Option<Event<'rx>>, Error> {
-        let Some(packet) = self.read.take(rx).map_err(Fault::Packet)? else { return Ok(None) };
+        let Some(packet) = self.read().take(rx).map_err(Fault::Packet)? else { return Ok(None) };
         if let Some(publish) = packet.publish().map_err(Fault::Packet)? {
             return self.on_publish(publish, tx);
         }
@@ -484,7 +495,7 @@ impl<'s> Link<'s> {
         let packet = answer(token.qos, Ack { reason, ..Ack::new(token.id) });
         if index > 0 {
             // What cannot be sent must not be kept: it would hold back all that comes behind it.
-            self.write.encoded_len(&packet).map(|_| ()).or_else(too_large_is_sent)?;
+            self.write().encoded_len(&packet).map(|_| ()).or_else(too_large_is_sent)?;
             self.inbound.answer(index, reason);
             return Ok(());
         }
@@ -567,7 +578,7 @@ impl<'s> Link<'s> {
     /// Says goodbye in version 5, if there is room.
     pub(crate) fn say_why(&mut self, fault: &Fault, tx: &mut dyn Transmit) {
         let reason = fault.reason_code();
-        let reason = if reason.is_allowed(PacketType::Disconnect, self.write.sender) {
+        let reason = if reason.is_allowed(PacketType::Disconnect, self.write().sender) {
             reason
         } else {
             ReasonCode::ProtocolError

@@ -110,7 +110,7 @@ impl<'s> Session<'s> {
             config.manual_acknowledge,
             config.topic_aliases,
         );
-        link.read.max_packet_size = config.max_connect_size;
+        link.own.max_packet_size = config.max_connect_size;
         Self {
             link,
             state: State::Waiting,
@@ -184,7 +184,7 @@ impl<'s> Session<'s> {
                     return Ok(Some(lost));
                 }
             }
-            if let Some(ack) = self.link.read.take_bare_ack(rx) {
+            if let Some(ack) = self.link.read().take_bare_ack(rx) {
                 return self.link.on_bare_ack(ack, tx);
             }
             if starts_message(rx) {
@@ -198,7 +198,7 @@ impl<'s> Session<'s> {
     /// read.
     #[inline(never)]
     fn must_wait(&self, rx: &[u8]) -> Result<bool, Fault> {
-        let Ok(Some(header)) = self.link.read.fixed_header(rx) else {
+        let Ok(Some(header)) = self.link.read().fixed_header(rx) else {
             return Ok(self.state == State::Closed);
         };
         let kind = header.packet_type();
@@ -221,7 +221,7 @@ impl<'s> Session<'s> {
         rx: &mut &'rx [u8],
         tx: &mut dyn Transmit,
     ) -> Result<Option<Event<'rx>>, Error> {
-        let Some(packet) = self.link.read.decode(rx).map_err(Fault::Packet)? else {
+        let Some(packet) = self.link.read().decode(rx).map_err(Fault::Packet)? else {
             return Ok(None);
         };
         let kind = packet.packet_type();
