@@ -368,7 +368,7 @@ impl Broker {
 /// Nothing of this session is to be stored any more.
 fn unstore(journal: &mut Option<Journal>, subscriptions: &Subscriptions, session: &mut Session) {
     let Some(mut log) = Log::of(journal, session.stored.take()) else { return };
-    for sub in &session.subscriptions {
+    for sub in session.subscriptions.iter() {
         if let Some((path, _)) = subscriptions.get(*sub) {
             log.unsubscribed(&path);
         }

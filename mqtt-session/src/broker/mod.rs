@@ -12,6 +12,7 @@ mod config;
 mod connect;
 mod deferred;
 mod deliver;
+mod few;
 mod journal;
 mod message;
 mod notice;
@@ -26,6 +27,7 @@ mod statistics;
 mod status;
 mod subscribe;
 mod subscriptions;
+mod text;
 mod timers;
 mod tree;
 

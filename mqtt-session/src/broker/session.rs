@@ -9,6 +9,7 @@ use mqtt_codec::{PacketId, Publish, QoS, TopicFilter};
 use super::bridge::QueueBounds;
 use super::config::{Config, Overflow};
 use super::deferred::Ticket;
+use super::few::Few;
 use super::journal::{Journal, Log, Number};
 use super::message::{Entry, KeptWill, Seq};
 use super::policy::Client;
@@ -39,7 +40,7 @@ pub(crate) struct Session {
     /// When the will is due, if it has no connection.
     pub(crate) will_due: Option<Instant>,
     pub(crate) will: Option<Box<KeptWill>>,
-    pub(crate) subscriptions: Vec<SubIndex>,
+    pub(crate) subscriptions: Few<SubIndex>,
     /// Messages on their way to the client.
     pub(crate) backlog: Option<Box<Backlog>>,
     /// Identifiers in flight both ways, which the last connection left.
@@ -60,7 +61,7 @@ impl Session {
             expires: None,
             will_due: None,
             will: None,
-            subscriptions: Vec::new(),
+            subscriptions: Few::default(),
             backlog: None,
             left: None,
         }

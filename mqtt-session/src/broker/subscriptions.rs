@@ -10,6 +10,7 @@ use core::num::NonZeroU32;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use mqtt_codec::{QoS, Subscription, SubscriptionId, TopicFilter, TopicName, Version};
 
+use super::few::Few;
 use super::tree::{NONE, NodeId, ROOT, Tree, Value};
 
 /// A subscription: an index that is used again once the subscription is gone.
@@ -52,10 +53,69 @@ pub(crate) struct Subscriber {
 
 /// Those who have subscribed to one filter; or the members of one group that shares it, which is a
 /// node of its own below that of the filter.
-#[derive(Debug, Default)]
-struct Subscribers {
-    members: Vec<Subscriber>,
-    shared: Option<Box<Shared>>,
+#[derive(Debug)]
+enum Subscribers {
+    Plain(Few<Subscriber>),
+    /// At a group, and at a filter that groups share.
+    Shared(Box<(Few<Subscriber>, Shared)>),
+}
+
+impl Default for Subscribers {
+    fn default() -> Self {
+        Self::Plain(Few::default())
+    }
+}
+
+impl Subscribers {
+    fn members(&self) -> &[Subscriber] {
+        match self {
+            Self::Plain(members) => members,
+            Self::Shared(both) => &both.0,
+        }
+    }
+
+    fn members_mut(&mut self) -> &mut Few<Subscriber> {
+        match self {
+            Self::Plain(members) => members,
+            Self::Shared(both) => &mut both.0,
+        }
+    }
+
+    fn shared(&self) -> Option<&Shared> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Shared(both) => Some(&both.1),
+        }
+    }
+
+    fn shared_mut(&mut self) -> Option<&mut Shared> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Shared(both) => Some(&mut both.1),
+        }
+    }
+
+    /// From now on it has to do with groups, if it has not yet.
+    fn share(&mut self) {
+        if let Self::Plain(members) = self {
+            *self = Self::Shared(Box::new((core::mem::take(members), Shared::default())));
+        }
+    }
+
+    /// It has nothing to do with groups any more.
+    fn unshare(&mut self) -> Option<Shared> {
+        match core::mem::take(self) {
+            Self::Plain(members) => {
+                *self = Self::Plain(members);
+                None
+            }
+            Self::Shared(both) => {
+                let (members, shared) = *both;
+                *self = Self::Plain(members);
+                Some(shared)
+            }
+        }
+    }
 }
 
 /// What only Shared Subscriptions need.
@@ -84,7 +144,7 @@ impl Group {
 
 impl Value for Subscribers {
     fn is_vacant(&self) -> bool {
-        self.members.is_empty() && self.shared.as_ref().is_none_or(|s| s.groups.is_empty())
+        self.members().is_empty() && self.shared().is_none_or(|s| s.groups.is_empty())
     }
 }
 
@@ -165,7 +225,7 @@ impl Subscriptions {
     pub(crate) fn subscribe(
         &mut self,
         session: u32,
-        own: &mut Vec<SubIndex>,
+        own: &mut Few<SubIndex>,
         filter: TopicFilter<'_>,
         group: Option<&str>,
         options: Options,
@@ -190,24 +250,19 @@ impl Subscriptions {
         let sub = self.free.pop().unwrap_or(self.places.len() as SubIndex);
         let Some(value) = self.tree.value_mut(node) else { return Subscribed::Refused };
         let place =
-            Place { session, node, member: value.members.len() as u32, own: own.len() as u32 };
-        if value.members.is_empty() {
-            // Most filters have one subscriber, and most clients one filter.
-            value.members.reserve_exact(1);
-        }
-        value.members.push(Subscriber { session, options, sub });
-        if group.is_some() && value.shared.is_none() {
+            Place { session, node, member: value.members().len() as u32, own: own.len() as u32 };
+        value.members_mut().push(Subscriber { session, options, sub });
+        if group.is_some() && value.shared().is_none() {
             self.groups = self.groups.wrapping_add(1).max(1);
-            let number = NonZeroU32::new(self.groups);
-            value.shared = Some(Box::new(Shared { number, ..Shared::default() }));
+            value.share();
+            if let Some(shared) = value.shared_mut() {
+                shared.number = NonZeroU32::new(self.groups);
+            }
             self.add_group(node);
         }
         match self.places.get_mut(sub as usize) {
             Some(free) => *free = place,
             None => self.places.push(place),
-        }
-        if own.is_empty() {
-            own.reserve_exact(1);
         }
         own.push(sub);
         self.shared += usize::from(group.is_some());
@@ -221,10 +276,11 @@ impl Subscriptions {
     fn add_group(&mut self, node: NodeId) {
         let filter = self.tree.parent(node);
         let Some(value) = self.tree.value_mut(filter) else { return };
-        let groups = &mut value.shared.get_or_insert_default().groups;
-        let place = groups.len();
-        groups.push(node);
-        if let Some(shared) = self.tree.value_mut(node).and_then(|v| v.shared.as_mut()) {
+        value.share();
+        let Some(shared) = value.shared_mut() else { return };
+        let place = shared.groups.len();
+        shared.groups.push(node);
+        if let Some(shared) = self.tree.value_mut(node).and_then(Subscribers::shared_mut) {
             shared.place = place;
         }
     }
@@ -232,19 +288,19 @@ impl Subscriptions {
     /// A group has no member any more.
     fn remove_group(&mut self, node: NodeId) {
         let filter = self.tree.parent(node);
-        let shared = self.tree.value_mut(node).and_then(|value| value.shared.take());
+        let shared = self.tree.value_mut(node).and_then(Subscribers::unshare);
         let Some(place) = shared.map(|shared| shared.place) else { return };
         let Some(value) = self.tree.value_mut(filter) else { return };
-        let Some(shared) = value.shared.as_mut() else { return };
+        let Some(shared) = value.shared_mut() else { return };
         if place < shared.groups.len() {
             shared.groups.swap_remove(place);
         }
         let moved = shared.groups.get(place).copied();
         if shared.groups.is_empty() {
-            value.shared = None;
+            value.unshare();
         }
         if let Some(shared) =
-            moved.and_then(|node| self.tree.value_mut(node)).and_then(|v| v.shared.as_mut())
+            moved.and_then(|node| self.tree.value_mut(node)).and_then(Subscribers::shared_mut)
         {
             shared.place = place;
         }
@@ -264,7 +320,7 @@ impl Subscriptions {
     /// The filter of a subscription, as [`path`] has it, and its options.
     pub(crate) fn get(&self, sub: SubIndex) -> Option<(Vec<u8>, Options)> {
         let place = self.places.get(sub as usize)?;
-        let options = self.tree.value(place.node)?.members.get(place.member as usize)?.options;
+        let options = self.tree.value(place.node)?.members().get(place.member as usize)?.options;
         let parents = |node: &NodeId| Some(self.tree.parent(*node)).filter(|n| *n != ROOT);
         let nodes: Vec<NodeId> = iter::successors(Some(place.node), parents).collect();
         let mut path = Vec::new();
@@ -299,14 +355,14 @@ impl Subscriptions {
 
     fn member_mut(&mut self, sub: SubIndex) -> Option<&mut Subscriber> {
         let place = *self.places.get(sub as usize)?;
-        self.tree.value_mut(place.node)?.members.get_mut(place.member as usize)
+        self.tree.value_mut(place.node)?.members_mut().get_mut(place.member as usize)
     }
 
     /// Ends a subscription; `false` if there is none.
     pub(crate) fn unsubscribe(
         &mut self,
         session: u32,
-        own: &mut Vec<SubIndex>,
+        own: &mut Few<SubIndex>,
         filter: TopicFilter<'_>,
         group: Option<&str>,
     ) -> bool {
@@ -320,15 +376,15 @@ impl Subscriptions {
     }
 
     /// Ends all subscriptions of a session.
-    pub(crate) fn unsubscribe_all(&mut self, own: &mut Vec<SubIndex>) {
+    pub(crate) fn unsubscribe_all(&mut self, own: &mut Few<SubIndex>) {
         while let Some(sub) = own.last().copied() {
             self.remove(own, sub);
         }
     }
 
-    fn remove(&mut self, own: &mut Vec<SubIndex>, sub: SubIndex) {
+    fn remove(&mut self, own: &mut Few<SubIndex>, sub: SubIndex) {
         let Some(place) = self.places.get(sub as usize).copied() else {
-            own.pop();
+            own.swap_remove(own.len().saturating_sub(1));
             return;
         };
         let hash = hash_of(&self.hasher, Some(&place));
@@ -336,19 +392,15 @@ impl Subscriptions {
             entry.remove();
             self.free.push(sub);
         }
-        if (place.own as usize) < own.len() {
-            own.swap_remove(place.own as usize);
-        }
+        own.swap_remove(place.own as usize);
         let moved = own.get(place.own as usize).and_then(|sub| self.places.get_mut(*sub as usize));
         if let Some(moved) = moved {
             moved.own = place.own;
         }
         let Some(value) = self.tree.value_mut(place.node) else { return };
-        if (place.member as usize) < value.members.len() {
-            value.members.swap_remove(place.member as usize);
-        }
-        let moved = value.members.get(place.member as usize).map(|member| member.sub);
-        let empty = value.members.is_empty();
+        value.members_mut().swap_remove(place.member as usize);
+        let moved = value.members().get(place.member as usize).map(|member| member.sub);
+        let empty = value.members().is_empty();
         let is_group = self.tree.level(place.node).starts_with(GROUP);
         self.shared -= usize::from(is_group);
         if let Some(moved) = moved.and_then(|sub| self.places.get_mut(sub as usize)) {
@@ -373,8 +425,8 @@ impl Subscriptions {
         let tree = &self.tree;
         let mut add = |node: NodeId| {
             let Some(value) = tree.value(node) else { return };
-            subscribers.extend_from_slice(&value.members);
-            if let Some(shared) = &value.shared {
+            subscribers.extend_from_slice(value.members());
+            if let Some(shared) = value.shared() {
                 groups.extend_from_slice(&shared.groups);
             }
         };
@@ -408,7 +460,7 @@ impl Subscriptions {
 
     /// The group at this node.
     pub(crate) fn group(&self, node: NodeId) -> Option<Group> {
-        let number = self.tree.value(node)?.shared.as_ref()?.number?;
+        let number = self.tree.value(node)?.shared()?.number?;
         Some(Group { node, number })
     }
 
@@ -428,13 +480,16 @@ impl Subscriptions {
         group: Group,
         mut rank: impl FnMut(&Subscriber) -> Option<u8>,
     ) -> Option<Subscriber> {
-        let value = self.tree.value_mut(group.node)?;
-        let shared = value.shared.as_mut().filter(|shared| shared.number == Some(group.number))?;
-        let len = value.members.len();
+        let Subscribers::Shared(both) = self.tree.value_mut(group.node)? else { return None };
+        let (members, shared) = &mut **both;
+        if shared.number != Some(group.number) {
+            return None;
+        }
+        let len = members.len();
         let mut best: Option<(u8, usize)> = None;
         for step in 0..len {
             let index = (shared.turn + step) % len;
-            let ranked = value.members.get(index).and_then(&mut rank);
+            let ranked = members.get(index).and_then(&mut rank);
             if let Some(rank) = ranked.filter(|rank| best.is_none_or(|(lowest, _)| *rank < lowest))
             {
                 best = Some((rank, index));
@@ -445,7 +500,7 @@ impl Subscriptions {
         }
         let (_, index) = best?;
         shared.turn = index + 1;
-        value.members.get(index).copied()
+        members.get(index).copied()
     }
 }
 

@@ -1,10 +1,11 @@
 //! A tree of topic levels, for filters and for retained messages.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::text::Text;
 
 /// A node of a [`Tree`].
 pub(crate) type NodeId = u32;
@@ -25,7 +26,7 @@ pub(crate) trait Value: Default {
 struct Node<T> {
     parent: NodeId,
     /// What stands between the slashes.
-    level: Box<str>,
+    level: Text,
     first_child: NodeId,
     /// The siblings, or of a free node the next free one.
     next: NodeId,
@@ -55,7 +56,7 @@ impl<T> Node<T> {
     fn new(parent: NodeId, level: &str, value: T) -> Self {
         Self {
             parent,
-            level: level.into(),
+            level: Text::new(level),
             first_child: NONE,
             next: NONE,
             previous: NONE,
@@ -95,10 +96,11 @@ impl<T: Value> Tree<T> {
 
     /// The child with this level, or [`NONE`].
     pub(crate) fn child(&self, parent: NodeId, level: &str) -> NodeId {
+        let level = level.as_bytes();
         let is_it = |id: &NodeId| {
             self.nodes
                 .get(*id as usize)
-                .is_some_and(|node| node.parent == parent && *node.level == *level)
+                .is_some_and(|node| node.parent == parent && node.level.as_bytes() == level)
         };
         self.children.find(self.hasher.hash_one((parent, level)), is_it).copied().unwrap_or(NONE)
     }
@@ -130,7 +132,7 @@ impl<T: Value> Tree<T> {
 
     /// What stands between the slashes.
     pub(crate) fn level(&self, node: NodeId) -> &str {
-        self.nodes.get(node as usize).map_or("", |node| &node.level)
+        self.nodes.get(node as usize).map_or("", |node| node.level.as_str())
     }
 
     /// The node at the end of this path, or [`NONE`].
@@ -200,7 +202,8 @@ impl<T: Value> Tree<T> {
         let (nodes, hasher) = (&self.nodes, &self.hasher);
         let hash = |id: &NodeId| {
             let node = nodes.get(*id as usize);
-            hasher.hash_one(node.map_or((NONE, ""), |node| (node.parent, &*node.level)))
+            hasher
+                .hash_one(node.map_or((NONE, &[][..]), |node| (node.parent, node.level.as_bytes())))
         };
         self.children.insert_unique(hash(&id), id, hash);
         Some(id)
@@ -214,13 +217,14 @@ impl<T: Value> Tree<T> {
                 return;
             }
             let level = core::mem::take(&mut node.level);
+            let level = level.as_bytes();
             self.bytes = self.bytes.saturating_sub(level.len());
             let (parent, next, previous) = (node.parent, node.next, node.previous);
             node.next = self.free;
             node.parent = NONE;
             node.value = T::default();
             self.free = id;
-            let hash = self.hasher.hash_one((parent, &*level));
+            let hash = self.hasher.hash_one((parent, level));
             if let Ok(entry) = self.children.find_entry(hash, |other| *other == id) {
                 entry.remove();
             }
@@ -234,9 +238,9 @@ impl<T: Value> Tree<T> {
                 if previous == NONE {
                     parent.first_child = next;
                 }
-                match &*level {
-                    "+" => parent.plus = NONE,
-                    "#" => parent.hash = NONE,
+                match level {
+                    b"+" => parent.plus = NONE,
+                    b"#" => parent.hash = NONE,
                     _ => {}
                 }
             }
