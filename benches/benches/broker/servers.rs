@@ -58,7 +58,7 @@ impl Server {
             Kind::Motewire => motewire(program, address, is_stored.then_some(&folder)),
             Kind::Mosquitto => mosquitto(address, &folder, is_stored)?,
             Kind::Rumqttd => rumqttd(address, &folder)?,
-            Kind::Mqtt5 => mqtt5(address, &folder),
+            Kind::Mqtt5 => mqtt5(address),
             Kind::Limit => limit(address)?,
         };
         let child = command
@@ -175,13 +175,12 @@ fn rumqttd(address: SocketAddr, folder: &Path) -> Option<Command> {
     Some(command)
 }
 
-fn mqtt5(address: SocketAddr, folder: &Path) -> Command {
+fn mqtt5(address: SocketAddr) -> Command {
     let mut command = Command::new(installed("mqttv5"));
     command
-        .args(["broker", "--allow-anonymous", "true", "--max-clients", "20000", "--host"])
+        .args(["broker", "--allow-anonymous", "true", "--max-clients", "20000"])
+        .args(["--no-persistence", "--non-interactive", "--host"])
         .arg(address.to_string())
-        .args(["--storage-backend", "memory", "--storage-dir"])
-        .arg(folder.join("store"))
         .env("RUST_LOG", "off");
     command
 }
