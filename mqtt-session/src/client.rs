@@ -526,10 +526,14 @@ impl<'s> Session<'s> {
         if self.link.has_answers() {
             return Some(Instant::default());
         }
-        let answer = self.waiting_since.map(|since| since + self.config.response_timeout);
-        let idle = self.state == State::Connected && !self.keep_alive.is_zero();
-        let ping = (idle && answer.is_none()).then(|| self.last_sent + self.keep_alive);
-        answer.or(ping)
+        let pings = self.state == State::Connected && !self.keep_alive.is_zero();
+        let ping = pings.then(|| self.last_sent + self.keep_alive);
+        self.answer_due().into_iter().chain(ping).min()
+    }
+
+    /// Until when CONNACK or PINGRESP must have come that is waited for.
+    fn answer_due(&self) -> Option<Instant> {
+        self.waiting_since.map(|since| since + self.config.response_timeout)
     }
 
     /// Does what is due: PINGREQ when nothing was sent for the Keep Alive \[MQTT-3.1.2-20].
@@ -544,13 +548,14 @@ impl<'s> Session<'s> {
         if self.next_timeout().is_none_or(|due| now < due) {
             return Ok(());
         }
-        if self.waiting_since.is_some() {
+        if self.answer_due().is_some_and(|due| now >= due) {
             self.fail(Fault::Timeout, tx);
             return Err(Fault::Timeout.into());
         }
+        // Also while PINGRESP is waited for, where that is longer than the Keep Alive.
         self.link.send(&Packet::PingReq, tx)?;
         self.note_sent(now);
-        self.waiting_since = Some(now);
+        self.waiting_since.get_or_insert(now);
         Ok(())
     }
 
@@ -602,9 +607,9 @@ impl<'s> Session<'s> {
     }
 
     /// Rebuilds the session after a crash from what was stored: call it for each [`Delta`] in their
-    /// order, before [`Session::connect`]. `false` if there is no slot for it.
+    /// order, before [`Session::connect`]. `false` if there is no slot for it, or it is too late.
     pub fn restore(&mut self, delta: Delta) -> bool {
-        self.link.restore(delta)
+        self.state == State::Disconnected && self.link.restore(delta)
     }
 
     fn send_answers(&mut self, now: Instant, tx: &mut dyn Transmit) -> Result<(), Error> {

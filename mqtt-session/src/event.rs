@@ -82,6 +82,8 @@ pub struct Message<'rx> {
 pub struct AckToken {
     pub(crate) id: PacketId,
     pub(crate) qos: QoS,
+    /// Whether the version has a code for that: 3.1.1 has not.
+    pub(crate) refusable: bool,
     pub(crate) connection: u16,
 }
 
@@ -99,13 +101,19 @@ impl AckToken {
     }
 
     /// What must be stored because the message is acknowledged with this code, before what is in
-    /// `tx` then is sent: that it was taken, where its like would be duplicates.
+    /// `tx` then is sent: that it was taken, where its like would be duplicates. In 3.1.1 that is so
+    /// with any code, as nothing can be refused.
     #[must_use]
     pub const fn delta(&self, reason: ReasonCode) -> Option<Delta> {
         match self.qos {
-            QoS::ExactlyOnce if !reason.is_failure() => Some(Delta::Inbound(self.id)),
+            QoS::ExactlyOnce if !self.answer(reason).is_failure() => Some(Delta::Inbound(self.id)),
             _ => None,
         }
+    }
+
+    /// What the peer understands where this code is meant.
+    pub(crate) const fn answer(&self, reason: ReasonCode) -> ReasonCode {
+        if self.refusable { reason } else { ReasonCode::Success }
     }
 }
 

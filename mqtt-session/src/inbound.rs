@@ -68,6 +68,11 @@ impl<'s> Inbound<'s> {
         self.get(id).is_some()
     }
 
+    /// Whether this message of QoS 2 came on this connection.
+    pub(crate) fn is_current(&self, id: PacketId) -> bool {
+        self.get(id).is_some_and(|received| received.current)
+    }
+
     fn get(&self, id: PacketId) -> Option<Received> {
         self.received.get(self.place(id)).filter(|received| received.id == id.get())
     }
@@ -80,8 +85,7 @@ impl<'s> Inbound<'s> {
     /// A message of QoS 2 came, for the first time or again: until PUBREL its like are duplicates.
     pub(crate) fn receive(&mut self, id: PacketId) {
         let place = self.place(id);
-        let current = self.get(id).is_some_and(|received| received.current);
-        self.in_flight += u32::from(!current && self.restore(id));
+        self.in_flight += u32::from(!self.is_current(id) && self.restore(id));
         if let Some(received) = self.received.get_mut(place).filter(|r| r.id == id.get()) {
             received.current = true;
         }
@@ -103,12 +107,12 @@ impl<'s> Inbound<'s> {
     }
 
     /// A message waits for the application's answer, which this token brings.
-    pub(crate) fn wait(&mut self, id: PacketId, qos: QoS) -> AckToken {
+    pub(crate) fn wait(&mut self, id: PacketId, qos: QoS, refusable: bool) -> AckToken {
         let exactly_once = qos == QoS::ExactlyOnce;
         if self.pending.push(Pending { id: id.get(), exactly_once, answer: None }) {
             self.in_flight += u32::from(!exactly_once);
         }
-        AckToken { id, qos, connection: self.connection }
+        AckToken { id, qos, refusable, connection: self.connection }
     }
 
     /// Where the message stands that this token is for: 0 is the one whose answer goes out next.

@@ -22,6 +22,7 @@ mod link;
 mod outbound;
 mod outbox;
 mod queue;
+mod replaced;
 mod requests;
 mod ring;
 pub mod server;

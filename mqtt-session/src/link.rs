@@ -11,6 +11,7 @@ use crate::alias::Aliases;
 use crate::auth::Exchange;
 use crate::inbound::Inbound;
 use crate::outbound::Outbound;
+use crate::replaced::Replaced;
 use crate::transmit::send;
 use crate::{
     AckToken, Delta, Error, Event, Fault, Limits, Message, Misuse, Outbox, Stage, TopicAliases,
@@ -231,15 +232,13 @@ impl<'s> Link<'s> {
         if publish.properties.topic_alias().is_some() {
             return Err(Misuse::TopicAliasGiven.into());
         }
-        let (Some((alias, known)), Some((mut list, len))) =
-            (self.choose_alias(publish.topic), beside(&publish.properties))
-        else {
+        let Some((alias, known)) = self.choose_alias(publish.topic) else {
             return self.send(packet, tx);
         };
-        if let Some(place) = list.get_mut(len) {
-            *place = Property::TopicAlias(alias);
-        }
-        let properties = publish.properties.with(list.get(..=len).unwrap_or_default());
+        let Some(replaced) = Replaced::new(publish.properties, Property::TopicAlias(alias)) else {
+            return self.send(packet, tx);
+        };
+        let properties = replaced.properties();
         let topic = if known { TopicName::ALIASED } else { publish.topic };
         match self.send(&Packet::Publish(Publish { topic, properties, ..*publish }), tx) {
             // Without the alias it may just fit.
@@ -314,19 +313,17 @@ impl<'s> Link<'s> {
                 self.outbound.resent(index);
                 continue;
             }
-            let left =
-                outbox.message_expiry(id).map(|left| [Property::MessageExpiryInterval(left)]);
+            let message = outbox.message(id);
+            let left = outbox.message_expiry(id).map(Property::MessageExpiryInterval);
+            let replaced = message
+                .zip(left)
+                .and_then(|(message, left)| Replaced::new(message.properties, left));
             // [MQTT-3.3.1-1]
-            let publish = outbox
-                .message(id)
+            let publish = message
                 .map(|message| Publish { dup: true, packet_id: Some(id), ..message })
-                .map(|message| match &left {
-                    Some(left) if message.properties.list().is_empty() => {
-                        let properties =
-                            message.properties.without(PropertyId::MessageExpiryInterval);
-                        Publish { properties: properties.with(left), ..message }
-                    }
-                    _ => message,
+                .map(|message| match &replaced {
+                    Some(replaced) => Publish { properties: replaced.properties(), ..message },
+                    None => message,
                 })
                 .filter(|publish| self.limits.broken_by(publish).is_none())
                 .filter(|publish| !publish.topic.is_empty());
@@ -430,7 +427,12 @@ impl<'s> Link<'s> {
             return Ok(Some(Event::Message(Message { publish, token: None })));
         };
         let exactly_once = publish.qos == QoS::ExactlyOnce;
+        let has_quota = self.inbound.in_flight() < u32::from(self.own.receive_maximum);
         if exactly_once && self.inbound.has_received(id) {
+            // One that came on an earlier connection counts on this one when it comes again.
+            if !has_quota && !self.inbound.is_current(id) {
+                return Err(Fault::ReceiveMaximum.into());
+            }
             self.on_alias(&publish)?;
             // A duplicate [MQTT-4.3.3-10]. One that waits for the application is answered by that.
             if !self.manual || !self.inbound.is_pending(id) {
@@ -439,14 +441,12 @@ impl<'s> Link<'s> {
             self.inbound.receive(id);
             return Ok(None);
         }
-        if self.inbound.in_flight() >= u32::from(self.own.receive_maximum)
-            || !self.inbound.has_room(publish.qos, self.manual)
-        {
+        if !has_quota || !self.inbound.has_room(publish.qos, self.manual) {
             return Err(Fault::ReceiveMaximum.into());
         }
         self.on_alias(&publish)?;
         let token = if self.manual {
-            Some(self.inbound.wait(id, publish.qos))
+            Some(self.inbound.wait(id, publish.qos, self.version().has_properties()))
         } else {
             let ack = if exactly_once { BareAck::pubrec(id) } else { BareAck::puback(id) };
             self.reply_bare(ack, tx)?;
@@ -492,6 +492,7 @@ impl<'s> Link<'s> {
         let Some(index) = self.inbound.position(token) else {
             return Err(Misuse::UnknownPacketId.into());
         };
+        let reason = token.answer(reason);
         let packet = answer(token.qos, Ack { reason, ..Ack::new(token.id) });
         if index > 0 {
             // What cannot be sent must not be kept: it would hold back all that comes behind it.
@@ -522,11 +523,10 @@ impl<'s> Link<'s> {
         Ok(())
     }
 
-    /// The first answer went out. A refused message of QoS 2 is over [MQTT-4.3.3-9], but in 3.1.1
-    /// nothing can be refused.
+    /// The first answer went out. A refused message of QoS 2 is over [MQTT-4.3.3-9].
     fn finish_answer(&mut self) {
         if let Some((id, QoS::ExactlyOnce, reason)) = self.inbound.next_answer() {
-            if reason.is_failure() && self.version().has_properties() {
+            if reason.is_failure() {
                 self.inbound.forget(id);
             }
         }
@@ -600,6 +600,8 @@ impl<'s> Link<'s> {
     /// Takes up what was stored of an earlier run.
     pub(crate) fn restore(&mut self, delta: Delta) -> bool {
         match delta {
+            // The answers to these do not come on another connection.
+            Delta::Outbound(_, Stage::SubAck | Stage::UnsubAck) => {}
             Delta::Outbound(id, stage) => return self.outbound.restore(id, stage),
             Delta::OutboundDone(id) => self.outbound.remove(id),
             Delta::Inbound(id) => return self.inbound.restore(id),
@@ -639,16 +641,4 @@ const fn too_large_is_sent(error: EncodeError) -> Result<(), EncodeError> {
         EncodeError::TooLarge { .. } => Ok(()),
         error => Err(error),
     }
-}
-
-/// The most properties of a caller's list beside which there is room for a Topic Alias.
-const BESIDE: usize = 15;
-
-/// The properties that are in a list, in a longer one, and how many they are. `None` if there are
-/// too many.
-fn beside<'p>(properties: &Properties<'p>) -> Option<([Property<'p>; BESIDE + 1], usize)> {
-    let own = properties.list();
-    let mut list = [Property::TopicAlias(NonZeroU16::MIN); BESIDE + 1];
-    list.get_mut(..own.len()).filter(|_| own.len() <= BESIDE)?.copy_from_slice(own);
-    Some((list, own.len()))
 }

@@ -394,6 +394,7 @@ impl<'s> Outbound<'s> {
         self.in_flight = 0;
         self.waiting = 0;
         self.releases = 0;
+        self.resumed = 0;
         self.released = 0;
         self.lost = 0;
     }

@@ -24,7 +24,7 @@ use crate::{
 pub struct Config {
     /// Whether the application acknowledges messages by [`Session::acknowledge`]. Default: false.
     pub manual_acknowledge: bool,
-    /// How long to wait for CONNECT, and for an AUTH that was asked for. Default: 10 s.
+    /// How long to wait for CONNECT, and before CONNACK for an AUTH that was asked for. Default: 10 s.
     pub connect_timeout: Duration,
     /// Largest CONNECT that is read, in bytes. Default: 65,536.
     pub max_connect_size: u32,
@@ -595,9 +595,9 @@ impl<'s> Session<'s> {
     }
 
     /// Rebuilds the session after a crash from what was stored: call it for each [`Delta`] in their
-    /// order. `false` if there is no slot for it.
+    /// order, before [`Session::accept`]. `false` if there is no slot for it, or it is too late.
     pub fn restore(&mut self, delta: Delta) -> bool {
-        self.link.restore(delta)
+        !self.is_connected() && self.link.restore(delta)
     }
 
     /// Identifiers of messages of QoS 2 that were taken and not done with.

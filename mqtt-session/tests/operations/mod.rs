@@ -33,6 +33,14 @@ impl Transmit for Room {
     fn packet(&mut self, len: usize) -> Option<&mut [u8]> {
         if self.0.len() + len > self.1 { None } else { self.0.packet(len) }
     }
+
+    fn short(&mut self) -> Option<&mut [u8; 128]> {
+        if self.0.len() + 128 > self.1 { None } else { self.0.short() }
+    }
+
+    fn keep(&mut self, len: usize) {
+        self.0.keep(len);
+    }
 }
 
 enum Role {
@@ -218,12 +226,10 @@ impl Run<'_> {
                 let bytes = [self.byte() % 12, 0, self.byte() % 8];
                 if let (Role::Client(s), Some(delta)) = (&mut self.role, Delta::from_bytes(bytes)) {
                     // What is restored is of an earlier run, before any connection.
-                    let of_message =
-                        !matches!(delta, Delta::Outbound(_, Stage::SubAck | Stage::UnsubAck));
-                    if !s.is_connected() && of_message {
+                    if !s.is_connected() {
                         s.closed();
-                        s.restore(delta);
                     }
+                    s.restore(delta);
                 }
                 Ok(())
             }

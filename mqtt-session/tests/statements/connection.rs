@@ -8,7 +8,7 @@ use mqtt_codec::{
 use mqtt_session::{AuthStep, Error, Event, Fault, Instant, Mechanism, Misuse, client, server};
 
 use crate::by_hand::{
-    BOTH, CONNACK_V5, Client, NOW, accepted, message, published, server as accept, waiting,
+    BOTH, CONNACK_V5, Client, NOW, accepted, connack, message, published, server as accept, waiting,
 };
 
 /// [MQTT-3.1.0-1], [MQTT-3.1.0-1 of 3.1.1], [MQTT-7.0.0-2 of 3.1.1].
@@ -159,6 +159,22 @@ fn sends_pingreq_in_time(version: Version) {
     // No answer in time: the connection is given up.
     assert_eq!(client.session.next_timeout(), Some(second(70)));
     let given_up = client.session.handle_timeout(second(70), &mut client.tx);
+    assert_eq!(given_up, Err(Error::Peer(Fault::Timeout)));
+    // A Keep Alive that is shorter than that patience goes on meanwhile.
+    let mut client = Client::new(version);
+    client.session.closed();
+    let connect = Connect { keep_alive: 4, ..Connect::new(version, "c") };
+    client.session.connect(NOW, &connect, &mut client.tx).unwrap();
+    client.receive(connack(version, false));
+    client.sent();
+    for n in [4, 8] {
+        assert_eq!(client.session.next_timeout(), Some(second(n)));
+        client.session.handle_timeout(second(n), &mut client.tx).unwrap();
+        assert_eq!(client.sent(), [0xC0, 0]);
+    }
+    client.session.handle_timeout(second(12), &mut client.tx).unwrap();
+    assert_eq!(client.session.next_timeout(), Some(second(14)));
+    let given_up = client.session.handle_timeout(second(14), &mut client.tx);
     assert_eq!(given_up, Err(Error::Peer(Fault::Timeout)));
     // QoS 1 is answered, which counts as sent.
     let mut client = Client::new(version);

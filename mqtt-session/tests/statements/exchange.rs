@@ -146,8 +146,12 @@ fn a_message_that_is_refused_is_over_in_version_5_and_taken_in_3_1_1() {
         let Some(mqtt_session::Event::Message(message)) = event else { panic!("{event:?}") };
         let token = message.token.unwrap();
         assert!(client.sent().is_empty());
+        // What was taken must be stored.
+        let is_stored = token.delta(ReasonCode::QuotaExceeded).is_some();
+        assert_eq!(is_stored, version != Version::V5);
         let session = &mut client.session;
         session.acknowledge(NOW, token, ReasonCode::QuotaExceeded, &mut client.tx).unwrap();
+        assert_eq!(session.received().count(), usize::from(is_stored));
         let dup = published(version, QoS::ExactlyOnce, 7, true);
         if version == Version::V5 {
             assert_eq!(client.sent(), [0x50, 3, 0, 7, 0x97]);

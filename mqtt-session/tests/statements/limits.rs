@@ -137,16 +137,21 @@ fn who_exceeds_our_receive_maximum_is_told_so() {
     }
 
     // What an earlier connection left does not count on this one.
-    let mut server = accept(Version::V5, &accepted());
-    for id in [1, 2, 3] {
-        server.receive(&published(Version::V5, QoS::ExactlyOnce, id, false));
+    for is_new in [true, false] {
+        let mut server = accept(Version::V5, &accepted());
+        for id in [1, 2, 3] {
+            server.receive(&published(Version::V5, QoS::ExactlyOnce, id, false));
+        }
+        server.reconnect(Version::V5, &ConnAck { session_present: true, ..connack });
+        server.receive(&published(Version::V5, QoS::AtLeastOnce, 9, false));
+        server.receive(&published(Version::V5, QoS::ExactlyOnce, 1, true));
+        server.receive(&published(Version::V5, QoS::ExactlyOnce, 2, true));
+        // They do as soon as they come again on this one.
+        server.receive(&published(Version::V5, QoS::ExactlyOnce, 2, true));
+        let id = if is_new { 4 } else { 3 };
+        let refused = server.try_receive(&published(Version::V5, QoS::ExactlyOnce, id, !is_new));
+        assert_eq!(refused, Err(Error::Peer(Fault::ReceiveMaximum)));
     }
-    server.reconnect(Version::V5, &ConnAck { session_present: true, ..connack });
-    server.receive(&published(Version::V5, QoS::AtLeastOnce, 9, false));
-    server.receive(&published(Version::V5, QoS::ExactlyOnce, 1, true));
-    server.receive(&published(Version::V5, QoS::ExactlyOnce, 2, true));
-    let refused = server.try_receive(&published(Version::V5, QoS::ExactlyOnce, 4, false));
-    assert_eq!(refused, Err(Error::Peer(Fault::ReceiveMaximum)));
 }
 
 /// [MQTT-3.1.2-24], [MQTT-3.1.2-25].

@@ -6,5 +6,6 @@ mod by_hand;
 mod client;
 mod connection;
 mod exchange;
+mod hostile;
 mod limits;
 mod resuming;

@@ -1,12 +1,15 @@
 //! Sections 3.1.2.4, 4.1 and 4.4: what outlives a connection.
 
-use mqtt_codec::{ConnAck, Connect, QoS, ReasonCode, Version};
+use mqtt_codec::{
+    ConnAck, Connect, Packet, PacketId, Property, Publish, QoS, ReasonCode, Sender, Version,
+};
 use mqtt_session::{
-    Delta, Event, Instant, Misuse, Outcome, Queue, QueueConfig, Stage, Ticket, client,
+    Delta, Event, Instant, Misuse, Outbox, Outcome, Queue, QueueConfig, Stage, Ticket, client,
 };
 
 use crate::by_hand::{
-    BOTH, CONNACK_V5, Client, NOW, Same, accepted, connack, message, published, server, waiting,
+    BOTH, CONNACK_V5, Client, NOW, Same, accepted, connack, message, packets, published, server,
+    waiting,
 };
 
 const PROPERTIES: mqtt_codec::Properties<'static> = mqtt_codec::Properties::EMPTY;
@@ -227,6 +230,61 @@ fn what_the_new_connection_does_not_allow_is_reported_and_holds_nothing_up() {
     client.connect(Version::V5, PROPERTIES, connack(Version::V5, true));
     client.session.resume(NOW, &(), &mut client.tx).unwrap();
     assert_eq!(client.receive(&[]), ["Lost 3 PubAck"]);
+}
+
+/// An outbox whose messages have properties of their own, and 7 seconds left.
+struct Expiring<'p>(&'p [Property<'p>]);
+
+impl Outbox for Expiring<'_> {
+    fn message(&self, _: PacketId) -> Option<Publish<'_>> {
+        Some(Publish { properties: self.0.into(), ..message(QoS::AtLeastOnce) })
+    }
+
+    fn message_expiry(&self, _: PacketId) -> Option<u32> {
+        Some(7)
+    }
+}
+
+/// [MQTT-3.3.2-6].
+#[test]
+fn what_is_left_of_the_message_expiry_interval_takes_the_place_of_what_the_message_says() {
+    let (expiry, kind) = (Property::MessageExpiryInterval(60), Property::ContentType("t"));
+    let left = Property::MessageExpiryInterval(7);
+    let cases = [
+        (&[][..], &[left][..]),
+        (&[kind], &[kind, left]),
+        (&[expiry, kind], &[left, kind]),
+        (&[kind, expiry], &[kind, left]),
+    ];
+    for (own, expected) in cases {
+        let mut client = Client::new(Version::V5);
+        client.publish(QoS::AtLeastOnce);
+        client.connect(Version::V5, PROPERTIES, connack(Version::V5, true));
+        client.session.resume(NOW, &Expiring(own), &mut client.tx).unwrap();
+        let sent = client.sent();
+        match packets(&sent, Version::V5, Sender::Client)[..] {
+            [Packet::Publish(publish)] => {
+                assert_eq!(publish.properties.iter().collect::<Vec<_>>(), expected);
+            }
+            ref other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn only_messages_are_restored_and_only_before_a_connection() {
+    let mut session = client::Session::new(client::Config::default(), client::Slots::heap(2));
+    for stage in [Stage::SubAck, Stage::UnsubAck] {
+        assert!(session.restore(Delta::Outbound(PacketId::MIN, stage)));
+    }
+    assert_eq!((session.in_flight().count(), session.is_resuming()), (0, false));
+    assert!(session.restore(Delta::Outbound(PacketId::MIN, Stage::PubRec)));
+    assert_eq!(session.in_flight().collect::<Vec<_>>(), [(PacketId::MIN, Stage::PubRec)]);
+    let mut client = Client::new(Version::V5);
+    assert!(!client.session.restore(Delta::Inbound(PacketId::MIN)));
+    let mut server = server(Version::V5, &accepted());
+    assert!(!server.session.restore(Delta::Outbound(PacketId::MIN, Stage::PubAck)));
+    assert_eq!((client.session.received().count(), server.session.in_flight().count()), (0, 0));
 }
 
 #[test]
