@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use motewire_examples::broker::{
-    Access, AccessHandle, BrokerServer, Endpoint, Rules, Settings, TlsFiles, metrics,
+    Access, AccessHandle, BrokerServer, Endpoint, Rules, Settings, TlsFiles, UpstreamTls, metrics,
 };
 use mqtt_session::broker::Broker;
 use options::Options;
@@ -34,6 +34,10 @@ fn run(options: Options) -> Result<(), Box<dyn core::error::Error>> {
     settings.check()?;
     let tls = settings.tls.as_ref().map(TlsFiles::load).transpose()?;
     let rules = settings.access.load()?;
+    for bridge in &settings.bridges {
+        let tls = bridge.tls.as_ref().map(UpstreamTls::load).transpose();
+        tls.map_err(|error| format!("bridge {}: {error}", bridge.name))?;
+    }
     if only_check {
         println!("the configuration is good");
         return Ok(());
@@ -49,6 +53,7 @@ fn run(options: Options) -> Result<(), Box<dyn core::error::Error>> {
         let opened = server.persist(folder);
         opened.map_err(|error| format!("persistence: {}: {error}", folder.display()))?;
     }
+    server.set_bridges(&settings.bridges)?;
     if let Some(tls) = tls {
         server.set_tls(tls);
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);

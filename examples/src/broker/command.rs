@@ -3,8 +3,11 @@
 use alloc::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
-use mqtt_session::broker::{Admission, Statistics, Ticket};
+use mqtt_session::broker::{Admission, Ticket};
 use rustls::ServerConfig;
+
+use super::Report;
+use super::bridge::Attach;
 
 /// To be done between two turns.
 #[derive(Debug)]
@@ -16,5 +19,7 @@ pub(super) enum Command {
     /// The answer of a policy that had said that it comes later.
     Resolve(Ticket, Admission),
     /// Answer with the numbers.
-    Report(SyncSender<Statistics>),
+    Report(SyncSender<Report>),
+    /// A connection for a bridge.
+    Attach(Attach),
 }

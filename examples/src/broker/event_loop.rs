@@ -14,6 +14,7 @@ use mqtt_session::{Clock, Instant};
 use rustls::ServerConfig;
 
 use super::bell::Bell;
+use super::bridge::{self, Attach, Attached, Bridge, BridgeSettings, Common};
 use super::command::Command;
 use super::connection::Connections;
 use super::lingering::Lingerers;
@@ -21,6 +22,7 @@ use super::listener::{Endpoint, Listener};
 use super::store::Store;
 use super::transport::{Peer, Pipe, Remote, Served, Socket, Tls, Transport};
 use super::worker::{Task, Worker};
+use super::{Control, Report};
 
 const WAKER: Token = Token(0);
 
@@ -72,6 +74,7 @@ pub(super) struct EventLoop {
     ready: VecDeque<ConnectionId>,
     buffer: Vec<u8>,
     commands: Receiver<Command>,
+    bridges: Vec<Bridge>,
     is_stopping: bool,
     /// When it ends, whoever still lingers.
     ends_at: Option<StdInstant>,
@@ -100,6 +103,7 @@ impl EventLoop {
             ready: VecDeque::new(),
             buffer: vec![0; READ_SIZE],
             commands,
+            bridges: Vec::new(),
             is_stopping: false,
             ends_at: None,
         }
@@ -134,6 +138,40 @@ impl EventLoop {
         Ok(())
     }
 
+    /// Carries messages to and from these other brokers.
+    pub(super) fn set_bridges(
+        &mut self,
+        bridges: &[BridgeSettings],
+        control: &Control,
+    ) -> io::Result<()> {
+        let is_new = |bridge: &BridgeSettings| self.broker.waiting(&bridge.name).is_none();
+        let new: Vec<bool> = bridges.iter().map(is_new).collect();
+        bridge::set(&mut self.broker, self.clock.now(), bridges, &mut self.connections)?;
+        let config = self.broker.config();
+        let common = Common { control, bell: &self.bell, config };
+        let started = bridges.iter().zip(new);
+        let started = started.map(|(settings, is_new)| Bridge::start(settings, is_new, &common));
+        self.bridges = started.collect::<io::Result<_>>()?;
+        Ok(())
+    }
+
+    /// A bridge that was let in by the other broker gets its connection to this one.
+    fn attach(&mut self, attach: Attach) {
+        let now = self.clock.now();
+        if attach.is_new {
+            self.broker.forget_received(now, &attach.bridge, &mut self.connections);
+        }
+        let packet_id = self.broker.unused_packet_id(&attach.bridge);
+        let Some(id) = self.broker.open_bridge(now) else { return };
+        let remote = Remote::new(attach.pipe, 0, attach.bell);
+        self.connections.insert(id, Peer::Bridge, Transport::remote(remote, false));
+        // A bridge that does not wait for it any more has not used the pipe, and never will.
+        if attach.answer.send(Attached { id, packet_id }).is_err() {
+            self.broker.closed(now, id, &mut self.connections);
+            self.connections.remove(id);
+        }
+    }
+
     /// Gives connections in TLS to so many other threads.
     pub(super) fn start_workers(&mut self, count: usize) -> io::Result<()> {
         for _ in 0..count {
@@ -155,6 +193,7 @@ impl EventLoop {
         }
         // Whoever comes now is refused.
         self.listeners.clear();
+        self.bridges.iter().for_each(Bridge::stop);
         let now = self.clock.now();
         self.broker.shut_down(now, &mut self.connections);
         let until = StdInstant::now() + STOP_PATIENCE;
@@ -226,9 +265,12 @@ impl EventLoop {
                 Command::Resolve(ticket, admission) => self.resolve(ticket, admission),
                 // Who stores nothing is not well, and says nothing.
                 Command::Report(_) if self.store.as_ref().is_some_and(Store::has_failed) => {}
+                Command::Attach(attach) => self.attach(attach),
                 Command::Report(answer) => {
                     // Who does not wait any more has had no answer for too long.
-                    let _ = answer.send(self.broker.statistics());
+                    let bridges = self.bridges.iter().map(|bridge| bridge.status(&self.broker));
+                    let statistics = self.broker.statistics();
+                    let _ = answer.send(Report { statistics, bridges: bridges.collect() });
                 }
             }
         }

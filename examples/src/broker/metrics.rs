@@ -17,7 +17,8 @@ use std::time::Instant;
 use mqtt_codec::PacketType;
 use mqtt_session::broker::{Statistics, Traffic};
 
-use super::Control;
+use super::bridge::BridgeStatus;
+use super::{Control, Report};
 
 /// How long a request may take to come, and its answer to go.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -79,8 +80,30 @@ const DROPPED: &[(&str, Reader)] = &[
     ("offline", |s| s.dropped.offline),
 ];
 
+/// Of each bridge: name, kind, what it is, and how it is read.
+#[expect(clippy::type_complexity, reason = "one table")]
+const BRIDGES: &[(&str, &str, &str, fn(&BridgeStatus) -> u64)] = &[
+    ("bridge_connected", "gauge", "Whether the other broker has let the bridge in.", |b| {
+        b.is_connected.into()
+    }),
+    ("bridge_queued_messages", "gauge", "Messages that wait for the other broker.", |b| {
+        b.waiting.messages as u64
+    }),
+    ("bridge_queued_bytes", "gauge", "Bytes of messages that wait for the other broker.", |b| {
+        b.waiting.bytes as u64
+    }),
+    ("bridge_in_flight_messages", "gauge", "Messages sent there and not acknowledged.", |b| {
+        b.waiting.in_flight as u64
+    }),
+    ("bridge_connects_total", "counter", "How often it was let in.", |b| b.connects),
+    ("bridge_sent_total", "counter", "Messages sent to the other broker.", |b| b.sent),
+    ("bridge_received_total", "counter", "Messages that came from there.", |b| b.received),
+    ("bridge_dropped_total", "counter", "Messages without a rule, or too large.", |b| b.dropped),
+    ("bridge_refused_total", "counter", "Messages that the other broker refused.", |b| b.refused),
+];
+
 /// The numbers in Prometheus' text format, version 0.0.4.
-fn exposition(statistics: &Statistics) -> String {
+fn exposition(Report { statistics, bridges }: &Report) -> String {
     let mut text = String::new();
     let mut family = |name: &str, kind: &str, help: &str, rows: &[(String, u64)]| {
         // Into a string, which does not fail.
@@ -107,6 +130,10 @@ fn exposition(statistics: &Statistics) -> String {
     let (received, sent) = (by_type(&statistics.received), by_type(&statistics.sent));
     family("packets_received_total", "counter", "Packets received.", &received);
     family("packets_sent_total", "counter", "Packets sent.", &sent);
+    for (name, kind, help, read) in BRIDGES.iter().filter(|_| !bridges.is_empty()) {
+        let rows = bridges.iter().map(|b| (format!("{{bridge=\"{}\"}}", b.name), read(b)));
+        family(name, kind, help, &rows.collect::<Vec<_>>());
+    }
     if let Some(bytes) = resident_bytes() {
         let name = "process_resident_memory_bytes";
         let _ =
@@ -157,7 +184,7 @@ fn answer(mut stream: TcpStream, control: &Control) -> io::Result<()> {
     let (status, body) = if request.len() >= MAX_REQUEST {
         ("431 Request Header Fields Too Large", String::new())
     } else {
-        respond(&request, || control.statistics(HEALTHY))
+        respond(&request, || control.report(HEALTHY))
     };
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n\
@@ -168,21 +195,18 @@ fn answer(mut stream: TcpStream, control: &Control) -> io::Result<()> {
 }
 
 /// Status and body.
-fn respond(
-    request: &[u8],
-    statistics: impl FnOnce() -> io::Result<Statistics>,
-) -> (&'static str, String) {
+fn respond(request: &[u8], report: impl FnOnce() -> io::Result<Report>) -> (&'static str, String) {
     let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let mut words = line.split(|byte| *byte == b' ');
     let (method, path, version) = (words.next(), words.next(), words.next());
     let is_http = version.is_some_and(|version| version.starts_with(b"HTTP/1."));
     match (method, path) {
         _ if !is_http => ("400 Bad Request", String::new()),
-        (Some(b"GET"), Some(b"/metrics")) => match statistics() {
-            Ok(statistics) => ("200 OK", exposition(&statistics)),
+        (Some(b"GET"), Some(b"/metrics")) => match report() {
+            Ok(report) => ("200 OK", exposition(&report)),
             Err(error) => ("503 Service Unavailable", format!("{error}\n")),
         },
-        (Some(b"GET"), Some(b"/healthz")) => match statistics() {
+        (Some(b"GET"), Some(b"/healthz")) => match report() {
             Ok(_) => ("200 OK", "ok\n".into()),
             Err(error) => ("503 Service Unavailable", format!("{error}\n")),
         },
@@ -195,17 +219,15 @@ fn respond(
 mod tests {
     use std::io;
 
-    use mqtt_session::broker::Statistics;
-
-    use super::respond;
+    use super::{Report, respond};
 
     #[test]
     fn requests_are_told_apart() {
         let status = |request: &str, works: bool| {
-            let statistics = || {
-                if works { Ok(Statistics::default()) } else { Err(io::ErrorKind::TimedOut.into()) }
+            let report = || {
+                if works { Ok(Report::default()) } else { Err(io::ErrorKind::TimedOut.into()) }
             };
-            respond(request.as_bytes(), statistics).0
+            respond(request.as_bytes(), report).0
         };
         assert_eq!(status("GET /metrics HTTP/1.1\r\n\r\n", true), "200 OK");
         assert_eq!(status("GET /healthz HTTP/1.0\r\n\r\n", true), "200 OK");

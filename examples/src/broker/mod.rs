@@ -6,6 +6,7 @@
 
 mod access;
 mod bell;
+mod bridge;
 mod command;
 mod connection;
 mod event_loop;
@@ -34,6 +35,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use rustls::ServerConfig;
 
 pub use access::{Access, AccessHandle, Rules};
+pub use bridge::{BridgeSettings, BridgeStatus, Direction, TopicRule, UpstreamTls};
 use command::Command;
 use event_loop::EventLoop;
 pub use listener::{Endpoint, Place};
@@ -66,6 +68,16 @@ pub struct BrokerServer {
 pub struct Control {
     commands: Sender<Command>,
     waker: Arc<Waker>,
+}
+
+/// How a broker is.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Report {
+    /// Its numbers.
+    pub statistics: Statistics,
+    /// Its bridges.
+    pub bridges: Vec<BridgeStatus>,
 }
 
 /// A [`BrokerServer`] on a thread of its own; stopped when dropped.
@@ -142,6 +154,15 @@ impl BrokerServer {
         self.event_loop.persist(Store::open(folder)?)
     }
 
+    /// Carries messages to and from these other brokers, and to and from no others. To be called after
+    /// [`BrokerServer::persist`], even without any: what waits for bridges of before is then dropped.
+    ///
+    /// # Errors
+    /// If a file of one cannot be read, or the operating system has no thread for it.
+    pub fn set_bridges(&mut self, bridges: &[BridgeSettings]) -> io::Result<()> {
+        self.event_loop.set_bridges(bridges, &self.control)
+    }
+
     /// Works on so many threads: one for the broker, and the others for TLS. Without this it is one.
     ///
     /// # Errors
@@ -206,11 +227,19 @@ impl Control {
         self.send(Command::Resolve(ticket, answer))
     }
 
-    /// Asks for the broker's numbers. An answer shows that it is not stuck.
+    /// Asks for the broker's numbers.
+    ///
+    /// # Errors
+    /// As [`Control::report`].
+    pub fn statistics(&self, patience: Duration) -> io::Result<Statistics> {
+        self.report(patience).map(|report| report.statistics)
+    }
+
+    /// Asks how the broker and its bridges are. An answer shows that it is not stuck.
     ///
     /// # Errors
     /// As [`Control::stop`], and if none comes within this time.
-    pub fn statistics(&self, patience: Duration) -> io::Result<Statistics> {
+    pub fn report(&self, patience: Duration) -> io::Result<Report> {
         let (sender, receiver) = sync_channel(1);
         self.send(Command::Report(sender))?;
         receiver.recv_timeout(patience).map_err(|_| io::ErrorKind::TimedOut.into())

@@ -2,6 +2,7 @@
 
 #![expect(clippy::std_instead_of_alloc, reason = "where there are processes, there is std")]
 
+mod bridge;
 mod broker;
 mod client;
 mod durable;

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
-use mqtt_codec::{ReasonCode, Subscription, Version};
+use mqtt_codec::{PacketId, ReasonCode, Subscription, Version};
 
 use super::config::{Config, Overflow};
 use super::connect::NEVER;
@@ -146,8 +146,8 @@ impl Broker {
     }
 
     /// A new connection for a bridge, on which CONNECT with the client identifier of one is waited for.
-    /// It is let in however many connections there are, and no limit of Keep Alive or Session Expiry
-    /// Interval holds for it.
+    /// It is let in however many connections there are, and no limit of Keep Alive, Session Expiry Interval
+    /// or Receive Maximum holds for it.
     pub fn open_bridge(&mut self, now: Instant) -> Option<ConnectionId> {
         self.open_connection(now, true)
     }
@@ -158,6 +158,22 @@ impl Broker {
         let session = self.sessions.get(self.find_client(&format!("{PREFIX}{bridge}"))?)?;
         let held = session.backlog.as_ref().map(|backlog| backlog.held()).unwrap_or_default();
         Some(Waiting { messages: held.queued, bytes: held.queued_bytes, in_flight: held.in_flight })
+    }
+
+    /// A packet identifier that no message on its way to a bridge has, for a packet of its own to the broker
+    /// behind it.
+    #[must_use]
+    pub fn unused_packet_id(&self, bridge: &str) -> PacketId {
+        let key = self.find_client(&format!("{PREFIX}{bridge}"));
+        let session = key.and_then(|key| self.sessions.get(key));
+        let connection = session.and_then(|session| self.connections.get(session.connection?));
+        let left = session.and_then(|session| session.left.as_deref());
+        let link = connection.map(|connection| &connection.link).or(left);
+        let is_used =
+            |id: PacketId| link.is_some_and(|l| l.in_flight().any(|(other, _)| other == id));
+        // From the end: they are handed out from the beginning.
+        let mut all = (1..=u16::MAX).rev().filter_map(PacketId::new);
+        all.find(|id| !is_used(*id)).unwrap_or(PacketId::MAX)
     }
 
     /// Forgets which messages of QoS 2 a bridge has sent that are not done with: the broker behind it knows

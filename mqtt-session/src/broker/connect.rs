@@ -395,7 +395,7 @@ impl super::Config {
         if !self.retain_available {
             list.push(Property::RetainAvailable(false));
         }
-        if self.receive_maximum.get() != u16::MAX {
+        if self.receive_maximum.get() != u16::MAX && !is_bridge {
             list.push(Property::ReceiveMaximum(self.receive_maximum));
         }
         list.extend(NonZeroU32::new(self.max_packet_size).map(Property::MaximumPacketSize));

@@ -81,9 +81,9 @@ impl From<Seconds> for Duration {
 }
 
 /// 0, 1 or 2.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(try_from = "u8")]
-struct MaximumQoS(QoS);
+pub(super) struct MaximumQoS(QoS);
 
 impl TryFrom<u8> for MaximumQoS {
     type Error = &'static str;
@@ -125,7 +125,7 @@ impl From<Aliases> for TopicAliases {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum OnOverflow {
+pub(super) enum OnOverflow {
     DropNewest,
     DropOldest,
 }

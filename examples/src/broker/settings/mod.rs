@@ -1,5 +1,6 @@
 //! What the broker is told by its configuration file, which the command line adds to.
 
+mod bridge;
 mod limits;
 
 use core::net::SocketAddr;
@@ -14,6 +15,7 @@ use toml::Spanned;
 use tracing::level_filters::LevelFilter;
 
 use super::access::Rules;
+use super::bridge::BridgeSettings;
 use super::listener::{Endpoint, Place};
 use super::transport::TlsFiles;
 use super::users::Users;
@@ -49,6 +51,8 @@ pub struct Settings {
     pub log_level: LevelFilter,
     /// How many threads to work on. Default: as many as there are cores.
     pub threads: Option<NonZeroUsize>,
+    /// Other brokers that messages are carried to and from.
+    pub bridges: Vec<BridgeSettings>,
     /// How the broker behaves, and its bounds.
     pub broker: Config,
 }
@@ -110,6 +114,7 @@ impl Default for Settings {
             persistence: None,
             log_level: LevelFilter::INFO,
             threads: None,
+            bridges: Vec::new(),
             broker: Config::default(),
         }
     }
@@ -127,6 +132,7 @@ struct File {
     access: AccessFiles,
     metrics: Option<Metrics>,
     persistence: Option<PathBuf>,
+    bridge: Vec<bridge::Bridge>,
     limits: Limits,
 }
 
@@ -213,6 +219,13 @@ impl Settings {
             settings.listeners.push(Endpoint { place, tls, websocket });
         }
         file.limits.apply(&mut settings.broker);
+        for bridge in file.bridge {
+            let bridge = bridge.settings(&settings.broker, at)?;
+            if settings.bridges.iter().any(|other| other.name == bridge.name) {
+                return Err(format!("bridge.name: there are two by the name {:?}", bridge.name));
+            }
+            settings.bridges.push(bridge);
+        }
         Ok(settings)
     }
 
@@ -235,6 +248,9 @@ impl Settings {
             Place::Tcp(_) => None,
         });
         let persistence = [self.persistence.as_mut()];
+        for bridge in &mut self.bridges {
+            bridge::resolve(bridge, folder);
+        }
         for path in tls.chain(access).chain(sockets).chain(persistence).flatten() {
             *path = folder.join(&*path);
         }
@@ -280,7 +296,7 @@ mod tests {
     use mqtt_session::broker::{Config, Overlap};
 
     use super::limits::Limits;
-    use super::{Endpoint, Place, Settings};
+    use super::{BridgeSettings, Endpoint, Place, Settings};
 
     #[test]
     fn every_setting_is_taken_from_the_file() {
@@ -421,6 +437,23 @@ mod tests {
         assert_eq!(settings.listeners.len(), 4);
         assert!(settings.tls.is_some() && settings.metrics.is_some());
         assert!(settings.access.users.is_some() && settings.access.acl.is_some());
+        let [bridge] = &settings.bridges[..] else { panic!("{:?}", settings.bridges) };
+        assert_eq!(bridge.topics.len(), 1);
+        // What it says in behalf of a bridge are the defaults.
+        let short = "[[bridge]]\nname = \"b\"\naddresses = [\"h:1\"]\nclient_id = \"c\"\n\
+                     [[bridge.topic]]\ndirection = \"out\"\npattern = \"sensors/#\"\nqos = 1\n\
+                     remote_prefix = \"site-7/\"\n";
+        let default = Settings::parse(short).unwrap().bridges.remove(0);
+        let told = BridgeSettings {
+            name: default.name.clone(),
+            addresses: default.addresses.clone(),
+            client_id: default.client_id.clone(),
+            user_name: None,
+            password: None,
+            tls: None,
+            ..bridge.clone()
+        };
+        assert_eq!(told, default);
     }
 
     #[test]

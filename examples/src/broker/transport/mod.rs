@@ -17,8 +17,8 @@ use mio::event::Source;
 
 pub(super) use pipe::{Pipe, Remote, Served};
 pub(super) use socket::{Peer, Socket};
-pub(super) use tls::Tls;
 pub use tls::TlsFiles;
+pub(super) use tls::{Tls, certificates, in_file};
 use websocket::WebSocket;
 
 /// A connection as far as it is not MQTT.

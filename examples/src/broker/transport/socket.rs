@@ -25,6 +25,8 @@ pub(crate) enum Peer {
     Address(SocketAddr),
     /// Somebody on this machine.
     Local,
+    /// A bridge of this broker's own.
+    Bridge,
 }
 
 impl fmt::Display for Peer {
@@ -32,6 +34,7 @@ impl fmt::Display for Peer {
         match self {
             Self::Address(address) => address.fmt(f),
             Self::Local => f.write_str("unix"),
+            Self::Bridge => f.write_str("bridge"),
         }
     }
 }

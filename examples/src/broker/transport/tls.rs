@@ -5,9 +5,11 @@ use std::io::{self, IoSlice, Read, Write};
 use std::path::{Path, PathBuf};
 
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, ServerConnection};
+use rustls::{
+    ClientConfig, ClientConnection, Connection, RootCertStore, ServerConfig, ServerConnection,
+};
 
 use super::{Ended, Input, Socket};
 
@@ -67,20 +69,20 @@ impl TlsFiles {
     }
 }
 
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+pub(in crate::broker) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let all = CertificateDer::pem_file_iter(file).map_err(|error| in_file(file, &error))?;
     let all: Vec<_> = all.collect::<Result<_, _>>().map_err(|error| in_file(file, &error))?;
     if all.is_empty() { Err(in_file(file, &"no certificate in it")) } else { Ok(all) }
 }
 
-fn in_file(file: &Path, error: &dyn core::fmt::Display) -> String {
+pub(in crate::broker) fn in_file(file: &Path, error: &dyn core::fmt::Display) -> String {
     format!("{}: {error}", file.display())
 }
 
 /// One connection's TLS.
 #[derive(Debug)]
 pub(in crate::broker) struct Tls {
-    connection: ServerConnection,
+    connection: Connection,
     /// Whether the client's name was asked for.
     is_identified: bool,
 }
@@ -88,7 +90,16 @@ pub(in crate::broker) struct Tls {
 impl Tls {
     pub(in crate::broker) fn new(config: &Arc<ServerConfig>) -> Result<Self, rustls::Error> {
         let connection = ServerConnection::new(Arc::clone(config))?;
-        Ok(Self { connection, is_identified: false })
+        Ok(Self { connection: connection.into(), is_identified: false })
+    }
+
+    /// The end of who connects, to a server of this name.
+    pub(in crate::broker) fn to(
+        config: &Arc<ClientConfig>,
+        name: ServerName<'static>,
+    ) -> Result<Self, rustls::Error> {
+        let connection = ClientConnection::new(Arc::clone(config), name)?;
+        Ok(Self { connection: connection.into(), is_identified: true })
     }
 
     pub(in crate::broker) fn read(

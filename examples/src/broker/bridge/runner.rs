@@ -1,0 +1,482 @@
+//! The thread of a bridge: the socket to the other broker, and when to connect again.
+
+use alloc::sync::Arc;
+use core::hash::{BuildHasher, Hasher};
+use core::net::SocketAddr;
+use core::sync::atomic::Ordering;
+use core::time::Duration;
+use std::collections::hash_map::RandomState;
+use std::io::{self, IoSlice};
+use std::net::ToSocketAddrs;
+use std::sync::mpsc::sync_channel;
+use std::time::Instant;
+
+use mio::event::Source;
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use mqtt_session::broker::ConnectionId;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tracing::{info, warn};
+
+use super::relay::{Relay, Told};
+use super::{Attach, Attached, BridgeSettings, Numbers};
+use crate::broker::Control;
+use crate::broker::bell::Bell;
+use crate::broker::command::Command;
+use crate::broker::transport::{Ended, Pipe, Socket, Tls, Transport};
+use crate::broker::worker::Task;
+
+pub(super) const WAKER: Token = Token(0);
+const SOCKET: Token = Token(1);
+
+/// How long the other broker may take until messages go.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A connection that has held that long was a good one.
+const GOOD: Duration = Duration::from_secs(10);
+
+/// How much is read at once.
+const READ_SIZE: usize = 64 * 1024;
+
+/// From how many bytes on that wait for the other broker no more are taken from this one.
+const MAX_WAITING: usize = 128 * 1024;
+
+/// What a bridge is made of.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) settings: Arc<BridgeSettings>,
+    pub(super) tls: Option<Arc<ClientConfig>>,
+    pub(super) relay: Relay,
+    pub(super) numbers: Arc<Numbers>,
+    pub(super) poll: Poll,
+    pub(super) bell: Arc<Bell<Task>>,
+    /// How this broker is told of the connection.
+    pub(super) broker: Arc<Bell<ConnectionId>>,
+    pub(super) control: Control,
+    /// Whether this broker has no session of the bridge from before.
+    pub(super) is_new: bool,
+}
+
+/// All that the thread works on.
+#[derive(Debug)]
+pub(super) struct Runner {
+    parts: Parts,
+    buffer: Vec<u8>,
+    /// Attempts to connect that went wrong, one after the other.
+    failures: u32,
+    /// Whether to connect again at once.
+    is_again: bool,
+    is_stopping: bool,
+}
+
+/// A connection to the other broker.
+#[derive(Debug)]
+struct Link {
+    transport: Transport,
+    /// Whether there may be more to read.
+    is_readable: bool,
+    /// Whether the socket takes no more for now.
+    is_full: bool,
+    /// The beginning of a packet.
+    rx: Vec<u8>,
+    /// What is being sent, and how much of it is.
+    up: Vec<u8>,
+    sent: usize,
+    /// The connection to this broker, once there is one.
+    local: Option<Local>,
+    /// Whether messages go.
+    is_up: bool,
+    began: Instant,
+    last_sent: Instant,
+    last_received: Instant,
+    pinged: Option<Instant>,
+}
+
+/// A connection to this broker.
+#[derive(Debug)]
+struct Local {
+    pipe: Arc<Pipe>,
+    id: ConnectionId,
+    rx: Vec<u8>,
+}
+
+impl Runner {
+    pub(super) fn new(parts: Parts) -> Self {
+        Self { parts, buffer: vec![0; READ_SIZE], failures: 0, is_again: false, is_stopping: false }
+    }
+
+    /// Works until it is told to stop.
+    pub(super) fn run(mut self) {
+        let settings = Arc::clone(&self.parts.settings);
+        while !self.is_stopping {
+            for address in &settings.addresses {
+                let began = Instant::now();
+                let mut was_up = self.serve(address);
+                if core::mem::take(&mut self.is_again) {
+                    was_up = self.serve(address);
+                }
+                if self.is_stopping {
+                    break;
+                }
+                if was_up {
+                    if began.elapsed() >= GOOD {
+                        self.failures = 0;
+                    }
+                    // The first address is the one that is meant.
+                    break;
+                }
+            }
+            self.pause();
+        }
+    }
+
+    /// Waits before the next attempt: a random time, so that not all come back at once, which grows up to
+    /// a bound.
+    fn pause(&mut self) {
+        let settings = &self.parts.settings;
+        let longest = settings.min_retry.saturating_mul(1 << self.failures.min(16));
+        let longest = longest.min(settings.max_retry).as_millis();
+        self.failures = self.failures.saturating_add(1);
+        let random = u128::from(RandomState::new().build_hasher().finish());
+        let wait = u64::try_from(random % (longest + 1)).unwrap_or(0);
+        let until = Instant::now() + Duration::from_millis(wait);
+        while !self.is_stopping && Instant::now() < until {
+            self.wait(Some(until));
+        }
+    }
+
+    /// Waits for something to happen. What has happened to the socket: readable, writable.
+    fn wait(&mut self, until: Option<Instant>) -> (bool, bool) {
+        let mut events = Events::with_capacity(8);
+        // A part of a millisecond must not be polled for.
+        let timeout = until.map(|until| {
+            until.saturating_duration_since(Instant::now()) + Duration::from_millis(1)
+        });
+        if self.parts.poll.poll(&mut events, timeout).is_err() {
+            // Interrupted, or nothing that waiting would help against.
+            std::thread::yield_now();
+        }
+        let (mut readable, mut writable) = (false, false);
+        for event in &events {
+            if event.token() == SOCKET {
+                let closed = event.is_read_closed() || event.is_error();
+                readable |= event.is_readable() || closed;
+                writable |= event.is_writable() || closed;
+            }
+        }
+        for task in self.parts.bell.answer() {
+            if matches!(task, Task::Stop) {
+                self.is_stopping = true;
+            }
+        }
+        (readable, writable)
+    }
+
+    /// Works on one connection until it ends. Whether messages went.
+    fn serve(&mut self, address: &str) -> bool {
+        let bridge = Arc::clone(&self.parts.settings);
+        let bridge = &bridge.name;
+        let transport = match self.dial(address) {
+            Ok(transport) => transport,
+            Err(_) if self.is_stopping => return false,
+            Err(reason) => {
+                warn!(bridge, address, %reason, "the other broker cannot be reached: messages wait");
+                return false;
+            }
+        };
+        let mut link = Link::new(transport);
+        let clean_start = self.begins_anew();
+        self.parts.relay.connect(clean_start, &mut link.up);
+        let ended = self.work(&mut link);
+        self.parts.numbers.is_connected.store(false, Ordering::Relaxed);
+        match ended {
+            Err(_) if self.is_stopping || self.is_again => {}
+            Err(reason) if link.is_up => {
+                warn!(bridge, address, %reason, "the connection to the other broker ended: messages wait");
+            }
+            Err(reason) => {
+                warn!(bridge, address, %reason, "no connection to the other broker: messages wait");
+            }
+            Ok(()) => info!(bridge, "the bridge ends"),
+        }
+        self.parts.relay.goodbye(&mut link.up);
+        // Whether it arrives makes no difference.
+        let _ = link.write();
+        while link.transport.say_goodbye() {
+            if link.transport.write(&[]).is_err() {
+                break;
+            }
+        }
+        let _ = link.transport.shutdown();
+        if let Some(local) = link.local {
+            if local.pipe.end(Ended::Closed) {
+                self.parts.broker.ring(local.id);
+            }
+        }
+        link.is_up
+    }
+
+    /// Whether the other broker must forget an earlier session of the bridge: without what this broker
+    /// knew of it, an identifier of QoS 2 would stand for two messages.
+    fn begins_anew(&self) -> bool {
+        self.parts.is_new && self.parts.relay.sends_exactly_once()
+    }
+
+    /// Connects to this address.
+    fn dial(&mut self, address: &str) -> Result<Transport, String> {
+        let until = Instant::now() + PATIENCE;
+        let mut reason = String::from("the name has no address");
+        let all = address.to_socket_addrs().map_err(|error| error.to_string())?;
+        for one in all.take(8) {
+            match self.dial_one(one, until) {
+                Ok(stream) => {
+                    // Packets are gathered here already.
+                    let _ = stream.set_nodelay(true);
+                    let tls = self.tls(address)?;
+                    return Ok(Transport::new(Socket::Tcp(stream), tls, false));
+                }
+                Err(error) => reason = error.to_string(),
+            }
+            if self.is_stopping {
+                break;
+            }
+        }
+        Err(reason)
+    }
+
+    fn dial_one(&mut self, address: SocketAddr, until: Instant) -> io::Result<TcpStream> {
+        let mut stream = TcpStream::connect(address)?;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        stream.register(self.parts.poll.registry(), SOCKET, interest)?;
+        loop {
+            let (_, writable) = self.wait(Some(until));
+            if writable {
+                if let Some(error) = stream.take_error()? {
+                    return Err(error);
+                }
+                if stream.peer_addr().is_ok() {
+                    return Ok(stream);
+                }
+            }
+            if self.is_stopping || Instant::now() >= until {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+    }
+
+    fn tls(&self, address: &str) -> Result<Option<Box<Tls>>, String> {
+        let Some(config) = &self.parts.tls else { return Ok(None) };
+        let given = self.parts.settings.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let name = ServerName::try_from(given.unwrap_or(host).to_owned());
+        let name = name.map_err(|error| error.to_string())?;
+        Tls::to(config, name).map(|tls| Some(Box::new(tls))).map_err(|error| error.to_string())
+    }
+
+    /// Carries messages until the connection ends, or the bridge is to stop.
+    fn work(&mut self, link: &mut Link) -> Result<(), String> {
+        loop {
+            while self.step(link)? {}
+            if self.is_stopping && !link.is_up {
+                return Ok(());
+            }
+            let until = self.keep_alive(link)?;
+            link.write().map_err(|error| error.to_string())?;
+            let (readable, writable) = self.wait(until);
+            link.is_readable |= readable;
+            link.is_full &= !writable;
+        }
+    }
+
+    /// Goes on as far as possible; whether there may be more to do.
+    fn step(&mut self, link: &mut Link) -> Result<bool, String> {
+        let mut went_on = false;
+        let mut down = Vec::new();
+        if link.is_readable && link.local.as_ref().is_none_or(|local| local.pipe.has_room()) {
+            let input = link.transport.read(&mut self.buffer).map_err(|why| why.to_string())?;
+            link.is_readable = input.more;
+            if input.len > 0 {
+                went_on = true;
+                link.last_received = Instant::now();
+                link.rx.extend_from_slice(self.buffer.get(..input.len).unwrap_or_default());
+                self.take_remote(link, &mut down)?;
+            }
+        }
+        let mut is_finished = false;
+        let waiting = link.up.len() - link.sent;
+        let mut told = false;
+        if let Some(local) = link.local.as_mut().filter(|_| link.is_up && waiting < MAX_WAITING) {
+            let wanted = local.pipe.wanted();
+            told = wanted.tell;
+            is_finished = wanted.is_finished;
+            went_on |= !wanted.outbound.is_empty();
+            local.rx.extend_from_slice(&wanted.outbound);
+            let mut rx = &local.rx[..];
+            let relay = &mut self.parts.relay;
+            while relay.take_local(&mut rx, &mut link.up, &mut down).map_err(|e| e.to_string())? {}
+            let taken = local.rx.len() - rx.len();
+            local.rx.drain(..taken);
+        }
+        if let Some(local) = &link.local {
+            told |= !down.is_empty() && local.pipe.put(&down, None);
+            if told {
+                self.parts.broker.ring(local.id);
+            }
+        }
+        if is_finished {
+            return Err("this broker has ended the connection".into());
+        }
+        link.write().map_err(|error| error.to_string())?;
+        Ok(went_on)
+    }
+
+    /// Takes what has come from the other broker.
+    fn take_remote(&mut self, link: &mut Link, down: &mut Vec<u8>) -> Result<(), String> {
+        let all = core::mem::take(&mut link.rx);
+        let mut rx = &all[..];
+        loop {
+            let relay = &mut self.parts.relay;
+            let taken =
+                relay.take_remote(&mut rx, &mut link.up, down).map_err(|e| e.to_string())?;
+            match taken {
+                None => break,
+                Some(None) => {}
+                Some(Some(Told::LetIn { .. }))
+                    if self.begins_anew()
+                        && !self.parts.settings.clean_start
+                        && !self.parts.settings.version.has_properties() =>
+                {
+                    // In 3.1.1 a session that began clean ends with its connection.
+                    self.parts.is_new = false;
+                    self.is_again = true;
+                    return Err("its session there is cleared".into());
+                }
+                Some(Some(Told::LetIn { session_present })) => {
+                    self.attach(link, session_present, down)?;
+                }
+                Some(Some(Told::Subscribed)) => self.up(link),
+            }
+        }
+        link.rx = rx.to_vec();
+        Ok(())
+    }
+
+    /// The other broker lets the bridge in, and now this one is to.
+    fn attach(
+        &mut self,
+        link: &mut Link,
+        session_present: bool,
+        down: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        let pipe = Arc::new(Pipe::default());
+        let (answer, answered) = sync_channel(1);
+        let attach = Attach {
+            bridge: self.parts.settings.name.clone(),
+            is_new: !session_present,
+            pipe: Arc::clone(&pipe),
+            bell: Arc::clone(&self.parts.bell),
+            answer,
+        };
+        let gone = |_| String::from("this broker has no room for the connection");
+        self.parts.control.send(Command::Attach(attach)).map_err(|error| error.to_string())?;
+        let Attached { id, packet_id } = answered.recv_timeout(PATIENCE).map_err(gone)?;
+        self.parts.is_new = false;
+        let relay = &mut self.parts.relay;
+        let subscribes = relay.attach(session_present, packet_id, &mut link.up, down);
+        link.local = Some(Local { pipe, id, rx: Vec::new() });
+        if !subscribes {
+            self.up(link);
+        }
+        Ok(())
+    }
+
+    /// From now on messages go.
+    fn up(&self, link: &mut Link) {
+        link.is_up = true;
+        self.parts.numbers.is_connected.store(true, Ordering::Relaxed);
+        Numbers::add(&self.parts.numbers.connects);
+    }
+
+    /// Lets the other broker hear of the bridge, and looks whether it is there; when to do so again.
+    fn keep_alive(&self, link: &mut Link) -> Result<Option<Instant>, String> {
+        let now = Instant::now();
+        if !link.is_up {
+            let until = link.began + PATIENCE;
+            return match now < until {
+                true => Ok(Some(until)),
+                false => Err("it does not answer".into()),
+            };
+        }
+        let keep_alive = u64::from(self.parts.relay.keep_alive());
+        if keep_alive == 0 {
+            return Ok(None);
+        }
+        if let Some(pinged) = link.pinged.filter(|pinged| link.last_received < *pinged) {
+            let until = pinged + Duration::from_secs(keep_alive.clamp(5, 30));
+            return match now < until {
+                true => Ok(Some(until)),
+                false => Err("it does not answer a PINGREQ".into()),
+            };
+        }
+        let due = link.last_sent.min(link.last_received) + Duration::from_millis(keep_alive * 750);
+        if now < due {
+            return Ok(Some(due));
+        }
+        link.pinged = Some(now);
+        self.parts.relay.ping(&mut link.up);
+        Ok(Some(now + Duration::from_secs(keep_alive.clamp(5, 30))))
+    }
+}
+
+impl Link {
+    fn new(transport: Transport) -> Self {
+        let now = Instant::now();
+        Self {
+            transport,
+            is_readable: true,
+            is_full: false,
+            rx: Vec::new(),
+            up: Vec::new(),
+            sent: 0,
+            local: None,
+            is_up: false,
+            began: now,
+            last_sent: now,
+            last_received: now,
+            pinged: None,
+        }
+    }
+
+    /// Writes as much as the socket takes.
+    fn write(&mut self) -> io::Result<()> {
+        while !self.is_full {
+            let rest = self.up.get(self.sent..).unwrap_or_default();
+            if rest.is_empty() && !self.transport.has_pending() {
+                break;
+            }
+            let parts = [IoSlice::new(rest)];
+            let parts = if rest.is_empty() { &[] } else { &parts[..] };
+            match self.transport.write(parts) {
+                Ok(len) => {
+                    self.sent += len;
+                    self.last_sent = Instant::now();
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => self.is_full = true,
+                    io::ErrorKind::Interrupted => {}
+                    _ => return Err(error),
+                },
+            }
+        }
+        if self.sent == self.up.len() {
+            self.up.clear();
+            self.sent = 0;
+        } else if self.sent >= MAX_WAITING {
+            self.up.drain(..self.sent);
+            self.sent = 0;
+        }
+        Ok(())
+    }
+}
