@@ -40,6 +40,20 @@ pub fn sensitivity_cdbm(bandwidth_hz: u32, noise_figure_cdb: i16, snr_cdb: i16) 
     -17_400 + ten_log10_centi(bandwidth_hz) + i32::from(noise_figure_cdb) + i32::from(snr_cdb)
 }
 
+/// How much weaker than sent a frame may arrive, in hundredths of a dB: the power sent (hundredths
+/// of a dBm) less the receiver's sensitivity ([`sensitivity_cdbm`]). Gains of antennas come on top.
+///
+/// ```
+/// use lorawan_frame::adr;
+///
+/// let sensitivity = adr::sensitivity_cdbm(125_000, 600, -2000);
+/// assert_eq!(adr::link_budget_cdb(1700, sensitivity), 154_03);
+/// ```
+#[must_use]
+pub const fn link_budget_cdb(tx_power_cdbm: i16, sensitivity_cdbm: i32) -> i32 {
+    (tx_power_cdbm as i32).saturating_sub(sensitivity_cdbm)
+}
+
 /// 10 * log10(n) in hundredths, rounded; 0 for 0. There is no logarithm in `core`.
 fn ten_log10_centi(n: u32) -> i32 {
     // log2 in 16 fractional bits: the mantissa is squared, each carry is one bit.

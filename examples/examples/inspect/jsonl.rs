@@ -12,15 +12,16 @@ use crate::{Args, Protocol, input, lorawan, mqtt, mqtt_sn, sender, version};
 pub(crate) fn run(text: &str, args: &Args, out: &mut impl Write) -> io::Result<Option<String>> {
     let mut bad = None;
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let parsed: Value = serde_json::from_str(line).unwrap_or_default();
+        let parsed: Result<Value, _> = serde_json::from_str(line);
         if matches!(args.protocol, Protocol::Lorawan | Protocol::Gwmp) {
-            let (answer, why) = lorawan::answer(&parsed);
+            let (answer, why) = lorawan::answer(parsed);
             if let Some(why) = why {
                 bad.get_or_insert(format!("line {}: {why}", number + 1));
             }
             writeln!(out, "{answer}")?;
             continue;
         }
+        let parsed = parsed.unwrap_or_default();
         let mut object = Map::new();
         object.insert("id".into(), parsed["id"].clone());
         match verdict(&parsed, args) {

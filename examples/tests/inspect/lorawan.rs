@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{inspect, stdout};
 
@@ -89,7 +89,109 @@ fn a_line_that_cannot_be_answered_says_why_and_the_others_are_answered() {
     assert_eq!(answers.len(), 4);
     assert_eq!(answers[0]["expected"]["error"], "no kind \"horoscope\"");
     assert_eq!(answers[1]["expected"]["error"], "Major != 0 (LoRaWAN R1)");
+    let not_json = answers[2]["expected"]["error"].as_str().unwrap();
+    assert!(not_json.starts_with("not JSON: "), "{not_json}");
     assert_eq!(answers[3]["expected"]["error"], "join-request shorter than 23 bytes");
+}
+
+/// The answers to these lines.
+fn answers(lines: &[Value]) -> Vec<Value> {
+    let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let output = inspect(&["--protocol", "lorawan", "--jsonl", "-"], &lines);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!errors.contains("panicked"), "{errors}");
+    stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn any_part_of_a_line_may_be_missing_or_of_another_type() {
+    let mut lines = Vec::new();
+    for vector in vectors() {
+        for (name, value) in vector.as_object().unwrap() {
+            let inner: Vec<String> =
+                value.as_object().map(|o| o.keys().cloned().collect()).unwrap_or_default();
+            for wrong in [Value::Null, json!(-1), json!("zz"), json!([1]), json!(1e300)] {
+                let mut line = vector.clone();
+                line[name] = wrong.clone();
+                lines.push(line);
+                for inner in inner.iter().filter(|_| name != "expected") {
+                    let mut line = vector.clone();
+                    line[name][inner] = wrong.clone();
+                    lines.push(line);
+                }
+            }
+        }
+    }
+    let answers = answers(&lines);
+    assert_eq!(answers.len(), lines.len());
+    for (answer, line) in answers.iter().zip(&lines) {
+        assert_eq!(answer["id"], line["id"]);
+        let names: Vec<_> = answer.as_object().unwrap().keys().collect();
+        assert_eq!(names, ["expected", "id"], "{answer}");
+        assert!(answer["expected"].is_object(), "{answer}");
+    }
+}
+
+#[test]
+fn hexadecimal_digits_are_read_in_either_case_and_refused_where_they_are_wrong() {
+    let line = |phy: &str, key: &str| json!({ "kind": "data_up", "phy_hex": phy, "keys": { "nwk_s_key": key } });
+    let key = "02".repeat(16);
+    let spaced: Vec<String> =
+        UPLINK.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).into()).collect();
+    let answers = answers(&[
+        line(&UPLINK.to_uppercase(), &key),
+        line(&spaced.join(" "), &key),
+        line(&UPLINK[1..], &key),
+        line(&UPLINK.replacen('4', "g", 1), &key),
+        line(UPLINK, &key[1..]),
+        line(UPLINK, &"03".repeat(16)),
+    ]);
+    let told = |i: usize| &answers[i]["expected"];
+    assert_eq!((&told(0)["mic_valid"], &told(1)["mic_valid"]), (&json!(true), &json!(true)));
+    assert_eq!(told(2)["error"], "phy_hex: an odd number of hexadecimal digits");
+    assert_eq!(told(3)["error"], "phy_hex: 'g' is no hexadecimal digit");
+    assert!(told(4)["error"].as_str().unwrap().starts_with("nwk_s_key: "), "{}", told(4));
+    assert_eq!(told(5)["mic_valid"], false);
+    assert!(told(5).get("frm_payload_plain").is_none(), "{}", told(5));
+}
+
+/// LoRaWAN 1.1, 6.2.3: the MIC covers the request, which must be known.
+#[test]
+fn a_join_accept_of_1_1_is_checked_when_the_request_is_known() {
+    use lorawan_frame::{
+        DevAddr, DlSettings, JoinAccept, JoinContext, JoinNonce, JoinReqType, NetId, NwkKey,
+    };
+    let nwk_key = NwkKey::new([0x11; 16]);
+    let dev_eui = "0004a30b001c0530";
+    let int_key = nwk_key.js_int_key(dev_eui.parse().unwrap()).unwrap();
+    let accept = JoinAccept {
+        join_nonce: JoinNonce::new(9).unwrap(),
+        net_id: NetId::new(0x13).unwrap(),
+        dev_addr: DevAddr::new(0x2601_1bda),
+        dl_settings: DlSettings { opt_neg: true, ..DlSettings::default() },
+        rx_delay: 1,
+        cf_list: None,
+    };
+    let context = JoinContext { request: JoinReqType::Join, join_eui: 5.into(), nonce: 6 };
+    let mut buf = [0; 17];
+    let built = accept.build_v1_1(&int_key, &nwk_key, &context, &mut buf).unwrap();
+    let phy: String = built.iter().map(|byte| format!("{byte:02x}")).collect();
+    let line = |inputs: Value| {
+        json!({
+            "kind": "join_accept", "lorawan_version": "1.1", "phy_hex": phy, "inputs": inputs,
+            "keys": { "nwk_key": "11".repeat(16) },
+        })
+    };
+    let join_eui = "0000000000000005";
+    let answers = answers(&[
+        line(json!({ "dev_eui": dev_eui, "join_eui": join_eui, "dev_nonce": 6 })),
+        line(json!({ "dev_eui": dev_eui, "join_eui": join_eui, "dev_nonce": 7 })),
+        line(json!({ "dev_eui": dev_eui })),
+        line(json!({})),
+    ]);
+    let verdicts: Vec<_> = answers.iter().map(|a| a["expected"]["mic_valid"].clone()).collect();
+    assert_eq!(verdicts, [json!(true), json!(false), Value::Null, Value::Null]);
+    assert!(answers.iter().all(|a| a["expected"]["dev_addr"] == "26011bda"));
 }
 
 const UPLINK: &str = "400403020180010001a694642615d6c3b582";

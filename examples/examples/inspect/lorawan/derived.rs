@@ -6,8 +6,7 @@ use lorawan_frame::{
 };
 use serde_json::{Map, Value, json};
 
-use super::line::{Line, Problem, hex, missing};
-use crate::input;
+use super::line::{Line, Problem, hex, missing, unhex};
 
 /// Collects keys under their names.
 #[derive(Default)]
@@ -25,6 +24,9 @@ pub(crate) fn key_derivation(line: &Line<'_>) -> Result<Value, Problem> {
     roots(line, &mut keys)?;
     multicast(line, &mut keys)?;
     relay(line, &mut keys)?;
+    if keys.0.is_empty() {
+        return Err(Problem::Line("these keys and inputs give no other key".into()));
+    }
     Ok(keys.0.into())
 }
 
@@ -105,7 +107,7 @@ fn multicast(line: &Line<'_>, keys: &mut Keys) -> Result<(), Problem> {
     }
     if let Some(key) = line.key::<McKeKey>("mc_ke_key")? {
         let encrypted = match line.input("mc_key_encrypted").as_str() {
-            Some(text) => input::hex(text).map_err(Problem::Line)?,
+            Some(text) => unhex("mc_key_encrypted", text)?,
             None => line.bytes().unwrap_or_default(),
         };
         if let Ok(encrypted) = encrypted.try_into() {
@@ -140,7 +142,7 @@ fn relay(line: &Line<'_>, keys: &mut Keys) -> Result<(), Problem> {
 /// Wraps the bytes, and unwraps them when they are a wrapped key.
 pub(crate) fn key_wrap(line: &Line<'_>) -> Result<Value, Problem> {
     let kek = line.0["keys"]["kek"].as_str().ok_or(missing("kek"))?;
-    let kek = Kek::new(&input::hex(kek).map_err(Problem::Line)?)?;
+    let kek = Kek::new(&unhex("kek", kek)?)?;
     let bytes = line.bytes()?;
     let mut buf = [0; 264];
     let mut answer = json!({ "wrapped": hex(kek.wrap(&bytes, &mut buf)?) });

@@ -14,8 +14,12 @@ use line::{Line, Problem};
 
 /// The answer to one line: `{"id", "expected": {...}}`. The second value says why a line is not
 /// one that can be answered.
-pub(crate) fn answer(line: &Value) -> (Value, Option<String>) {
-    let (answer, bad) = match expected(&Line(line)) {
+pub(crate) fn answer(line: serde_json::Result<Value>) -> (Value, Option<String>) {
+    let (line, parsed) = match line {
+        Ok(line) => (line, Ok(())),
+        Err(why) => (Value::Null, Err(Problem::Line(format!("not JSON: {why}")))),
+    };
+    let (answer, bad) = match parsed.and_then(|()| expected(&Line(&line))) {
         Ok(answer) => (answer, None),
         Err(Problem::Refused(why)) => (json!({ "error": why }), None),
         Err(Problem::Line(why)) => (json!({ "error": why.clone() }), Some(why)),

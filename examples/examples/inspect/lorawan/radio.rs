@@ -19,7 +19,52 @@ type Answer = Result<Value, Problem>;
 fn plan(line: &Line<'_>) -> Result<&'static Plan, Problem> {
     let name = line.text("region")?;
     let region: Region = name.parse().map_err(|_| Problem::Line(format!("no region {name:?}")))?;
-    Ok(region.plan(Revision::default()))
+    Ok(region.plan(revision(line)?))
+}
+
+/// The newest, when the line does not say which.
+fn revision(line: &Line<'_>) -> Result<Revision, Problem> {
+    if line.input("revision").is_null() {
+        return Ok(Revision::default());
+    }
+    let name = line.text("revision")?;
+    match name.trim_start_matches("RP") {
+        "V1.0.0" | "1.0.0" => Ok(Revision::V1_0_0),
+        "V1.0.1" | "1.0.1" => Ok(Revision::V1_0_1),
+        "001" | "001-1.0.2" | "001-1.0.3" | "001-1.1" => Ok(Revision::Rp001),
+        "002-1.0.0" => Ok(Revision::Rp002_1_0_0),
+        "002-1.0.1" => Ok(Revision::Rp002_1_0_1),
+        "002-1.0.2" => Ok(Revision::Rp002_1_0_2),
+        "002-1.0.3" => Ok(Revision::Rp002_1_0_3),
+        "002-1.0.4" => Ok(Revision::Rp002_1_0_4),
+        _ => Err(Problem::Line(format!("no revision {name:?}"))),
+    }
+}
+
+/// One data rate: how it is modulated, and how much it carries (M and N of the tables).
+fn data_rate(line: &Line<'_>, plan: &Plan) -> Answer {
+    let dr: u8 = line.number("dr")?;
+    let directions = [Direction::Up, Direction::Down];
+    let rate = directions.into_iter().find_map(|direction| plan.data_rate(dr, direction));
+    let rate = rate.ok_or(Problem::Refused(format!("DR {dr} is reserved in {}", plan.region)))?;
+    let mut answer = match rate {
+        DataRate::Lora { spreading_factor, bandwidth_hz } => {
+            json!({ "modulation": "LoRa", "sf": spreading_factor, "bw_khz": bandwidth_hz / 1000 })
+        }
+        DataRate::Fsk { bit_rate } => json!({ "modulation": "FSK", "bitrate": bit_rate }),
+        DataRate::LrFhss { coding_rate, channel_width_hz } => json!({
+            "modulation": "LR-FHSS",
+            "cr": if coding_rate == LrFhssCodingRate::OneThird { "1/3" } else { "2/3" },
+            "ocw_hz": channel_width_hz,
+        }),
+        _ => json!({}),
+    };
+    let dwell = line.flag("dwell_400ms") || line.flag("uplink_dwell_400ms");
+    if let Some(limit) = plan.payload_limit(dr, line.flag("repeater"), dwell) {
+        answer["m"] = limit.mac_payload.into();
+        answer["n"] = limit.frm_payload(line.number_or_zero("fopts_len")?).into();
+    }
+    Ok(answer)
 }
 
 pub(crate) fn region(line: &Line<'_>) -> Answer {
@@ -34,13 +79,25 @@ pub(crate) fn region(line: &Line<'_>) -> Answer {
         return Ok(json!({ "dr": plan.data_rate_index(rate, direction) }));
     }
     if has("uplink_channel") {
-        let channel = plan.default_channel(line.number("uplink_channel")?);
-        return Ok(json!({ "freq_hz": channel.map(|channel| channel.frequency_hz) }));
+        let index: u8 = line.number("uplink_channel")?;
+        let unknown = Problem::Refused(format!("{} has no channel {index}", plan.region));
+        let channel = plan.default_channel(index).ok_or(unknown)?;
+        return Ok(json!({
+            "freq_hz": channel.frequency_hz,
+            "rx1_freq_hz": plan.rx1_frequency_hz(&channel),
+        }));
     }
     if has("uplink_dr") {
         let (dr, offset) = (line.number("uplink_dr")?, line.number("rx1_dr_offset")?);
         let rx1 = plan.rx1_data_rate(dr, offset, line.flag("downlink_dwell_400ms"));
         return Ok(json!({ "rx1_dr": rx1 }));
+    }
+    if has("dr") {
+        return data_rate(line, plan);
+    }
+    if has("tx_power_index") {
+        let eirp = plan.eirp_cdbm(line.number("tx_power_index")?, plan.max_eirp_cdbm);
+        return Ok(json!({ "eirp_dbm": eirp.map(|eirp| f64::from(eirp) / 100.0) }));
     }
     if has("downlink_freq_hz") {
         let band = plan.band(line.number("downlink_freq_hz")?);
@@ -68,7 +125,11 @@ pub(crate) fn link_adr_plan(line: &Line<'_>) -> Answer {
     let plan = plan(line)?;
     let mask = |name: &str| -> Result<ChannelMask, Problem> {
         let channels = line.input(name).as_array().ok_or(missing(name))?;
-        Ok(channels.iter().filter_map(|n| u8::try_from(n.as_u64()?).ok()).collect())
+        let channel = |n: &Value| {
+            let index = n.as_u64().and_then(|n| u8::try_from(n).ok()).filter(|&n| n < 96);
+            index.ok_or_else(|| Problem::Line(format!("{name}: no channel {n}")))
+        };
+        channels.iter().map(channel).collect()
     };
     let current = mask("device_enabled_channels")?;
     let defaults = plan.default_channel_mask();
@@ -93,6 +154,10 @@ pub(crate) fn link_adr_plan(line: &Line<'_>) -> Answer {
     Ok(json!({ "link_adr_reqs": requests, "resulting_channels": channels }))
 }
 
+fn no_coding_rate(name: &str) -> Problem {
+    Problem::Line(format!("no coding rate {name:?}"))
+}
+
 pub(crate) fn airtime(line: &Line<'_>) -> Answer {
     let len = line.number::<u16>("phy_payload_len")?.into();
     let time = match line.input("modulation").as_str().unwrap_or("LoRa") {
@@ -100,7 +165,8 @@ pub(crate) fn airtime(line: &Line<'_>) -> Answer {
         "LR-FHSS" => airtime::lr_fhss(
             match line.text("cr")? {
                 "1/3" | "2/6" => LrFhssCodingRate::OneThird,
-                _ => LrFhssCodingRate::TwoThirds,
+                "2/3" | "4/6" => LrFhssCodingRate::TwoThirds,
+                other => return Err(no_coding_rate(other)),
             },
             len,
         ),
@@ -110,18 +176,19 @@ pub(crate) fn airtime(line: &Line<'_>) -> Answer {
             rate.coding_rate = match line.text("cr")? {
                 "4/5LI" => LongInterleavingRate::FourFifths,
                 "4/6LI" => LongInterleavingRate::FourSixths,
-                _ => LongInterleavingRate::FourEighths,
+                "4/8LI" => LongInterleavingRate::FourEighths,
+                other => return Err(no_coding_rate(other)),
             };
             rate.time_on_air(len)
         }
-        _ => {
+        "LoRa" => {
             let mut rate = Lora::new(line.number("sf")?, line.number("bw_hz")?);
             rate.coding_rate = match line.text("cr")? {
                 "4/5" => 1,
                 "4/6" => 2,
                 "4/7" => 3,
                 "4/8" => 4,
-                other => return Err(Problem::Line(format!("no coding rate {other:?}"))),
+                other => return Err(no_coding_rate(other)),
             };
             // `null` leaves the preamble out; a line without the field means the usual one.
             let inputs = &line.0["inputs"];
@@ -134,6 +201,7 @@ pub(crate) fn airtime(line: &Line<'_>) -> Answer {
             rate.low_data_rate = line.input("ldro").as_bool();
             rate.time_on_air(len)
         }
+        other => return Err(Problem::Line(format!("no modulation {other:?}"))),
     };
     Ok(json!({ "us": time.as_micros() as u64, "ns": time.as_nanos() as u64 }))
 }
@@ -150,17 +218,27 @@ pub(crate) fn link_budget(line: &Line<'_>) -> Answer {
         line.hundredths("noise_figure_db")?,
         line.hundredths("snr_db")?,
     );
-    Ok(json!({
+    let mut answer = json!({
         "sensitivity_dbm": f64::from(sensitivity) / 100.0,
         "sensitivity_dbm_trunc": sensitivity / 100,
-    }))
+    });
+    if !line.input("tx_power_dbm").is_null() {
+        let budget = adr::link_budget_cdb(line.hundredths("tx_power_dbm")?, sensitivity);
+        answer["link_budget_db"] = (f64::from(budget) / 100.0).into();
+        answer["link_budget_db_trunc"] = (budget / 100).into();
+    }
+    Ok(answer)
 }
 
 pub(crate) fn eirp_index(line: &Line<'_>) -> Answer {
     if line.input("index").is_null() {
         return Ok(json!({ "index": adr::max_eirp_index(line.hundredths("eirp_dbm_floor")?) }));
     }
-    Ok(json!({ "eirp_dbm": adr::MAX_EIRP_DBM.get(usize::from(line.number::<u8>("index")?)) }))
+    let index: u8 = line.number("index")?;
+    let eirp = adr::MAX_EIRP_DBM.get(usize::from(index));
+    let eirp =
+        eirp.ok_or(Problem::Refused(format!("MaxEIRP index {index} has more than 4 bits")))?;
+    Ok(json!({ "eirp_dbm": eirp }))
 }
 
 pub(crate) fn adr_step(line: &Line<'_>) -> Answer {
