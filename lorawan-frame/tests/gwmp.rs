@@ -102,6 +102,97 @@ fn a_packet_is_read_however_its_numbers_are_written() {
     assert!(rxpk(r#""rssi":"loud","#).is_err());
 }
 
+/// Each line is what a gateway, or somebody who pretends to be one, may write.
+#[test]
+fn numbers_that_no_field_can_hold_are_refused_and_not_bent() {
+    for fields in [
+        r#""tmst":4294967296,"#,
+        r#""tmst":-1,"#,
+        r#""tmms":1e300,"#,
+        r#""tmms":18446744073709551615,"#,
+        r#""tmms":"9223372036854775808","#,
+        r#""rssi":32768,"#,
+        r#""rssi":-1e9,"#,
+        r#""foff":2147483648,"#,
+        r#""chan":256,"#,
+        r#""stat":-129,"#,
+        r#""lsnr":1e999,"#,
+        r#""lsnr":"nan","#,
+        r#""lsnr":"inf","#,
+        r#""lsnr":NaN,"#,
+        r#""size":{},"#,
+        r#""tmst":1,"tmst":2,"#,
+        r#""rsig":[1],"#,
+        r#""rsig":{},"#,
+        r#""time":[],"#,
+        r#""codr":true,"#,
+    ] {
+        assert!(rxpk(fields).is_err(), "{fields}");
+    }
+    let most = rxpk(r#""tmms":9223372036854775807,"tmst":4294967295,"rssi":-32768,"#).unwrap();
+    assert_eq!(
+        (most.tmms, most.tmst, most.rssi),
+        (Some(i64::MAX as u64), Some(u32::MAX), Some(i16::MIN))
+    );
+    let rounded = rxpk(r#""tmst":"4294967295.4","rssi":-0.5,"foff":"-12.5","#).unwrap();
+    assert_eq!((rounded.tmst, rounded.rssi, rounded.foff), (Some(u32::MAX), Some(-1), Some(-13)));
+    let quoted = rxpk(r#""tmst":" 17 ","chan":"","lsnr":" -2.5","time":1,"codr":null,"#).unwrap();
+    assert_eq!((quoted.tmst, quoted.chan, quoted.lsnr), (Some(17), None, Some(-2.5)));
+    assert_eq!((quoted.time.as_deref(), quoted.codr), (Some("1"), None));
+    let same = rxpk(r#""x":1,"y":[[[]]],"x":2,"#);
+    assert_eq!(same.unwrap().extra["y"], json!([[[]]]), "fields nobody defined may come twice");
+}
+
+#[test]
+fn what_cannot_be_read_back_is_not_written() {
+    let sf7 = DataRate::Lora { spreading_factor: 7, bandwidth_hz: 125_000 };
+    let gateway = GatewayEui([1; 8]);
+    for wrong in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let mut txpk = TxPk::downlink(Timing::Immediate, 868_100_000, sf7, 14, vec![0x60]);
+        txpk.freq = wrong;
+        let mut packet = RxPk::new(1, 868_100_000, sf7, vec![0x40]);
+        packet.lsnr = Some(wrong);
+        let mut stat = Stat::default();
+        stat.lati = Some(wrong);
+        let mut ack = TxAck::success();
+        ack.value = Some(wrong);
+        let push = |rxpk, stat| Body::PushData { gateway, content: PushData { rxpk, stat } };
+        for body in [
+            Body::PullResp { txpk },
+            push(vec![packet], None),
+            push(vec![], Some(stat)),
+            Body::TxAck { gateway, ack },
+        ] {
+            let written = Datagram::new([0; 2], body).to_bytes();
+            let error = written.unwrap_err().to_string();
+            assert!(error.contains("cannot be written"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn bodies_may_end_in_white_space_and_nul_bytes_but_in_nothing_else() {
+    let with = |identifier: u8, body: &[u8]| {
+        let mut datagram = vec![2, 7, 8, identifier, 1, 2, 3, 4, 5, 6, 7, 8];
+        datagram.extend_from_slice(body);
+        Datagram::parse(&datagram)
+    };
+    for end in [&b""[..], b"\0", b"\0\0\0", b"\n", b" \r\n\0"] {
+        let body = [br#"{"stat":{"rxnb":2}}"#, end].concat();
+        let Body::PushData { content, .. } = with(0, &body).unwrap().body else { panic!() };
+        assert_eq!(content.stat.unwrap().rxnb, Some(2));
+        assert!(with(0, end).is_ok() && with(5, end).is_ok());
+    }
+    for body in [&b"{}x"[..], b"{}\0x", b"\0{}", b"[]", b"1", b"\xff", b"{\"rxpk\":1}"] {
+        let error = with(0, body).unwrap_err();
+        assert!(matches!(error, Error::Json { offset: 12, .. }), "{error}");
+    }
+    assert!(
+        with(5, br#"{"txpk_ack":{"error":""}}"#)
+            .is_ok_and(|d| matches!(d.body, Body::TxAck { ack, .. } if ack.is_success()))
+    );
+}
+
 #[test]
 fn missing_fields_are_named() {
     let without_data = br#"{"rxpk":[{"freq":868.1,"datr":"SF7BW125"}]}"#;
@@ -346,6 +437,8 @@ fn deeply_nested_json_is_refused_and_not_followed() {
     let deep = "[".repeat(60_000);
     let datagram = [&[2, 0, 0, 3][..], br#"{"txpk":{"x":"#, deep.as_bytes()].concat();
     assert!(matches!(Datagram::parse(&datagram), Err(Error::Json { .. })));
+    let wide = [&[2, 0, 0, 3][..], br#"{"txpk":{"x":["#, "1,".repeat(20_000).as_bytes()].concat();
+    assert!(matches!(Datagram::parse(&wide), Err(Error::Json { .. })), "cut off");
     assert_eq!(
         serde_json::from_value::<TxPk>(json!({
         "freq": 1.0, "datr": 1, "data": "", "tmst": "immediate" }))

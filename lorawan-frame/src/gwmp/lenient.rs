@@ -4,6 +4,7 @@ use alloc::string::String;
 use core::fmt::Display;
 
 use serde::de::{Deserialize, Deserializer, Error};
+use serde::ser::{Error as _, Serializer};
 use serde_json::Value;
 
 /// `null` like a field that is missing.
@@ -56,13 +57,29 @@ pub(super) fn whole<E: Error, T: TryFrom<i64>>(value: &Value) -> Result<Option<T
         Some(whole) => whole,
         None => match number::<E>(value)? {
             None => return Ok(None),
-            // `as` saturates; a value that large is refused below.
+            // As a float, 2^63 is the first that is too large; `as` would make it 2^63 - 1.
+            Some(number) if number.abs() >= 9_223_372_036_854_775_808.0 => {
+                return Err(too_large(value));
+            }
             Some(number) => (number + if number < 0.0 { -0.5 } else { 0.5 }) as i64,
         },
     };
-    match T::try_from(whole) {
-        Ok(whole) => Ok(Some(whole)),
-        Err(_) => Err(unexpected("a number that fits the field", value)),
+    T::try_from(whole).map(Some).map_err(|_| too_large(value))
+}
+
+fn too_large<E: Error>(value: &Value) -> E {
+    unexpected("a number that fits the field", value)
+}
+
+/// Writes a number or nothing. JSON has no infinity and no NaN: they would be written as `null`.
+pub(super) fn write_float<S: Serializer>(
+    number: &(impl Into<Option<f64>> + Copy),
+    out: S,
+) -> Result<S::Ok, S::Error> {
+    match (*number).into() {
+        Some(number) if number.is_finite() => out.serialize_f64(number),
+        Some(number) => Err(S::Error::custom(format_args!("{number} cannot be written"))),
+        None => out.serialize_none(),
     }
 }
 

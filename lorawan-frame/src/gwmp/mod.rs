@@ -363,7 +363,12 @@ fn json<'a, T: Deserialize<'a>>(
     offset: usize,
     text: &'a [u8],
 ) -> Result<T, Error> {
-    serde_json::from_slice(text).map_err(|cause| Error::Json { identifier, offset, cause })
+    // An array would be taken for the fields of an object in their order.
+    let content = match text.trim_ascii_start().first() {
+        Some(b'{') | None => serde_json::from_slice(text),
+        Some(_) => Err(serde::de::Error::custom("expected an object")),
+    };
+    content.map_err(|cause| Error::Json { identifier, offset, cause })
 }
 
 /// The JSON of a body that may be missing.

@@ -193,7 +193,11 @@ pub struct Signal {
     #[serde(deserialize_with = "lenient::integer", skip_serializing_if = "Option::is_none")]
     pub rssis: Option<i16>,
     /// SNR, dB.
-    #[serde(deserialize_with = "lenient::float", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::float",
+        serialize_with = "lenient::write_float",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub lsnr: Option<f64>,
     /// Other fields, such as `etime`, `ftime`, `foff`, `rssisd`.
     #[serde(flatten)]
@@ -229,7 +233,7 @@ pub struct RxPk {
     )]
     pub ftime: Option<u32>,
     /// Frequency in MHz as written; see [`RxPk::frequency_hz`].
-    #[serde(deserialize_with = "lenient::required_float")]
+    #[serde(deserialize_with = "lenient::required_float", serialize_with = "lenient::write_float")]
     pub freq: f64,
     /// IF channel.
     #[serde(
@@ -289,7 +293,12 @@ pub struct RxPk {
     )]
     pub rssis: Option<i16>,
     /// SNR, dB. With `jver` 2 it is in `rsig`.
-    #[serde(default, deserialize_with = "lenient::float", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::float",
+        serialize_with = "lenient::write_float",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub lsnr: Option<f64>,
     /// Frequency offset, Hz.
     #[serde(

@@ -16,10 +16,18 @@ pub struct Stat {
     #[serde(deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
     /// Latitude, degrees north.
-    #[serde(deserialize_with = "lenient::float", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::float",
+        serialize_with = "lenient::write_float",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub lati: Option<f64>,
     /// Longitude, degrees east.
-    #[serde(deserialize_with = "lenient::float", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::float",
+        serialize_with = "lenient::write_float",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub long: Option<f64>,
     /// Altitude, metres.
     #[serde(deserialize_with = "lenient::integer", skip_serializing_if = "Option::is_none")]
@@ -34,7 +42,11 @@ pub struct Stat {
     #[serde(deserialize_with = "lenient::integer", skip_serializing_if = "Option::is_none")]
     pub rxfw: Option<u32>,
     /// Datagrams acknowledged, per cent.
-    #[serde(deserialize_with = "lenient::float", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::float",
+        serialize_with = "lenient::write_float",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub ackr: Option<f64>,
     /// Datagrams received.
     #[serde(deserialize_with = "lenient::integer", skip_serializing_if = "Option::is_none")]
@@ -43,7 +55,11 @@ pub struct Stat {
     #[serde(deserialize_with = "lenient::integer", skip_serializing_if = "Option::is_none")]
     pub txnb: Option<u32>,
     /// Temperature, degrees Celsius.
-    #[serde(deserialize_with = "lenient::float", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::float",
+        serialize_with = "lenient::write_float",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub temp: Option<f64>,
     /// Other fields, such as `boot`, `fpga`, `hal`, `ping`.
     #[serde(flatten)]

@@ -70,7 +70,7 @@ pub struct TxPk {
     )]
     pub tmms: Option<u64>,
     /// Frequency in MHz as written; see [`TxPk::frequency_hz`].
-    #[serde(deserialize_with = "lenient::required_float")]
+    #[serde(deserialize_with = "lenient::required_float", serialize_with = "lenient::write_float")]
     pub freq: f64,
     /// RF chain.
     #[serde(
@@ -221,7 +221,7 @@ impl TxPk {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TxAckError {
-    /// It will transmit: `NONE`, or no body at all.
+    /// It will transmit: `NONE`, an empty text, or no body at all.
     #[default]
     None,
     /// `TOO_LATE`.
@@ -265,7 +265,10 @@ impl Serialize for TxAckError {
 
 impl<'de> Deserialize<'de> for TxAckError {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        let Some(text) = lenient::text(input)? else { return Ok(Self::None) };
+        let text = lenient::text(input)?.unwrap_or_default();
+        if text.is_empty() {
+            return Ok(Self::None);
+        }
         let known = TX_ACK_ERRORS.iter().find(|(_, name)| text.eq_ignore_ascii_case(name));
         Ok(known.map_or(Self::Other(text), |(error, _)| error.clone()))
     }
@@ -283,7 +286,11 @@ pub struct TxAck {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warn: Option<TxAckError>,
     /// The value it uses instead, such as the power in dBm.
-    #[serde(deserialize_with = "lenient::float", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::float",
+        serialize_with = "lenient::write_float",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub value: Option<f64>,
     /// Other fields.
     #[serde(flatten)]
