@@ -62,7 +62,7 @@ impl Kek {
         }
     }
 
-    /// Wraps key data (a multiple of 8 bytes, at least 16) into the front of `buf`, which needs 8
+    /// Wraps key data (a multiple of 8 bytes, 16 to 240) into the front of `buf`, which needs 8
     /// bytes more.
     ///
     /// ```
@@ -79,7 +79,7 @@ impl Kek {
     /// # Errors
     /// Key data of another length, or a buffer too short.
     pub fn wrap<'b>(&self, key_data: &[u8], buf: &'b mut [u8]) -> Result<&'b mut [u8], Error> {
-        let count = blocks(key_data.len(), 2)?;
+        let count = blocks(key_data.len(), 2, 30)?;
         let out = room(buf, key_data.len() + 8)?;
         let (first, registers) = out.split_at_mut(8);
         registers.copy_from_slice(key_data);
@@ -101,9 +101,9 @@ impl Kek {
     ///
     /// # Errors
     /// [`ErrorKind::KeyWrap`] when the check value is wrong (another KEK, or altered bytes; `buf`
-    /// is wiped then); a length that is no multiple of 8 or below 24; a buffer too short.
+    /// is wiped then); a length that is no multiple of 8 from 24 to 248; a buffer too short.
     pub fn unwrap<'b>(&self, wrapped: &[u8], buf: &'b mut [u8]) -> Result<&'b mut [u8], Error> {
-        let count = blocks(wrapped.len(), 3)? - 1;
+        let count = blocks(wrapped.len(), 3, 31)? - 1;
         let (first, rest) = wrapped.split_first_chunk::<8>().ok_or(length(wrapped.len()))?;
         let out = room(buf, rest.len())?;
         out.copy_from_slice(rest);
@@ -132,8 +132,9 @@ fn length(found: usize) -> Error {
 }
 
 /// 8-byte blocks of a legal length.
-fn blocks(len: usize, least: usize) -> Result<usize, Error> {
-    if len % 8 == 0 && len / 8 >= least && len <= 255 { Ok(len / 8) } else { Err(length(len)) }
+fn blocks(len: usize, least: usize, most: usize) -> Result<usize, Error> {
+    let count = len / 8;
+    if len % 8 == 0 && (least..=most).contains(&count) { Ok(count) } else { Err(length(len)) }
 }
 
 fn joined(a: [u8; 8], register: &[u8]) -> Block {

@@ -6,9 +6,10 @@ mod common;
 use common::{Vector, hex, vectors};
 use lorawan_frame::{
     AppKey, AppSKey, Context, Data, DataFrame, DevAddr, DevEui, ErrorKind, FNwkSIntKey,
-    FOptsCipher, GenAppKey, JoinEui, JoinNonce, Key, McKey, McRootKey, NetId, NetworkKeys, NwkKey,
-    NwkSEncKey, NwkSKey, RootWorSKey, SNwkSIntKey, SessionKeys, fcnt,
+    FOptsCipher, GenAppKey, JoinEui, JoinNonce, Kek, Key, McKey, McRootKey, NetId, NetworkKeys,
+    NwkKey, NwkSEncKey, NwkSKey, RootWorSKey, SNwkSIntKey, SessionKeys, fcnt,
 };
+use proptest::prelude::*;
 use serde_json::Value;
 
 const FILE: &str = "frames.jsonl";
@@ -228,5 +229,69 @@ fn keys_print_nothing_of_themselves() {
     let keys = SessionKeys::v1_0(NwkSKey::new(*b"0123456789abcdef"), key.clone());
     for text in [format!("{key:?}"), format!("{keys:?}"), format!("{:?}", keys.expand())] {
         assert!(!text.contains("30") && !text.contains("48"), "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn wrapped_keys_unwrap_with_the_same_key_alone_rfc_3394(
+        kek in proptest::collection::vec(any::<u8>(), 32),
+        size in proptest::sample::select(vec![16usize, 24, 32]),
+        data in proptest::collection::vec(any::<u8>(), 0..=264),
+        (place, bit) in (any::<usize>(), 0..8u32),
+    ) {
+        let (mut buf, mut clear) = ([0; 280], [0; 280]);
+        let key = Kek::new(&kek[..size]).unwrap();
+        // What one side refuses, the other does.
+        let legal = data.len() % 8 == 0 && (16..=240).contains(&data.len());
+        let Ok(wrapped) = key.wrap(&data, &mut buf) else {
+            prop_assert!(!legal);
+            let longer = vec![0xa6; data.len() + 8];
+            let kind = key.unwrap(&longer, &mut clear).unwrap_err().kind();
+            prop_assert!(matches!(kind, ErrorKind::Length { .. }), "length");
+            return Ok(());
+        };
+        prop_assert!(legal);
+        prop_assert_eq!(wrapped.len(), data.len() + 8);
+        prop_assert_eq!(key.unwrap(wrapped, &mut clear).unwrap(), &data[..]);
+
+        let place = place % wrapped.len();
+        wrapped[place] ^= 1 << bit;
+        prop_assert_eq!(key.unwrap(wrapped, &mut clear).unwrap_err().kind(), ErrorKind::KeyWrap);
+        prop_assert!(clear[..data.len()].iter().all(|byte| *byte == 0), "wiped");
+        wrapped[place] ^= 1 << bit;
+        let mut other = kek[..size].to_vec();
+        other[0] ^= 1;
+        let refused = Kek::new(&other).unwrap().unwrap(wrapped, &mut clear).unwrap_err();
+        prop_assert_eq!(refused.kind(), ErrorKind::KeyWrap);
+        let short = key.unwrap(wrapped, &mut clear[..data.len() - 1]).unwrap_err();
+        prop_assert!(matches!(short.kind(), ErrorKind::BufferTooSmall { .. }), "room");
+    }
+}
+
+/// RFC 3394, sections 4.1 to 4.6.
+#[test]
+fn keys_wrap_as_the_examples_of_rfc_3394_section_4() {
+    let bytes: Vec<u8> = (0..32).collect();
+    let data: Vec<u8> = (0..16u8).map(|n| n * 0x11).chain(0..16).collect();
+    for (kek, len, expected) in [
+        (16, 16, "1fa68b0a8112b447aef34bd8fb5a7b829d3e862371d2cfe5"),
+        (24, 16, "96778b25ae6ca435f92b5b97c050aed2468ab8a17ad84e5d"),
+        (32, 16, "64e8c3f9ce0f5ba263e9777905818a2a93c8191e7d6e8ae7"),
+        (24, 24, "031d33264e15d33268f24ec260743edce1c6c7ddee725a936ba814915c6762d2"),
+        (32, 24, "a8f9bc1612c68b3ff6e6f4fbe30e71e4769c8b80a32cb8958cd5d17d6b254da1"),
+        (
+            32,
+            32,
+            "28c9f404c4b810f4cbccb35cfb87f8263f5786e2d80ed326cbc7f0e71a99f43bfb988b9b7a02dd21",
+        ),
+    ] {
+        let kek = Kek::new(&bytes[..kek]).unwrap();
+        let mut buf = [0; 40];
+        let wrapped = kek.wrap(&data[..len], &mut buf).unwrap();
+        assert_eq!(hex(wrapped), expected);
+    }
+    for len in (0..40).filter(|len| ![16, 24, 32].contains(len)) {
+        assert!(Kek::new(&vec![0; len]).is_err(), "{len}");
     }
 }

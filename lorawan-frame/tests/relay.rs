@@ -110,14 +110,4 @@ fn keys_wrap_and_unwrap_as_rfc_3394_says() {
         assert_eq!(error.kind(), ErrorKind::KeyWrap);
         assert_eq!(wiped[..key_data.len()], vec![0; key_data.len()], "nothing of it is left");
     }
-    // Section 4.1: 128 bits of key data with a 128-bit KEK.
-    let kek = Kek::new(&unhex("000102030405060708090a0b0c0d0e0f")).unwrap();
-    let mut buf = [0; 24];
-    let wrapped = kek.wrap(&unhex("00112233445566778899aabbccddeeff"), &mut buf).unwrap();
-    assert_eq!(hex(wrapped), "1fa68b0a8112b447aef34bd8fb5a7b829d3e862371d2cfe5");
-    for len in [0, 8, 15, 17, 264] {
-        let mut buf = [0; 300];
-        let error = kek.wrap(&vec![0; len], &mut buf).unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Length { .. }), "{len}: {error}");
-    }
 }
