@@ -233,7 +233,8 @@ impl fmt::Display for DecodeError {
 
 impl core::error::Error for DecodeError {}
 
-/// Why a packet is not written. Nothing has been written when it is returned.
+/// Why a packet is not written. What was to be appended to is as it was; what is in a slice that was
+/// lent means nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::wire::{Reader, Sink};
+use crate::wire::{Mode, Reader, Sink};
 use crate::{DecodeError, ReasonCode, TopicFilter, Version, Violation};
 
 /// What a [`List`] holds: [`Subscription`](crate::Subscription), [`TopicFilter`] or [`ReasonCode`].
@@ -11,7 +11,7 @@ pub trait Element<'a>: Copy {
     #[doc(hidden)]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError>;
     #[doc(hidden)]
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation>;
+    fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation>;
 }
 
 /// A list in a packet. One that was received is a checked span of the packet, read as it is walked;
@@ -55,19 +55,19 @@ impl<'a, T: Element<'a>> List<'a, T> {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn emit(
         &self,
-        sink: &mut impl Sink,
+        sink: &mut Sink<'_, impl Mode>,
         check: impl Fn(&T) -> Result<(), Violation>,
     ) -> Result<(), Violation> {
         match self.0 {
             Source::Items(items) => {
                 for element in items {
-                    check(element)?;
+                    sink.demand(|_| check(element))?;
                     element.emit(sink)?;
                 }
             }
             Source::Wire { .. } => {
                 for element in self.iter() {
-                    check(&element)?;
+                    sink.demand(|_| check(&element))?;
                     element.emit(sink)?;
                 }
             }
@@ -174,8 +174,8 @@ impl<'a> Element<'a> for TopicFilter<'a> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        sink.topic(self.as_bytes())
+    fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
+        sink.topic(self.as_bytes(), [])
     }
 }
 
@@ -188,8 +188,8 @@ impl<'a> Element<'a> for ReasonCode {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        sink.u8(match sink.version() {
+    fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
+        sink.u8(match sink.version {
             Version::V5 => self.value(),
             // The only failure that 3.1.1 knows (3.1.1 section 3.9.3).
             _ if self.is_failure() => Self::UnspecifiedError.value(),

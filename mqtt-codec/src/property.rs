@@ -3,7 +3,7 @@
 use core::fmt;
 use core::num::{NonZeroU16, NonZeroU32};
 
-use crate::wire::{MAX_VARIABLE, Measure, Reader, Sink, Writer};
+use crate::wire::{Mode, Reader, Sink};
 use crate::{DecodeError, QoS, Rules, Sender, TopicName, Version, Violation};
 
 mod value;
@@ -94,8 +94,17 @@ macro_rules! properties {
             }
 
             #[cfg_attr(target_pointer_width = "64", inline(always))]
-            fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-                match self { $(Self::$name(value) => value.emit($id, sink),)* }
+            fn emit(
+                &self,
+                sink: &mut Sink<'_, impl Mode>,
+                bits: &mut Bits,
+            ) -> Result<(), Violation> {
+                match self {
+                    $(Self::$name(value) => {
+                        bits.add(PropertyId::$name);
+                        value.emit($id, sink)
+                    })*
+                }
             }
         }
 
@@ -362,46 +371,14 @@ impl<'a> Properties<'a> {
         Ok(seen)
     }
 
-    /// The length in bytes of all properties, Property Length left out; refuses wrong ones.
-    pub(crate) fn measure(
-        &self,
-        scope: Scope,
-        rules: &Rules,
-        omitted: u64,
-    ) -> Result<u32, Violation> {
-        let mut measure = Measure::new(rules, Version::V5, omitted);
-        let mut bits = Bits::default();
-        if self.present | omitted != 0 {
-            // What was received was checked, and needs it again only if it stood elsewhere, came
-            // from the other side, or under another policy.
-            let same = scope.allowed() & !PARTICULAR;
-            let checked = self.present & !same == 0 && !rules.policy.checks_strings();
-            if !checked || omitted != 0 {
-                return self.measure_each(scope, rules, omitted);
-            }
-            bits.seen = self.present;
-            measure.bytes(self.wire);
-        }
-        for property in self.list {
-            bits.add(property, &mut measure)?;
-        }
-        bits.check(scope, rules.sender)?;
-        Ok(property_len(&measure))
-    }
-
-    #[inline(never)]
-    fn measure_each(&self, scope: Scope, rules: &Rules, omitted: u64) -> Result<u32, Violation> {
-        let mut measure = Measure::new(rules, Version::V5, omitted);
-        let mut bits = Bits::default();
-        self.but(omitted).try_for_each(|property| bits.add(&property, &mut measure))?;
-        bits.check(scope, rules.sender)?;
-        Ok(property_len(&measure))
-    }
-
     /// Property Length and properties; nothing before version 5.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(crate) fn emit(&self, sink: &mut impl Sink, scope: Scope) -> Result<(), Violation> {
-        if !sink.version().has_properties() {
+    pub(crate) fn emit(
+        &self,
+        sink: &mut Sink<'_, impl Mode>,
+        scope: Scope,
+    ) -> Result<(), Violation> {
+        if !sink.version.has_properties() {
             return Ok(());
         }
         if self.is_empty() {
@@ -411,24 +388,53 @@ impl<'a> Properties<'a> {
         sink.properties(self, scope)
     }
 
-    /// Writes those properties that count. `room` is as long as they are.
-    pub(crate) fn write(&self, room: &mut [u8], rules: &Rules, omitted: u64) {
-        if self.present & PARTLY | omitted != 0 {
-            return self.write_each(room, rules, omitted);
+    /// Puts those properties that count; returns their length in bytes.
+    pub(crate) fn put<M: Mode>(
+        &self,
+        room: &mut [u8],
+        rules: &Rules,
+        omitted: u64,
+        scope: Scope,
+    ) -> Result<u32, Violation> {
+        let strict = M::CHECKS && rules.policy.checks_strings();
+        if strict || (self.present | omitted != 0 && !self.is_whole::<M>(omitted, scope)) {
+            return self.put_each::<M>(room, rules, omitted, scope);
         }
-        let mut writer = Writer::new(room, rules, Version::V5, 0, Default::default());
+        // That the policy asks for nothing is known to the compiler from here on.
+        const RULES: Rules = Rules::new(Version::V5, Sender::Either);
+        let mut sink = Sink::<M>::new(room, &RULES, Version::V5, 0, Default::default());
+        let mut bits = Bits { seen: self.present, twice: 0 };
         if !self.wire.is_empty() {
-            writer.bytes(self.wire);
+            sink.bytes(self.wire);
         }
         for property in self.list {
-            put(property, &mut writer);
+            property.emit(&mut sink, &mut bits)?;
         }
+        bits.check::<M>(scope, rules.sender)?;
+        Ok(sink.clamped_len())
     }
 
     #[inline(never)]
-    fn write_each(&self, room: &mut [u8], rules: &Rules, omitted: u64) {
-        let mut writer = Writer::new(room, rules, Version::V5, omitted, Default::default());
-        self.but(omitted).for_each(|property| put(&property, &mut writer));
+    fn put_each<M: Mode>(
+        &self,
+        room: &mut [u8],
+        rules: &Rules,
+        omitted: u64,
+        scope: Scope,
+    ) -> Result<u32, Violation> {
+        let mut sink = Sink::<M>::new(room, rules, Version::V5, omitted, Default::default());
+        let mut bits = Bits { seen: 0, twice: 0 };
+        self.but(omitted).try_for_each(|property| property.emit(&mut sink, &mut bits))?;
+        bits.check::<M>(scope, rules.sender)?;
+        Ok(sink.clamped_len())
+    }
+
+    /// Whether what was received is put as it is: all of it, and if it is to be checked, as it was
+    /// checked already. It needs it again if it stood elsewhere, or came from the other side.
+    #[inline]
+    const fn is_whole<M: Mode>(&self, omitted: u64, scope: Scope) -> bool {
+        let same = if M::CHECKS { scope.allowed() & !PARTICULAR } else { !PARTLY };
+        self.present & !same == 0 && omitted == 0
     }
 
     /// All in order but these.
@@ -532,7 +538,7 @@ impl<'a> Properties<'a> {
 
 /// Which properties a packet that is measured has, as bits. They are judged together at the end, since
 /// nearly always all are as they must be.
-#[derive(Default)]
+#[derive(Clone, Copy)]
 struct Bits {
     seen: u64,
     twice: u64,
@@ -540,24 +546,22 @@ struct Bits {
 
 impl Bits {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn add(&mut self, property: &Property<'_>, measure: &mut Measure<'_>) -> Result<(), Violation> {
-        let bit = property.id().bit();
-        self.twice |= self.seen & bit;
-        self.seen |= bit;
-        property.emit(measure)
+    fn add(&mut self, id: PropertyId) {
+        self.twice |= self.seen & id.bit();
+        self.seen |= id.bit();
     }
 
-    #[inline]
-    fn check(&self, scope: Scope, sender: Sender) -> Result<(), Violation> {
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn check<M: Mode>(self, scope: Scope, sender: Sender) -> Result<(), Violation> {
         const ONCE: u64 = !PropertyId::UserProperty.bit();
-        if self.seen & !scope.free() == 0 && self.twice & ONCE == 0 {
+        if !M::CHECKS || (self.seen & !scope.free() == 0 && self.twice & ONCE == 0) {
             return Ok(());
         }
         self.judge(scope, sender)
     }
 
     #[inline(never)]
-    fn judge(&self, scope: Scope, sender: Sender) -> Result<(), Violation> {
+    fn judge(self, scope: Scope, sender: Sender) -> Result<(), Violation> {
         let found = PropertyId::ALL.iter().filter(|id| self.seen & id.bit() != 0);
         let misplaced = found.map(|id| id.misplaced(scope, sender, self.twice));
         match misplaced.flatten().next().or_else(|| incomplete(self.seen)) {
@@ -572,19 +576,6 @@ fn incomplete(seen: u64) -> Option<Violation> {
     let has = |id: PropertyId| seen & id.bit() != 0;
     (has(PropertyId::AuthenticationData) && !has(PropertyId::AuthenticationMethod))
         .then_some(Violation::AuthDataWithoutMethod)
-}
-
-/// Longer properties make the packet too large, which is reported as that.
-#[inline]
-fn property_len(measure: &Measure<'_>) -> u32 {
-    measure.len.min(u64::from(MAX_VARIABLE)) as u32
-}
-
-/// Writes a property that was checked.
-#[cfg_attr(target_pointer_width = "64", inline(always))]
-fn put(property: &Property<'_>, writer: &mut Writer<'_, '_>) {
-    let written = property.emit(writer);
-    debug_assert!(written.is_ok(), "a property that was checked is refused");
 }
 
 impl Default for Properties<'_> {

@@ -35,7 +35,7 @@ impl Policy {
     /// Whether a message with these properties may have this payload.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn admits_payload(&self, payload: &[u8], properties: &Properties<'_>) -> bool {
-        !self.check_payload_format || is_as_indicated(payload, properties)
+        !self.check_payload_format || properties.is_empty() || is_as_indicated(payload, properties)
     }
 }
 
@@ -157,8 +157,8 @@ impl Rules {
     /// \[MQTT-3.4.2-2] and \[MQTT-3.4.2-3] demand for PUBACK.
     ///
     /// # Errors
-    /// The rule that the packet breaks, or that it is too large or the buffer too short. Nothing has
-    /// been written then.
+    /// The rule that the packet breaks, or that it is too large or the buffer too short, in this
+    /// order. What is in `buffer` then means nothing.
     #[inline]
     pub fn encode(&self, packet: &Packet<'_>, buffer: &mut [u8]) -> Result<usize, EncodeError> {
         packet.encode(self, buffer)

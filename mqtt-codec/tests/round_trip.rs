@@ -330,12 +330,14 @@ fn holds(packet: Packet<'_>, rules: Rules) {
     let len = match rules.encode(&packet, &mut buffer) {
         Ok(len) => len,
         Err(EncodeError::NoRoom { needed }) => panic!("{needed} bytes"),
-        Err(_) => {
-            assert!(buffer.iter().all(|&byte| byte == 0xAA), "nothing has been written");
+        Err(error) => {
+            assert_eq!(rules.encoded_len(&packet), Err(error));
+            assert_eq!(rules.encode(&packet, &mut []), Err(error));
             return;
         }
     };
     assert_eq!(rules.encoded_len(&packet), Ok(len));
+    assert_eq!(rules.encode(&packet, &mut []), Err(EncodeError::NoRoom { needed: len }));
     assert!(len <= rules.max_packet_size as usize);
     assert!(buffer[len..].iter().all(|&byte| byte == 0xAA), "nothing behind it was touched");
     let mut rest = &buffer[..];

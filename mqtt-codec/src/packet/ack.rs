@@ -1,7 +1,7 @@
 //! PUBACK, PUBREC, PUBREL and PUBCOMP (sections 3.4 to 3.7): one layout.
 
 use super::{PacketType, check_reason, read_reason};
-use crate::wire::{Reader, Sink};
+use crate::wire::{Mode, Reader, Sink};
 use crate::{DecodeError, PacketId, Properties, ReasonCode, Scope, Version, Violation};
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP: a step in the delivery of a message (sections 3.4 to 3.7).
@@ -56,21 +56,29 @@ impl<'a> Ack<'a> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(super) fn emit(&self, kind: PacketType, sink: &mut impl Sink) -> Result<(), Violation> {
+    pub(super) fn emit(
+        &self,
+        kind: PacketType,
+        sink: &mut Sink<'_, impl Mode>,
+    ) -> Result<(), Violation> {
         BareAck { kind, packet_id: self.packet_id }.emit(sink);
-        match self.bare(kind, sink.version()) {
+        match self.bare(kind, sink.version) {
             Some(_) => Ok(()),
             None => self.emit_reason(kind, sink),
         }
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit_reason(&self, kind: PacketType, sink: &mut impl Sink) -> Result<(), Violation> {
-        let bare = self.properties.is_empty_without(sink.omitted());
+    fn emit_reason(
+        &self,
+        kind: PacketType,
+        sink: &mut Sink<'_, impl Mode>,
+    ) -> Result<(), Violation> {
+        let bare = self.properties.is_empty_without(sink.omitted);
         if bare && self.reason == ReasonCode::Success {
             return Ok(());
         }
-        check_reason(self.reason, kind, sink.sender())?;
+        sink.demand(|rules| check_reason(self.reason, kind, rules.sender))?;
         sink.u8(self.reason.value());
         if bare { Ok(()) } else { self.properties.emit(sink, scope(kind)) }
     }
@@ -165,7 +173,7 @@ impl BareAck {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(super) fn emit(&self, sink: &mut impl Sink) {
+    pub(super) fn emit(&self, sink: &mut Sink<'_, impl Mode>) {
         sink.u16(self.packet_id.get());
     }
 }

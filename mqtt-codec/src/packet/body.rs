@@ -6,7 +6,7 @@ use super::{
     UnsubAck, Unsubscribe,
 };
 use crate::rules::PROTOCOL_MAX;
-use crate::wire::{MAX_VARIABLE, Measure, PropertyLengths, Sink, Writer, variable_len};
+use crate::wire::{MAX_VARIABLE, Mode, PropertyLengths, Sink, variable_len};
 use crate::{EncodeError, Properties, Rules, Sender, Version, Violation};
 
 /// Sizes of a packet that was checked and measured.
@@ -20,15 +20,19 @@ pub(crate) struct Size {
 }
 
 impl Size {
-    /// Of what is checked in doing so.
+    /// Of what is checked in doing so, if the mode is one that checks.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(super) fn of(body: &impl Body, rules: &Rules, omitted: u64) -> Result<Self, EncodeError> {
+    pub(super) fn of<M: Mode>(
+        body: &impl Body,
+        rules: &Rules,
+        omitted: u64,
+    ) -> Result<Self, EncodeError> {
         let version = body.version(rules);
         body.check_type(version, rules)?;
-        let mut measure = Measure::new(rules, version, omitted);
-        body.emit(&mut measure)?;
-        let remaining = remaining_length(measure.len)?;
-        Ok(Self { remaining, properties: measure.properties, omitted })
+        let mut sink = Sink::<M>::new(&mut [], rules, version, omitted, Default::default());
+        body.emit(&mut sink)?;
+        let remaining = remaining_length(sink.len)?;
+        Ok(Self { remaining, properties: sink.properties, omitted })
     }
 
     /// The size of a PUBLISH without payload, once it gets one of this length.
@@ -56,27 +60,28 @@ impl Size {
         EncodeError::TooLarge { size: self.packet() as u64, limit }
     }
 
-    /// The front of `buffer` that the packet fills.
+    /// Writes the packet that was measured, and checks it if the mode is one that does.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(super) fn room<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b mut [u8], EncodeError> {
-        let needed = self.packet();
-        buffer.get_mut(..needed).ok_or(EncodeError::NoRoom { needed })
-    }
-
-    /// Writes the packet that was measured.
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(super) fn write(self, body: &impl Body, rules: &Rules, room: &mut [u8]) {
+    pub(super) fn write<M: Mode>(
+        self,
+        body: &impl Body,
+        rules: &Rules,
+        room: &mut [u8],
+    ) -> Result<(), Violation> {
         let version = body.version(rules);
-        let mut writer = Writer::new(room, rules, version, self.omitted, self.properties);
+        let mut sink = Sink::<M>::new(room, rules, version, self.omitted, self.properties);
+        let first = body.first_byte();
         match self.remaining {
-            short @ 0..=0x7F => writer.prefixed([body.first_byte(), short as u8], &[]),
+            short @ 0..=0x7F => sink.prefixed([first, short as u8], &[]),
+            medium @ 0x80..=0x3FFF => {
+                sink.prefixed([first, medium as u8 | 0x80, (medium >> 7) as u8], &[]);
+            }
             long => {
-                writer.u8(body.first_byte());
-                writer.variable(long);
+                sink.u8(first);
+                sink.variable(long);
             }
         }
-        let written = body.emit(&mut writer);
-        debug_assert!(written.is_ok(), "a packet that was checked is refused");
+        body.emit(&mut sink)
     }
 }
 
@@ -119,7 +124,7 @@ pub(super) trait Body {
     }
 
     /// Puts all behind the fixed header.
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation>;
+    fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation>;
 }
 
 macro_rules! body {
@@ -138,7 +143,7 @@ macro_rules! body {
             )?
 
             #[cfg_attr(target_pointer_width = "64", inline(always))]
-            fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+            fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
                 self.emit(sink)
             }
         }
@@ -171,7 +176,7 @@ impl Body for ConnAck<'_> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+    fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         self.emit(sink)
     }
 }
@@ -188,7 +193,7 @@ impl Body for Publish<'_> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+    fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         self.emit(&self.properties, sink)
     }
 }
@@ -208,7 +213,7 @@ impl Body for PlainPublish<'_> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+    fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         self.0.emit(&Properties::EMPTY, sink)
     }
 }
@@ -220,7 +225,7 @@ impl Body for BareAck {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+    fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         self.emit(sink);
         Ok(())
     }
@@ -234,7 +239,7 @@ impl Body for (PacketType, &Ack<'_>) {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+    fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         self.1.emit(self.0, sink)
     }
 }
@@ -247,7 +252,7 @@ impl Body for PacketType {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit(&self, _: &mut impl Sink) -> Result<(), Violation> {
+    fn emit(&self, _: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         Ok(())
     }
 }
@@ -284,7 +289,7 @@ impl Body for Packet<'_> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+    fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         match self {
             Self::Connect(packet) => packet.emit(sink),
             Self::ConnAck(packet) => packet.emit(sink),
@@ -302,22 +307,4 @@ impl Body for Packet<'_> {
             Self::Auth(packet) => packet.emit(sink),
         }
     }
-}
-
-/// Writes a packet of which nothing is left out, however large it is. Not inlined, so that all it
-/// works with is in registers.
-#[inline(never)]
-pub(super) fn encode_alone(
-    body: &impl Body,
-    rules: &Rules,
-    buffer: &mut [u8],
-) -> Result<usize, EncodeError> {
-    let size = Size::of(body, rules, 0)?;
-    if !size.fits(rules) {
-        return Err(size.too_large(rules));
-    }
-    let room = size.room(buffer)?;
-    let len = room.len();
-    size.write(body, rules, room);
-    Ok(len)
 }

@@ -1,7 +1,7 @@
 //! CONNACK (section 3.2).
 
 use super::{PacketType, check_reason, read_reason};
-use crate::wire::{Reader, Sink};
+use crate::wire::{Mode, Reader, Sink};
 use crate::{DecodeError, Properties, ReasonCode, Scope, Version, Violation};
 
 /// CONNACK: the server's answer to CONNECT (section 3.2).
@@ -50,18 +50,18 @@ impl<'a> ConnAck<'a> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+    pub(super) fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         sink.check(
-            || !self.session_present || self.reason == ReasonCode::Success,
+            !self.session_present || self.reason == ReasonCode::Success,
             Violation::SessionPresentOnFailure,
         )?;
-        sink.u8(u8::from(self.session_present && sink.version() != Version::V31));
-        if sink.version().has_properties() {
-            check_reason(self.reason, PacketType::ConnAck, sink.sender())?;
-            sink.check(
-                || self.properties.assigned_client_identifier() != Some(""),
-                Violation::AssignedClientIdEmpty,
-            )?;
+        sink.u8(u8::from(self.session_present && sink.version != Version::V31));
+        if sink.version.has_properties() {
+            sink.demand(|rules| check_reason(self.reason, PacketType::ConnAck, rules.sender))?;
+            sink.demand(|_| match self.properties.assigned_client_identifier() {
+                Some("") => Err(Violation::AssignedClientIdEmpty),
+                _ => Ok(()),
+            })?;
             sink.u8(self.reason.value());
         } else {
             // A code without an equivalent was refused before.

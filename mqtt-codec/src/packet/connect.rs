@@ -1,7 +1,7 @@
 //! CONNECT and the will inside it (section 3.1).
 
 use super::FixedHeader;
-use crate::wire::{Reader, Sink};
+use crate::wire::{Mode, Reader, Sink};
 use crate::{DecodeError, Properties, QoS, Scope, TopicName, Version, Violation};
 
 /// CONNECT: a client asks for a connection (section 3.1).
@@ -100,9 +100,9 @@ impl<'a> Connect<'a> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+    pub(super) fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         sink.check(
-            || self.version.has_properties() || self.password.is_none() || self.user_name.is_some(),
+            self.version.has_properties() || self.password.is_none() || self.user_name.is_some(),
             Violation::PasswordWithoutUserName,
         )?;
         let name = self.version.protocol_name().as_bytes();
@@ -193,10 +193,10 @@ impl<'a> Will<'a> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+    fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         self.properties.emit(sink, Scope::Will)?;
-        sink.check(|| !self.topic.is_empty(), Violation::TopicNameEmpty)?;
-        sink.topic(self.topic.as_bytes())?;
+        sink.check(!self.topic.is_empty(), Violation::TopicNameEmpty)?;
+        sink.topic(self.topic.as_bytes(), [])?;
         sink.payload_format(self.payload, &self.properties)?;
         sink.binary(self.payload)
     }

@@ -1,7 +1,7 @@
 //! DISCONNECT and AUTH (sections 3.14 and 3.15).
 
 use super::{PacketType, check_reason, read_reason};
-use crate::wire::{Reader, Sink};
+use crate::wire::{Mode, Reader, Sink};
 use crate::{DecodeError, Properties, PropertyId, ReasonCode, Scope, Violation};
 
 /// DISCONNECT: the last packet on a connection (section 3.14). In 3.1.1 only a client sends it.
@@ -42,12 +42,12 @@ impl<'a> Disconnect<'a> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        if !sink.version().has_properties() {
+    pub(super) fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
+        if !sink.version.has_properties() {
             return Ok(());
         }
-        check_reason(self.reason, PacketType::Disconnect, sink.sender())?;
-        let bare = self.properties.is_empty_without(sink.omitted());
+        sink.demand(|rules| check_reason(self.reason, PacketType::Disconnect, rules.sender))?;
+        let bare = self.properties.is_empty_without(sink.omitted);
         if self.reason != ReasonCode::NORMAL_DISCONNECTION || !bare {
             sink.u8(self.reason.value());
         }
@@ -79,16 +79,16 @@ impl<'a> Auth<'a> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        check_reason(self.reason, PacketType::Auth, sink.sender())?;
+    pub(super) fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
+        sink.demand(|rules| check_reason(self.reason, PacketType::Auth, rules.sender))?;
         let empty = self.reason == ReasonCode::Success && self.properties.is_empty();
-        if empty && !sink.policy().refuse_empty_auth {
+        if empty && !sink.rules.policy.refuse_empty_auth {
             return Ok(());
         }
-        sink.check(
-            || self.properties.contains(PropertyId::AuthenticationMethod),
-            Violation::AuthMethodMissing,
-        )?;
+        sink.demand(|_| match self.properties.contains(PropertyId::AuthenticationMethod) {
+            true => Ok(()),
+            false => Err(Violation::AuthMethodMissing),
+        })?;
         sink.u8(self.reason.value());
         self.properties.emit(sink, Scope::Auth)
     }

@@ -1,7 +1,7 @@
 //! The packets, one file per family; here what they have in common.
 
 use crate::property::OMITTABLE;
-use crate::wire::Reader;
+use crate::wire::{Count, Encode, Measure, Reader, Write};
 use crate::{DecodeError, EncodeError, PacketId, ReasonCode, Rules, Sender, Violation};
 
 mod ack;
@@ -15,7 +15,7 @@ mod subscribe;
 
 pub use ack::{Ack, BareAck};
 pub(crate) use body::Size;
-use body::{Body, PlainPublish, encode_alone};
+use body::{Body, PlainPublish};
 pub use connack::ConnAck;
 pub use connect::{Connect, Will};
 pub use control::{Auth, Disconnect};
@@ -148,9 +148,8 @@ impl<'a> Packet<'a> {
         // These two are nearly all of the traffic. Both sides send them in every version.
         match self {
             Self::Publish(packet) if FAST && packet.properties.is_empty() => {
-                encode_alone(&PlainPublish(packet), rules, buffer)
+                self.encode_apart(&PlainPublish(packet), rules, buffer)
             }
-            Self::Publish(packet) => encode_alone(packet, rules, buffer),
             _ => match self.bare_puback(rules) {
                 Some(ack) => self.encode_body(&ack, rules, buffer),
                 None => self.encode_rare(rules, buffer),
@@ -171,30 +170,40 @@ impl<'a> Packet<'a> {
     #[inline(never)]
     fn encode_rare(&self, rules: &Rules, buffer: &mut [u8]) -> Result<usize, EncodeError> {
         if !FAST {
-            return self.encode_body(self, rules, buffer);
+            return self.encode_apart(self, rules, buffer);
         }
         match self {
-            Self::Connect(packet) => self.encode_body(packet, rules, buffer),
-            Self::ConnAck(packet) => self.encode_body(packet, rules, buffer),
-            Self::Publish(packet) => self.encode_body(packet, rules, buffer),
+            Self::Connect(packet) => self.encode_apart(packet, rules, buffer),
+            Self::ConnAck(packet) => self.encode_apart(packet, rules, buffer),
+            Self::Publish(packet) => self.encode_apart(packet, rules, buffer),
             Self::PubAck(packet)
             | Self::PubRec(packet)
             | Self::PubRel(packet)
             | Self::PubComp(packet) => {
                 let kind = self.packet_type();
                 match packet.bare(kind, rules.version) {
-                    Some(ack) => self.encode_body(&ack, rules, buffer),
-                    None => self.encode_body(&(kind, packet), rules, buffer),
+                    Some(ack) => self.encode_apart(&ack, rules, buffer),
+                    None => self.encode_apart(&(kind, packet), rules, buffer),
                 }
             }
-            Self::Subscribe(packet) => self.encode_body(packet, rules, buffer),
-            Self::SubAck(packet) => self.encode_body(packet, rules, buffer),
-            Self::Unsubscribe(packet) => self.encode_body(packet, rules, buffer),
-            Self::UnsubAck(packet) => self.encode_body(packet, rules, buffer),
-            Self::PingReq | Self::PingResp => self.encode_body(&self.packet_type(), rules, buffer),
-            Self::Disconnect(packet) => self.encode_body(packet, rules, buffer),
-            Self::Auth(packet) => self.encode_body(packet, rules, buffer),
+            Self::Subscribe(packet) => self.encode_apart(packet, rules, buffer),
+            Self::SubAck(packet) => self.encode_apart(packet, rules, buffer),
+            Self::Unsubscribe(packet) => self.encode_apart(packet, rules, buffer),
+            Self::UnsubAck(packet) => self.encode_apart(packet, rules, buffer),
+            Self::PingReq | Self::PingResp => self.encode_apart(&self.packet_type(), rules, buffer),
+            Self::Disconnect(packet) => self.encode_apart(packet, rules, buffer),
+            Self::Auth(packet) => self.encode_apart(packet, rules, buffer),
         }
+    }
+
+    #[inline(never)]
+    fn encode_apart(
+        &self,
+        body: &impl Body,
+        rules: &Rules,
+        buffer: &mut [u8],
+    ) -> Result<usize, EncodeError> {
+        self.encode_body(body, rules, buffer)
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
@@ -204,32 +213,36 @@ impl<'a> Packet<'a> {
         rules: &Rules,
         buffer: &mut [u8],
     ) -> Result<usize, EncodeError> {
-        let size = Size::of(body, rules, 0)?;
-        if !size.fits(rules) {
-            return self.encode_less(rules, buffer);
+        // Counting alone is quick. The rest is done at once, as it looks at the same bytes.
+        if let Ok(size) = Size::of::<Count>(body, rules, 0) {
+            let len = size.packet();
+            if let (true, Some(room)) = (size.fits(rules), buffer.get_mut(..len)) {
+                size.write::<Encode>(body, rules, room)?;
+                return Ok(len);
+            }
         }
-        let room = size.room(buffer)?;
-        let len = room.len();
-        size.write(body, rules, room);
-        Ok(len)
+        self.encode_tight(rules, buffer)
     }
 
-    /// As [`Self::encode_body`], but without what may be left out.
+    /// As [`Self::encode_body`] without room for it: a rule that it breaks is told first, and what may
+    /// be left out is.
     #[cold]
     #[inline(never)]
-    fn encode_less(&self, rules: &Rules, buffer: &mut [u8]) -> Result<usize, EncodeError> {
-        let size = self.measure_again(rules)?;
-        self.write_rare(size, rules, size.room(buffer)?);
-        Ok(size.packet())
+    fn encode_tight(&self, rules: &Rules, buffer: &mut [u8]) -> Result<usize, EncodeError> {
+        let size = self.measure(rules)?;
+        let needed = size.packet();
+        let room = buffer.get_mut(..needed).ok_or(EncodeError::NoRoom { needed })?;
+        self.write_rare(size, rules, room);
+        Ok(needed)
     }
 
     /// Checks it and finds its size.
     #[inline]
     pub(crate) fn measure(&self, rules: &Rules) -> Result<Size, EncodeError> {
         let size = match self {
-            Self::Publish(packet) => Size::of(packet, rules, 0)?,
+            Self::Publish(packet) => Size::of::<Measure>(packet, rules, 0)?,
             _ => match self.bare_puback(rules) {
-                Some(ack) => Size::of(&ack, rules, 0)?,
+                Some(ack) => Size::of::<Measure>(&ack, rules, 0)?,
                 None => self.measure_rare(rules, 0)?,
             },
         };
@@ -238,7 +251,7 @@ impl<'a> Packet<'a> {
 
     #[inline(never)]
     fn measure_rare(&self, rules: &Rules, omitted: u64) -> Result<Size, EncodeError> {
-        Size::of(self, rules, omitted)
+        Size::of::<Measure>(self, rules, omitted)
     }
 
     /// What it comes to without what may be left out, as it is too large with it.
@@ -246,7 +259,7 @@ impl<'a> Packet<'a> {
     #[inline(never)]
     fn measure_again(&self, rules: &Rules) -> Result<Size, EncodeError> {
         let mut size = self.measure_rare(rules, 0)?;
-        for omitted in if self.may_omit() { &OMITTABLE[..] } else { &[] } {
+        for omitted in self.omittable() {
             size = self.measure_rare(rules, *omitted)?;
             if size.fits(rules) {
                 return Ok(size);
@@ -255,30 +268,32 @@ impl<'a> Packet<'a> {
         Err(size.too_large(rules))
     }
 
-    /// Whether Reason String and User Properties are left out when there is no room for them. Where
-    /// User Properties are a message's own, or the client's wish, they are not.
-    const fn may_omit(&self) -> bool {
-        !matches!(
-            self,
-            Self::Publish(_) | Self::Connect(_) | Self::Subscribe(_) | Self::Unsubscribe(_)
-        )
+    /// What is left out, one after the other, when there is no room for it. Where User Properties are
+    /// a message's own, or the client's wish, they are not.
+    const fn omittable(&self) -> &'static [u64] {
+        match self {
+            Self::Publish(_) | Self::Connect(_) | Self::Subscribe(_) | Self::Unsubscribe(_) => &[],
+            _ => &OMITTABLE,
+        }
     }
 
     /// Writes it. `room` is as long as `size` says, which comes from the same packet and rules.
     #[inline]
     pub(crate) fn write(&self, size: Size, rules: &Rules, room: &mut [u8]) {
-        match self {
-            Self::Publish(packet) => size.write(packet, rules, room),
+        let written = match self {
+            Self::Publish(packet) => size.write::<Write>(packet, rules, room),
             _ => match self.bare_puback(rules) {
-                Some(ack) => size.write(&ack, rules, room),
-                None => self.write_rare(size, rules, room),
+                Some(ack) => size.write::<Write>(&ack, rules, room),
+                None => return self.write_rare(size, rules, room),
             },
-        }
+        };
+        debug_assert!(written.is_ok(), "a packet that was checked is refused");
     }
 
     #[inline(never)]
     fn write_rare(&self, size: Size, rules: &Rules, room: &mut [u8]) {
-        size.write(self, rules, room);
+        let written = size.write::<Write>(self, rules, room);
+        debug_assert!(written.is_ok(), "a packet that was checked is refused");
     }
 }
 

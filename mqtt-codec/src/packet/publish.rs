@@ -1,7 +1,7 @@
 //! PUBLISH (section 3.3).
 
 use super::FixedHeader;
-use crate::wire::{Reader, Sink};
+use crate::wire::{Mode, Reader, Sink};
 use crate::{
     DecodeError, PacketId, Properties, PropertyId, QoS, Scope, TopicName, Version, Violation,
 };
@@ -99,20 +99,20 @@ impl<'a> Publish<'a> {
     pub(super) fn emit(
         &self,
         properties: &Properties<'_>,
-        sink: &mut impl Sink,
+        sink: &mut Sink<'_, impl Mode>,
     ) -> Result<(), Violation> {
-        let version = sink.version();
+        let version = sink.version;
         let named = nameless(self.topic, properties, version);
-        sink.check(|| named.is_none(), named.unwrap_or(Violation::TopicNameMissing))?;
-        sink.topic(self.topic.as_bytes())?;
+        sink.check(named.is_none(), named.unwrap_or(Violation::TopicNameMissing))?;
+        sink.topic(self.topic.as_bytes(), [])?;
         let at_most_once = self.qos == QoS::AtMostOnce;
-        sink.check(|| !(at_most_once && self.dup), Violation::DupWithQos0)?;
+        sink.check(!(at_most_once && self.dup), Violation::DupWithQos0)?;
         match self.packet_id {
             Some(packet_id) => {
-                sink.check(|| !at_most_once, Violation::PacketIdUnwanted)?;
+                sink.check(!at_most_once, Violation::PacketIdUnwanted)?;
                 sink.u16(packet_id.get());
             }
-            None => sink.check(|| at_most_once, Violation::PacketIdMissing)?,
+            None => sink.check(at_most_once, Violation::PacketIdMissing)?,
         }
         properties.emit(sink, Scope::Publish)?;
         sink.payload_format(self.payload, properties)?;

@@ -1,7 +1,7 @@
 //! SUBSCRIBE, SUBACK, UNSUBSCRIBE and UNSUBACK (sections 3.8 to 3.11).
 
 use super::{PacketType, check_reason};
-use crate::wire::{Reader, Sink};
+use crate::wire::{Mode, Reader, Sink};
 use crate::{
     DecodeError, Element, List, PacketId, Properties, QoS, ReasonCode, Scope, Sender, TopicFilter,
     Version, Violation,
@@ -114,14 +114,14 @@ impl<'a> Element<'a> for Subscription<'a> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
-        let options = if sink.version().has_properties() {
-            sink.check(|| !self.is_shared_no_local(), Violation::NoLocalOnShared)?;
+    fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
+        let options = if sink.version.has_properties() {
+            sink.check(!self.is_shared_no_local(), Violation::NoLocalOnShared)?;
             self.options()
         } else {
             self.qos.bits()
         };
-        sink.filter(self.filter.as_bytes(), options)
+        sink.topic(self.filter.as_bytes(), [options])
     }
 }
 
@@ -181,10 +181,10 @@ impl<'a> Subscribe<'a> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+    pub(super) fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         sink.u16(self.packet_id.get());
         self.properties.emit(sink, Scope::Subscribe)?;
-        sink.check(|| !self.subscriptions.is_empty(), Violation::SubscribeEmpty)?;
+        sink.check(!self.subscriptions.is_empty(), Violation::SubscribeEmpty)?;
         self.subscriptions.emit(sink, |_| Ok(()))
     }
 }
@@ -201,10 +201,10 @@ impl<'a> Unsubscribe<'a> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+    pub(super) fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         sink.u16(self.packet_id.get());
         self.properties.emit(sink, Scope::Unsubscribe)?;
-        sink.check(|| !self.filters.is_empty(), Violation::UnsubscribeEmpty)?;
+        sink.check(!self.filters.is_empty(), Violation::UnsubscribeEmpty)?;
         self.filters.emit(sink, |_| Ok(()))
     }
 }
@@ -222,11 +222,11 @@ impl<'a> SubAck<'a> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+    pub(super) fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         sink.u16(self.packet_id.get());
         self.properties.emit(sink, Scope::SubAck)?;
-        sink.check(|| !self.reasons.is_empty(), Violation::SubAckEmpty)?;
-        let sender = sink.sender();
+        sink.check(!self.reasons.is_empty(), Violation::SubAckEmpty)?;
+        let sender = sink.rules.sender;
         self.reasons.emit(sink, |code| check_suback(*code, Version::V5, sender))
     }
 }
@@ -262,14 +262,14 @@ impl<'a> UnsubAck<'a> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(super) fn emit(&self, sink: &mut impl Sink) -> Result<(), Violation> {
+    pub(super) fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         sink.u16(self.packet_id.get());
-        if !sink.version().has_properties() {
+        if !sink.version.has_properties() {
             return Ok(());
         }
         self.properties.emit(sink, Scope::UnsubAck)?;
-        sink.check(|| !self.reasons.is_empty(), Violation::UnsubAckEmpty)?;
-        let sender = sink.sender();
+        sink.check(!self.reasons.is_empty(), Violation::UnsubAckEmpty)?;
+        let sender = sink.rules.sender;
         self.reasons.emit(sink, |code| check_reason(*code, PacketType::UnsubAck, sender))
     }
 }

@@ -4,7 +4,7 @@ use core::fmt;
 use core::num::{NonZeroU16, NonZeroU32};
 
 use super::PropertyId;
-use crate::wire::{MAX_VARIABLE, Reader, Sink};
+use crate::wire::{MAX_VARIABLE, Mode, Reader, Sink};
 use crate::{DecodeError, QoS, TopicName, Violation};
 
 /// A Subscription Identifier: 1 to 268,435,455 (section 3.8.2.1.2).
@@ -46,7 +46,7 @@ pub(super) trait Value<'a>: Sized {
     }
 
     /// Puts the identifier and the value.
-    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation>;
+    fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation>;
 }
 
 /// The type of a value, as far as its length is concerned (table 2-4).
@@ -120,7 +120,7 @@ impl<'a> Value<'a> for bool {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
+    fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         sink.prefixed([id, u8::from(*self)], &[]);
         Ok(())
     }
@@ -134,8 +134,8 @@ impl<'a> Value<'a> for QoS {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
-        sink.check(|| *self != Self::ExactlyOnce, Violation::PropertyNotBoolean)?;
+    fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
+        sink.check(*self != Self::ExactlyOnce, Violation::PropertyNotBoolean)?;
         sink.prefixed([id, self.bits()], &[]);
         Ok(())
     }
@@ -148,7 +148,7 @@ impl<'a> Value<'a> for u16 {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
+    fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         let [high, low] = self.to_be_bytes();
         sink.prefixed([id, high, low], &[]);
         Ok(())
@@ -162,7 +162,7 @@ impl<'a> Value<'a> for u32 {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
+    fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         let [a, b, c, d] = self.to_be_bytes();
         sink.prefixed([id, a, b, c, d], &[]);
         Ok(())
@@ -177,7 +177,7 @@ impl<'a> Value<'a> for NonZeroU16 {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
+    fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         self.get().emit(id, sink)
     }
 }
@@ -190,7 +190,7 @@ impl<'a> Value<'a> for NonZeroU32 {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
+    fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         self.get().emit(id, sink)
     }
 }
@@ -203,7 +203,7 @@ impl<'a> Value<'a> for SubscriptionId {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
+    fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         sink.u8(id);
         sink.variable(self.get());
         Ok(())
@@ -222,9 +222,8 @@ impl<'a> Value<'a> for &'a str {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
-        sink.check_string(self)?;
-        self.as_bytes().emit(id, sink)
+    fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
+        sink.string_property(id, self)
     }
 }
 
@@ -237,10 +236,9 @@ impl<'a> Value<'a> for TopicName<'a> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
-        sink.check(|| !self.is_empty(), Violation::TopicNameEmpty)?;
-        sink.check_topic(self.as_bytes())?;
-        self.as_bytes().emit(id, sink)
+    fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
+        sink.check(!self.is_empty(), Violation::TopicNameEmpty)?;
+        sink.topic_property(id, self.as_bytes())
     }
 }
 
@@ -251,11 +249,8 @@ impl<'a> Value<'a> for &'a [u8] {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
-        sink.check_len(self)?;
-        let [high, low] = (self.len() as u16).to_be_bytes();
-        sink.prefixed([id, high, low], self);
-        Ok(())
+    fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
+        sink.binary_property(id, self)
     }
 }
 
@@ -272,7 +267,7 @@ impl<'a> Value<'a> for (&'a str, &'a str) {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn emit(&self, id: u8, sink: &mut impl Sink) -> Result<(), Violation> {
+    fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         self.0.emit(id, sink)?;
         sink.string(self.1)
     }

@@ -50,6 +50,12 @@ pub(crate) fn is_plain(bytes: &[u8], wildcards: Wildcards) -> bool {
     (found(next) | found(u64::from_le_bytes(*last))) & HIGH == 0
 }
 
+/// As [`is_plain`], wildcards allowed, of eight bytes.
+#[inline]
+pub(super) const fn is_plain_word(word: u64) -> bool {
+    (word | word.wrapping_sub(ONES)) & HIGH == 0
+}
+
 /// Fewer than eight bytes in one word, some of them twice, filled up with one that [`is_plain`] looks
 /// for nowhere.
 #[inline]
