@@ -151,7 +151,13 @@ impl<'a> Packet<'a> {
                 self.encode_apart(&PlainPublish(packet), rules, buffer)
             }
             _ => match self.bare_puback(rules) {
-                Some(ack) => self.encode_body(&ack, rules, buffer),
+                Some(ack) => match buffer.first_chunk_mut() {
+                    Some(room) if rules.admits_bare_ack() => {
+                        *room = ack.to_bytes();
+                        Ok(room.len())
+                    }
+                    _ => self.encode_tight(rules, buffer),
+                },
                 None => self.encode_rare(rules, buffer),
             },
         }
