@@ -34,17 +34,18 @@ impl Text for Std {
 
     #[inline]
     fn is_string(bytes: &[u8]) -> bool {
-        core::str::from_utf8(bytes).is_ok() && has_none(bytes, 0, false)
+        core::str::from_utf8(bytes).is_ok() && has_none(bytes, false, false)
     }
 
     #[inline]
     fn is_name(bytes: &[u8]) -> bool {
-        core::str::from_utf8(bytes).is_ok() && has_none(bytes, 0, true)
+        core::str::from_utf8(bytes).is_ok() && has_none(bytes, false, true)
     }
 
     #[inline]
     fn is_filter(bytes: &[u8]) -> bool {
-        core::str::from_utf8(bytes).is_ok() && has_levels(bytes, 0)
+        core::str::from_utf8(bytes).is_ok()
+            && (has_none(bytes, false, true) || has_levels(bytes, 0))
     }
 }
 
@@ -54,29 +55,31 @@ impl Text for Swar {
 
     #[inline]
     fn is_string(bytes: &[u8]) -> bool {
-        has_none(bytes, HIGH, false) || Std::is_string(bytes)
+        has_none(bytes, true, false) || Std::is_string(bytes)
     }
 
     #[inline]
     fn is_name(bytes: &[u8]) -> bool {
-        has_none(bytes, HIGH, true) || Std::is_name(bytes)
+        has_none(bytes, true, true) || Std::is_name(bytes)
     }
 
     #[inline]
     fn is_filter(bytes: &[u8]) -> bool {
-        has_levels(bytes, HIGH) || Std::is_filter(bytes)
+        // Most have no wildcard, which is found out faster than where one is.
+        has_none(bytes, true, true) || has_levels(bytes, HIGH) || Std::is_filter(bytes)
     }
 }
 
-/// Whether no byte is 0, has a bit that is set in the bytes of `bits`, or is a wildcard, if that is
-/// looked for.
+/// Whether no byte is 0, nor a wildcard, nor one that is not ASCII, if those are looked for.
 #[inline]
-pub(super) fn has_none(bytes: &[u8], bits: u64, wildcards: bool) -> bool {
+pub(super) fn has_none(bytes: &[u8], ascii: bool, wildcards: bool) -> bool {
     let any = |word: u64| {
-        let zero = |word: u64| word.wrapping_sub(LOW) & !word & HIGH;
         // '+' and '#' differ in one bit.
         let wildcard = (word & !(LOW * 0x08)) ^ (LOW * u64::from(b'#'));
-        (word & bits | zero(word) | if wildcards { zero(wildcard) } else { 0 }) != 0
+        let found = if wildcards { wildcard.wrapping_sub(LOW) } else { 0 };
+        // A byte below 0x80 from which 1 is subtracted has its highest bit set if it was 0.
+        let seen = word.wrapping_sub(LOW) | found;
+        (if ascii { seen | word } else { seen & !word }) & HIGH != 0
     };
     let Some(last) = bytes.last_chunk() else { return !any(short_word(bytes)) };
     let mut rest = bytes;

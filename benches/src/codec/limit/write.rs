@@ -259,7 +259,7 @@ impl<'a> Properties<'a> {
 /// The length of this string, which was not checked for U+0000 before, with its own length.
 #[inline]
 fn text(text: &[u8]) -> Option<usize> {
-    binary(text).filter(|_| has_none(text, 0, false))
+    binary(text).filter(|_| has_none(text, false, false))
 }
 
 #[inline]
