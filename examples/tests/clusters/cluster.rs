@@ -3,8 +3,11 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::fs::{self, File};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Instant;
 
 use mqtt_client::{Client, Options, QoS, Server, Version};
 use tempfile::TempDir;
@@ -12,7 +15,7 @@ use tempfile::TempDir;
 use crate::program::Program;
 
 /// How long a node may take to start.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(120);
 
 /// Nodes of a cluster, each a process; killed when dropped.
 #[derive(Debug)]
@@ -33,6 +36,12 @@ struct Node {
     name: String,
     mqtt: SocketAddr,
     program: Option<Program>,
+}
+
+impl Node {
+    fn runs(&mut self) -> bool {
+        self.program.as_mut().is_some_and(Program::runs)
+    }
 }
 
 impl Cluster {
@@ -71,23 +80,41 @@ impl Cluster {
         self.nodes.len()
     }
 
+    /// Waits until the last node listens. If it does not, [`Cluster::ready`] finds that out.
+    pub(crate) fn wait_for_last(&mut self) {
+        let start = Instant::now();
+        let Some(node) = self.nodes.last_mut() else { return };
+        while node.runs() && TcpStream::connect(node.mqtt).is_err() && start.elapsed() < START {
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     /// Waits until every node accepts clients.
     ///
     /// # Errors
     /// One does not; with what it has told.
-    pub(crate) async fn ready(&self) -> Result<(), String> {
-        for (n, node) in self.nodes.iter().enumerate() {
+    pub(crate) async fn ready(&mut self) -> Result<(), String> {
+        for n in 0..self.len() {
             let mut options = self.options(&format!("probe{n}"), n);
             options.servers.truncate(1);
             options.clean_start = true;
             // A node may listen before it knows its users.
             options.reconnect.give_up = |_| false;
             let connecting = tokio::time::timeout(START, mqtt_client::tokio::connect(options));
-            match connecting.await {
-                Ok(Ok(probe)) => drop(probe.disconnect().await),
+            let mut connecting = core::pin::pin!(connecting);
+            let outcome = loop {
+                match tokio::time::timeout(Duration::from_millis(500), &mut connecting).await {
+                    Ok(outcome) => break Some(outcome),
+                    Err(_) if self.nodes[n].runs() => {}
+                    Err(_) => break None,
+                }
+            };
+            match outcome {
+                Some(Ok(Ok(probe))) => drop(probe.disconnect().await),
                 other => {
-                    let log = fs::read_to_string(self.log(&node.name)).unwrap_or_default();
-                    return Err(format!("{} does not start: {other:?}\n{log}", node.name));
+                    let name = &self.nodes[n].name;
+                    let log = fs::read_to_string(self.log(name)).unwrap_or_default();
+                    return Err(format!("{name} does not start: {other:?}\n{log}"));
                 }
             }
         }

@@ -1,9 +1,5 @@
 //! Three nodes of RabbitMQ 3.10: version 3.1.1, QoS 0 and 1, queues mirrored on all.
 
-use core::time::Duration;
-use std::net::TcpStream;
-use std::thread;
-
 use mqtt_client::{QoS, Version};
 
 use crate::cluster::Cluster;
@@ -21,12 +17,7 @@ fn cluster() -> Cluster {
         cluster.add(&format!("r{n}"), mqtt, command);
         // Nodes that start together at times wait for each other for ever. If this one does not
         // start, that is found out later.
-        for _ in 0..300 {
-            if TcpStream::connect(mqtt).is_ok() {
-                break;
-            }
-            thread::sleep(Duration::from_millis(100));
-        }
+        cluster.wait_for_last();
     }
     cluster
 }
