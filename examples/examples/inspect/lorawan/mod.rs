@@ -2,10 +2,12 @@
 
 mod derived;
 mod frames;
+mod join;
 mod line;
 #[path = "../../../../lorawan-frame/tests/common/package_fields.rs"]
 mod package_fields;
 mod radio;
+mod region;
 pub(crate) mod tree;
 
 use serde_json::{Value, json};
@@ -35,8 +37,8 @@ fn expected(line: &Line<'_>) -> Result<Value, Problem> {
         "mac_payload" => frames::mac_payload,
         "mac_command" => frames::mac_command,
         "mic" => frames::mic,
-        "join_accept_payload" => frames::join_accept_payload,
-        "cflist" => frames::cflist,
+        "join_accept_payload" => join::join_accept_payload,
+        "cflist" => join::cflist,
         "fctrl" => frames::fctrl,
         "frm_encrypt" => frames::frm_encrypt,
         "fopts_encrypt" => frames::fopts_encrypt,
@@ -50,8 +52,8 @@ fn expected(line: &Line<'_>) -> Result<Value, Problem> {
         "wor" => frames::wor,
         "key_derivation" => derived::key_derivation,
         "key_wrap" => derived::key_wrap,
-        "region" => radio::region,
-        "link_adr_plan" => radio::link_adr_plan,
+        "region" => region::region,
+        "link_adr_plan" => region::link_adr_plan,
         "airtime" => radio::airtime,
         "gps_time" => radio::gps_time,
         "link_budget" => radio::link_budget,
