@@ -33,29 +33,14 @@ pub struct BatchFrame<'a> {
 /// the index of the frame, in order: the same as [`DataFrame::verify`] for each of them, and
 /// faster for long frames where the AES of the processor is used.
 pub fn verify_batch(frames: &[BatchFrame<'_>], mut verdict: impl FnMut(usize, Result<(), Error>)) {
-    let mut rest = frames.iter().enumerate();
-    let mut group: [Option<(usize, &BatchFrame<'_>)>; LANES] = [None; LANES];
-    loop {
-        let mut filled = 0;
-        for (slot, item) in group.iter_mut().zip(rest.by_ref().take(LANES)) {
-            *slot = Some(item);
-            filled += 1;
-        }
-        if filled == 0 {
-            return;
-        }
-        let group = group.iter().take(filled).flatten();
-        if group.clone().any(|(_, item)| item.frame.bytes().len() < LONG) {
-            for (index, item) in group {
-                verdict(*index, item.frame.verify(item.keys, item.fcnt, &item.context));
+    for (first, group) in (0..).step_by(LANES).zip(frames.chunks(LANES)) {
+        if group.iter().any(|item| item.frame.bytes().len() < LONG) {
+            for (index, item) in (first..).zip(group) {
+                verdict(index, item.frame.verify(item.keys, item.fcnt, &item.context));
             }
-            continue;
+        } else {
+            verify_group(group, |i, result| verdict(first + i, result));
         }
-        verify_group(group.clone().map(|(_, frame)| *frame), |i, result| {
-            if let Some((index, _)) = group.clone().nth(i) {
-                verdict(*index, result);
-            }
-        });
     }
 }
 
@@ -65,18 +50,15 @@ const LANES: usize = 4;
 
 /// Shorter frames go one by one: a processor that looks far ahead overlaps them by itself, up to
 /// about this size when measured.
-const LONG: usize = 128;
+const LONG: usize = 100;
 
 /// At most [`LANES`] frames: in a first round the first MIC of each, in a second round the other
 /// half that 1.1 uplinks have.
-fn verify_group<'a>(
-    frames: impl Iterator<Item = &'a BatchFrame<'a>> + Clone,
-    mut verdict: impl FnMut(usize, Result<(), Error>),
-) {
+fn verify_group(frames: &[BatchFrame<'_>], mut verdict: impl FnMut(usize, Result<(), Error>)) {
     let mut found: [Result<Mic, Error>; LANES] = [Ok([0; 4]); LANES];
     for half in [Half::First, Half::Second] {
         let mut jobs: [Option<Job<'_>>; LANES] = [const { None }; LANES];
-        for ((job, found), item) in jobs.iter_mut().zip(&mut found).zip(frames.clone()) {
+        for ((job, found), item) in jobs.iter_mut().zip(&mut found).zip(frames) {
             match Job::of(item, half) {
                 Ok(next) => *job = next,
                 Err(error) => *found = Err(error),
