@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use mqtt_codec::{Connect, Publish, ReasonCode, Subscription};
-use mqtt_session::broker::{Acl, Admission, Client, Policy, Ticket};
+use mqtt_session::broker::{Acl, Admission, Client, ConnectionId, Policy, Ticket};
 
 use super::users::Users;
 
@@ -153,6 +153,11 @@ impl Shared {
         }
     }
 
+    /// Nobody waits any more for what this connection has asked.
+    fn drop_jobs(&self, connection: ConnectionId) {
+        lock(&self.jobs).waiting.retain(|job| job.ticket.connection() != connection);
+    }
+
     fn add_job(&self, job: Job) -> Admission {
         let mut jobs = lock(&self.jobs);
         if jobs.waiting.len() >= MAX_WAITING {
@@ -193,6 +198,10 @@ impl Policy for Access {
         }
     }
 
+    fn abandoned(&mut self, connection: ConnectionId) {
+        self.shared.drop_jobs(connection);
+    }
+
     /// What a session has subscribed to is for its user, and other rules hold for others. Where anybody
     /// may take any name there is nothing to protect.
     fn take_over(&mut self, client: Client<'_>, owner: Option<&str>) -> bool {
@@ -222,6 +231,7 @@ const fn allowed(yes: bool) -> Admission {
 
 #[cfg(test)]
 mod tests {
+    use alloc::sync::Arc;
     use core::time::Duration;
     use std::sync::mpsc::{self, Receiver};
 
@@ -231,7 +241,7 @@ mod tests {
     use mqtt_session::{Instant, Transmit};
 
     use super::super::users::Users;
-    use super::{Access, AccessHandle, Rules};
+    use super::{Access, AccessHandle, Rules, lock};
 
     const NOW: Instant = Instant::from_millis(0);
 
@@ -311,6 +321,22 @@ mod tests {
         door.handle.replace(Rules { allow_anonymous: true, ..Rules::default() });
         assert_eq!(door.says("", None, b""), ACCEPTED);
         assert_eq!(door.says("anybody", Some("x"), b""), ACCEPTED);
+    }
+
+    #[test]
+    fn passwords_of_clients_that_have_gone_are_not_checked() {
+        let users = Some(Users::parse(&Users::line("ann", b"secret").unwrap()).unwrap());
+        let (access, _) = Access::new(Rules { users, ..Rules::default() }, 1, |_, _| {}).unwrap();
+        let shared = Arc::clone(&access.shared);
+        let mut broker = Broker::with_policy(Config::default(), Box::new(access));
+        let mut out = All(Vec::new());
+        for n in 0..200 {
+            let id = broker.open(NOW).unwrap();
+            let mut rx = &b"\x10\x14\0\x04MQTT\x04\xC2\0\0\0\x01c\0\x03ann\0\0"[..];
+            assert_eq!(broker.receive(NOW, id, &mut rx, &mut out), Received::Waiting, "{n}");
+            broker.closed(NOW, id, &mut out);
+            assert_eq!(lock(&shared.jobs).waiting.len(), 0);
+        }
     }
 
     #[test]

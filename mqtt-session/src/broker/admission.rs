@@ -32,7 +32,7 @@ pub(crate) struct Pending {
     assigned: Option<String>,
     /// What the policy has not answered.
     undecided: Option<u32>,
-    /// What is wrong with its will, which only the client itself is told.
+    /// What is wrong with its will, which only the client itself is told, once it has proved its name.
     refused: Option<ReasonCode>,
 }
 
@@ -84,15 +84,15 @@ impl Broker {
             let reason = ReasonCode::ServerUnavailable;
             return self.reject(now, id, connect.client_id, reason, out);
         }
-        let assigned = match self.client_id(id, connect) {
-            Ok(assigned) => assigned,
-            Err(reason) => return self.reject(now, id, connect.client_id, reason, out),
-        };
         let (identity, is_proven, is_bridge) = match self.connections.get_mut(id.0) {
             Some(c) => (c.identity.take(), c.is_proven, c.is_bridge),
             None => return,
         };
         let connect = &Connect { user_name: identity.as_deref().or(connect.user_name), ..*connect };
+        let assigned = match self.client_id(id, connect) {
+            Ok(assigned) => assigned,
+            Err(reason) => return self.reject(now, id, connect.client_id, reason, out),
+        };
         let client_id = assigned.as_deref().unwrap_or(connect.client_id);
         let ticket = self.ticket(id);
         let user_name = connect.user_name;
@@ -143,9 +143,9 @@ impl Broker {
     }
 
     /// Whether this client may be let in, apart from enhanced authentication. Nothing that an earlier
-    /// connection of it would notice has been done yet. With [`Admission::Later`], what it is refused
-    /// with all the same because of its will: who has yet to prove its name does not learn what is
-    /// allowed to whose name that is.
+    /// connection of it would notice has been done yet. With [`Admission::Later`], or an exchange of
+    /// enhanced authentication before it, what it is refused with all the same because of its will: who
+    /// has yet to prove its name does not learn what is allowed to whose name that is.
     fn admit(
         &mut self,
         client: Client<'_>,
@@ -155,6 +155,11 @@ impl Broker {
         let Some(will) = &connect.will else { return (admission, None) };
         match (admission, self.admit_will(client, will)) {
             (Admission::Later, Admission::Refuse(reason)) => (Admission::Later, Some(reason)),
+            (Admission::Allow | Admission::AllowUpTo(_), Admission::Refuse(reason))
+                if connect.properties.authentication_method().is_some() =>
+            {
+                (Admission::Allow, Some(reason))
+            }
             (Admission::Refuse(reason), _) | (_, Admission::Refuse(reason)) => {
                 (Admission::Refuse(reason), None)
             }
@@ -197,7 +202,7 @@ impl Broker {
             return false;
         }
         pending.undecided = None;
-        match answer.refused().or(pending.refused) {
+        match answer.refused() {
             None => self.let_in_if_ready(now, id, out),
             Some(reason) => self.refuse(now, id, reason, out),
         }
@@ -288,6 +293,9 @@ impl Broker {
         let ready = |pending: &mut Box<Pending>| !pending.is_undecided() && !authenticates;
         let Some(pending) = connection.pending.take_if(ready) else { return };
         self.deferred_bytes = self.deferred_bytes.saturating_sub(pending.bytes());
+        if let Some(reason) = pending.refused {
+            return self.reject(now, id, pending.client_id(), reason, out);
+        }
         let (method, data) = match &mut connection.authentication {
             Some(a) => (Some(a.method.clone()), core::mem::take(&mut a.data)),
             None => (None, Vec::new()),
@@ -318,6 +326,9 @@ impl Broker {
             let pending = connection.pending.take();
             let client_id = pending.as_ref().map_or("", |pending| pending.client_id());
             let bytes = pending.as_ref().map_or(0, |pending| pending.bytes());
+            if pending.as_ref().is_some_and(|pending| pending.is_undecided()) {
+                self.policy.abandoned(id);
+            }
             self.deferred_bytes = self.deferred_bytes.saturating_sub(bytes);
             return self.reject(now, id, client_id, reason, out);
         }

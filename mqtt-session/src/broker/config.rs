@@ -1,9 +1,11 @@
 //! What a broker allows.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::num::NonZeroU16;
 use core::time::Duration;
 
-use mqtt_codec::{QoS, ReasonCode, TopicName};
+use mqtt_codec::{QoS, ReasonCode, TopicFilter, TopicName};
 
 use super::status::PREFIX;
 use crate::TopicAliases;
@@ -28,6 +30,28 @@ pub enum Overlap {
     OneCopy,
     /// A copy for each subscription.
     CopyEach,
+}
+
+/// Which topics that begin with `$` clients may use; all others are the embedder's own. Topics below
+/// `$SYS/` are for the broker to publish to, whatever this says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DollarTopics {
+    /// All.
+    #[default]
+    All,
+    /// Those that begin with one of these, such as `$app/`. With none of them: none.
+    Only(Vec<Box<str>>),
+}
+
+impl DollarTopics {
+    /// Whether this topic or filter, which begins with `$`, is one of them.
+    fn include(&self, text: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(all) => all.iter().any(|prefix| text.starts_with(&**prefix)),
+        }
+    }
 }
 
 /// How a broker behaves, and its bounds.
@@ -122,9 +146,13 @@ pub struct Config {
     /// most on each connection. What finds no room is refused. Default: 64 MiB.
     pub max_deferred_bytes: usize,
     /// How often the broker publishes its numbers to topics that begin with `$SYS/broker/`, which are kept
-    /// for new subscribers as retained messages are. With that on no client may publish to a topic that
-    /// begins with `$SYS/`. Zero: never. Default: never.
+    /// for new subscribers as retained messages are. Zero: never. Default: never.
     pub sys_interval: Duration,
+    /// Topics that begin with `$` to which clients may publish; `$SYS/` is never among them. Default: all.
+    pub dollar_publish: DollarTopics,
+    /// Filters that begin with `$` to which clients may subscribe, shared ones by what is behind the name of
+    /// the group. Default: all.
+    pub dollar_subscribe: DollarTopics,
 }
 
 impl Default for Config {
@@ -166,6 +194,8 @@ impl Default for Config {
             policy_timeout: Duration::from_secs(10),
             max_deferred_bytes: 64 << 20,
             sys_interval: Duration::ZERO,
+            dollar_publish: DollarTopics::All,
+            dollar_subscribe: DollarTopics::All,
         }
     }
 }
@@ -178,7 +208,23 @@ impl Config {
         if topic.as_str().len() >= max && topic.levels().count() > max {
             return Err(ReasonCode::TopicNameInvalid);
         }
-        if !self.sys_interval.is_zero() && topic.as_str().starts_with(PREFIX) {
+        if topic.as_bytes().first() != Some(&b'$') {
+            return Ok(());
+        }
+        let topic = topic.as_str();
+        if topic.starts_with(PREFIX) || !self.dollar_publish.include(topic) {
+            return Err(ReasonCode::NotAuthorized);
+        }
+        Ok(())
+    }
+
+    /// Whether a client may subscribe to this filter, as far as the policy need not be asked.
+    pub(super) fn check_filter(&self, filter: TopicFilter<'_>) -> Result<(), ReasonCode> {
+        let text = filter.as_str();
+        if text.len() >= self.max_topic_levels && filter.levels().count() > self.max_topic_levels {
+            return Err(ReasonCode::TopicFilterInvalid);
+        }
+        if text.starts_with('$') && !self.dollar_subscribe.include(text) {
             return Err(ReasonCode::NotAuthorized);
         }
         Ok(())

@@ -154,7 +154,9 @@ impl Broker {
         if connect.client_id.len() > self.config.max_client_id_len {
             return Err(ReasonCode::ClientIdentifierNotValid);
         }
-        if connect.user_name.is_some_and(|name| name.len() > self.config.max_user_name_len) {
+        // A certificate may tell a longer one than CONNECT can.
+        let max = self.config.max_user_name_len.min(u16::MAX.into());
+        if connect.user_name.is_some_and(|name| name.len() > max) {
             return Err(ReasonCode::BadUserNameOrPassword);
         }
         if !connect.client_id.is_empty() {
@@ -228,6 +230,11 @@ impl Broker {
         }
         if let Some(deferred) = &connection.deferred {
             self.forget_deferred(key, deferred);
+        }
+        if connection.deferred.is_some()
+            || connection.pending.as_ref().is_some_and(|p| p.is_undecided())
+        {
+            self.policy.abandoned(ConnectionId(key));
         }
         if let Some(pending) = &connection.pending {
             self.deferred_bytes = self.deferred_bytes.saturating_sub(pending.bytes());

@@ -498,7 +498,7 @@ fn put_instant(value: &mut Vec<u8>, instant: Option<Instant>) {
     value.extend_from_slice(&millis.to_be_bytes());
 }
 
-/// Clients cannot make it longer than two bytes can say.
+/// Client identifiers and user names, which are let in only if two bytes can say how long they are.
 fn put_bytes(value: &mut Vec<u8>, bytes: &[u8]) {
     let len = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
     value.extend_from_slice(&len.to_be_bytes());

@@ -39,7 +39,7 @@ use mqtt_codec::{PacketId, Properties, ReasonCode, SubAck, UnsubAck};
 
 pub use acl::{Acl, AclError};
 pub use bridge::{Bridge, QueueBounds, Waiting};
-pub use config::{Config, Overflow, Overlap};
+pub use config::{Config, DollarTopics, Overflow, Overlap};
 pub use deferred::Ticket;
 pub use journal::Change;
 pub use notice::{Cause, Notice};

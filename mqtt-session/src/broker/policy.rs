@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 
 use mqtt_codec::{Connect, Publish, QoS, ReasonCode, Subscription, TopicFilter};
 
+use super::ConnectionId;
 use super::deferred::Ticket;
 use crate::Mechanism;
 
@@ -91,6 +92,11 @@ pub trait Policy {
     fn subscribe(&mut self, client: Client<'_>, subscription: &Subscription<'_>) -> Admission {
         let _ = (client, subscription);
         Admission::Allow
+    }
+
+    /// The connection has ended before an answer that it waited for: it is of no use any more.
+    fn abandoned(&mut self, connection: ConnectionId) {
+        let _ = connection;
     }
 
     /// Whether this client may end this subscription.

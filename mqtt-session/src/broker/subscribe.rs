@@ -74,10 +74,8 @@ impl Broker {
         subscription: &Subscription<'_>,
     ) -> Admission {
         let (filter, _) = parts(subscription.filter, version);
-        if filter.as_str().len() >= self.config.max_topic_levels
-            && filter.levels().count() > self.config.max_topic_levels
-        {
-            return Admission::Refuse(ReasonCode::TopicFilterInvalid);
+        if let Err(reason) = self.config.check_filter(filter) {
+            return Admission::Refuse(reason);
         }
         // A session of 3.1.1 lets them pass, as it cannot have announced this.
         if filter.has_wildcard() && !self.config.wildcard_subscription_available {

@@ -538,3 +538,41 @@ fn every_connection_is_told_of_when_it_begins_and_once_when_it_ends() {
         assert!(told.last().unwrap().starts_with(end), "{told:?}");
     }
 }
+
+/// Allows no message, and whoever knows the sum.
+struct Silent;
+
+impl Policy for Silent {
+    fn publish(&mut self, _: Client<'_>, _: &Publish<'_>) -> Admission {
+        Admission::Refuse(ReasonCode::QuotaExceeded)
+    }
+
+    fn mechanism(&mut self, _: Client<'_>, _: &str) -> Option<Box<dyn Mechanism + Send>> {
+        Some(Box::new(Sum))
+    }
+}
+
+#[test]
+fn who_has_not_authenticated_does_not_learn_that_its_will_is_forbidden() {
+    for (answer, told) in [(&[3][..], ReasonCode::QuotaExceeded), (&[4], ReasonCode::NotAuthorized)]
+    {
+        let mut net = Net::with_policy(Silent);
+        let will = Will::new(TopicName::new("gone").unwrap(), b"");
+        let method = [Property::AuthenticationMethod("SUM")];
+        let client = net.open(Version::V5);
+        net.send(
+            client,
+            &Packet::Connect(Connect {
+                will: Some(will),
+                properties: method[..].into(),
+                ..Connect::new(Version::V5, "c")
+            }),
+        );
+        assert!(matches!(net.packet(client), Some(Packet::Auth(_))), "it is asked first");
+        let list = [Property::AuthenticationMethod("SUM"), Property::AuthenticationData(answer)];
+        let reason = ReasonCode::ContinueAuthentication;
+        net.send(client, &Packet::Auth(Auth { reason, properties: list[..].into() }));
+        let Some(Packet::ConnAck(connack)) = net.packet(client) else { panic!("no CONNACK") };
+        assert_eq!(connack.reason, told);
+    }
+}

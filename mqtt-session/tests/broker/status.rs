@@ -3,9 +3,10 @@
 use core::time::Duration;
 use std::collections::HashMap;
 
-use mqtt_codec::{Connect, QoS, ReasonCode, TopicName, Version, Will};
+use mqtt_codec::{Connect, Publish, QoS, ReasonCode, TopicName, Version, Will};
+use mqtt_session::broker::DollarTopics;
 
-use crate::harness::{Client, Net, message};
+use crate::harness::{Client, Net, message, subscription};
 
 fn net() -> Net {
     Net::with(|config| config.sys_interval = Duration::from_secs(10))
@@ -76,7 +77,7 @@ fn nobody_else_publishes_there() {
     let client = net.client(Version::V5, "c");
     let refused = net.publish_all_of(
         client,
-        &mqtt_codec::Publish { qos: QoS::AtLeastOnce, ..message("$SYS/broker/uptime", "x") },
+        &Publish { qos: QoS::AtLeastOnce, ..message("$SYS/broker/uptime", "x") },
     );
     assert_eq!(refused, ReasonCode::NotAuthorized);
     let topic = TopicName::new("$SYS/broker/uptime").unwrap();
@@ -87,6 +88,35 @@ fn nobody_else_publishes_there() {
     off.subscribe(client, "$SYS/#", QoS::AtMostOnce);
     off.publish(client, "$SYS/of/mine", "x", QoS::AtMostOnce);
     off.wait(100.0);
-    assert_eq!(off.payloads(client), ["x"], "without them it is a topic as any other");
+    assert_eq!(off.payloads(client), [""; 0], "nor where the broker says nothing");
+    assert!(off.announce(&message("$SYS/of/mine", "y")));
+    assert_eq!(off.payloads(client), ["y"], "but the embedder does");
     assert_eq!(off.broker.next_timeout(), None);
+}
+
+#[test]
+fn topics_that_begin_with_a_dollar_are_for_clients_as_far_as_the_configuration_says() {
+    let only = |all: &[&str]| DollarTopics::Only(all.iter().map(|text| (*text).into()).collect());
+    let reasons = |publish: DollarTopics, subscribe: DollarTopics| {
+        let mut net = Net::with(|config| {
+            config.dollar_publish = publish;
+            config.dollar_subscribe = subscribe;
+        });
+        let client = net.client(Version::V5, "c");
+        let published = ["$SYS/a", "$app/a", "$other", "a/$app"].map(|topic| {
+            let publish = Publish { qos: QoS::AtLeastOnce, ..message(topic, "x") };
+            !net.publish_all_of(client, &publish).is_failure()
+        });
+        let subscribed = ["$SYS/#", "$share/g/$SYS/#", "$app/+", "$other", "#"].map(|filter| {
+            let one = subscription(filter, QoS::AtMostOnce);
+            !net.subscribe_to(client, &[one], &[]).unwrap()[0].is_failure()
+        });
+        (published, subscribed)
+    };
+    let all = reasons(DollarTopics::All, DollarTopics::All);
+    assert_eq!(all, ([false, true, true, true], [true; 5]));
+    let some = reasons(only(&["$app/", "$SYS/"]), only(&["$SYS/"]));
+    assert_eq!(some, ([false, true, false, true], [true, true, false, false, true]));
+    let none = reasons(only(&[]), only(&[]));
+    assert_eq!(none, ([false, false, false, true], [false, false, false, false, true]));
 }

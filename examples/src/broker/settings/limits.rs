@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use mqtt_codec::QoS;
 use mqtt_session::TopicAliases;
-use mqtt_session::broker::{Config, Overflow, Overlap};
+use mqtt_session::broker::{Config, DollarTopics, Overflow, Overlap};
 use serde::Deserialize;
 
 /// One optional key for each field, and what sets the field.
@@ -68,6 +68,8 @@ limits! {
     policy_timeout: Seconds,
     max_deferred_bytes: usize,
     sys_interval: Seconds,
+    dollar_publish: Dollar,
+    dollar_subscribe: Dollar,
 }
 
 /// A time.
@@ -101,6 +103,38 @@ impl TryFrom<u8> for MaximumQoS {
 impl From<MaximumQoS> for QoS {
     fn from(qos: MaximumQoS) -> Self {
         qos.0
+    }
+}
+
+/// `"all"`, or a list of prefixes.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "AllOr")]
+struct Dollar(DollarTopics);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum AllOr {
+    Word(String),
+    List(Vec<Box<str>>),
+}
+
+impl TryFrom<AllOr> for Dollar {
+    type Error = &'static str;
+
+    fn try_from(said: AllOr) -> Result<Self, Self::Error> {
+        match said {
+            AllOr::Word(word) if word == "all" => Ok(Self(DollarTopics::All)),
+            AllOr::List(all) if all.iter().all(|prefix| prefix.starts_with('$')) => {
+                Ok(Self(DollarTopics::Only(all)))
+            }
+            _ => Err("either \"all\", or a list of prefixes that begin with $"),
+        }
+    }
+}
+
+impl From<Dollar> for DollarTopics {
+    fn from(dollar: Dollar) -> Self {
+        dollar.0
     }
 }
 

@@ -365,6 +365,8 @@ mod tests {
             ("[limits]\nmaximum_qos = 3", 2, "maximum_qos"),
             ("[limits]\noverlap = \"both\"", 2, "overlap"),
             ("[limits]\nmax_in_flight = 65536", 2, "max_in_flight"),
+            ("[limits]\ndollar_publish = \"some\"", 2, "dollar_publish"),
+            ("[limits]\ndollar_subscribe = [\"SYS\"]", 2, "dollar_subscribe"),
             ("[access]\nuser = \"a\"", 2, "user"),
             ("[metrics]\naddress = 9100", 2, "address"),
             ("[limits\n", 1, "[limits"),

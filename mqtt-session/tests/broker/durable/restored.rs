@@ -448,10 +448,9 @@ fn what_there_is_no_room_for_any_more_is_not_stored_any_more() {
 }
 
 #[test]
-fn what_clients_retain_below_sys_is_stored_where_the_broker_says_nothing_there() {
+fn what_is_retained_below_sys_is_stored_where_the_broker_says_nothing_there() {
     let (mut net, mut disk) = net();
-    let publisher = net.client(Version::V5, "p");
-    net.retain(publisher, "$SYS/a", "x", QoS::AtLeastOnce);
+    net.announce(&Publish { retain: true, ..message("$SYS/a", "x") });
     crash(&mut net, &mut disk);
     assert_eq!(net.broker.statistics().retained_messages, 1);
     // A broker that publishes its numbers there begins anew.
