@@ -131,19 +131,36 @@ impl Drop for Listener {
 /// if nobody listens on it any more.
 #[cfg(unix)]
 fn bind_unix(path: &Path) -> io::Result<Listening> {
-    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
     if std::fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket()) {
         match std::os::unix::net::UnixStream::connect(path) {
             Ok(_) => return Err(io::ErrorKind::AddrInUse.into()),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                std::fs::remove_file(path)?;
-            }
+            // What is renamed to it takes its place.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
             Err(error) => return Err(error),
         }
     }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    // Nobody gets at it before its mode is set: until then it is in a folder of its own.
+    let mut hidden = path.to_owned();
+    hidden.set_file_name(format!(".{}", std::process::id()));
+    // What a process of this number has left that was killed just then.
+    let _ = std::fs::remove_dir_all(&hidden);
+    std::fs::DirBuilder::new().mode(0o700).create(&hidden)?;
+    let bound = bind_in(&hidden, path);
+    let removed = std::fs::remove_dir_all(&hidden);
+    let listener = bound?;
+    removed?;
     Ok(Listening::Unix(listener))
+}
+
+#[cfg(unix)]
+fn bind_in(hidden: &Path, path: &Path) -> io::Result<UnixListener> {
+    use std::os::unix::fs::PermissionsExt;
+    let socket = hidden.join("s");
+    let listener = UnixListener::bind(&socket)?;
+    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o660))?;
+    std::fs::rename(&socket, path)?;
+    Ok(listener)
 }
 
 #[cfg(not(unix))]

@@ -6,9 +6,10 @@ use std::net::TcpStream;
 
 use mqtt_codec::{Connect, Publish, ReasonCode};
 use mqtt_session::broker::{Admission, Broker, Client, Config, Policy, Ticket};
+use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, KeyPair};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use super::{BrokerServer, Endpoint, Place, Running, TlsFiles};
+use super::{BrokerServer, Endpoint, Place, Running, Settings, TlsFiles, UpstreamTls};
 
 fn start() -> Running {
     BrokerServer::bind("127.0.0.1:0", Config::default()).unwrap().spawn().unwrap()
@@ -320,4 +321,117 @@ fn a_client_that_never_reads_is_not_waited_for_on_another_thread() {
         assert!(from.elapsed() < core::time::Duration::from_secs(20), "still open");
         std::thread::sleep(core::time::Duration::from_millis(20));
     }
+}
+
+#[test]
+fn a_certificate_that_names_nobody_lets_nobody_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_key = KeyPair::generate().unwrap();
+    let ca = params.self_signed(&ca_key).unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let files = TlsFiles {
+        certificate: file("cert", made.cert.pem()),
+        key: file("key", made.key_pair.serialize_pem()),
+        client_ca: Some(file("ca", ca.pem())),
+        require_client_certificate: true,
+    };
+    for (name, is_in) in [(None, false), (Some("device"), true)] {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name = DistinguishedName::new();
+        if let Some(name) = name {
+            params.distinguished_name.push(DnType::CommonName, name);
+        }
+        let key = KeyPair::generate().unwrap();
+        let own = params.signed_by(&key, &ca, &ca_key).unwrap();
+        let mut server = BrokerServer::new(Broker::new(Config::default())).unwrap();
+        server.set_tls(files.load().unwrap());
+        let place = Place::Tcp("127.0.0.1:0".parse().unwrap());
+        server.listen(&Endpoint { place, tls: true, websocket: false }).unwrap();
+        let running = server.spawn().unwrap();
+        let upstream = UpstreamTls {
+            ca: files.certificate.clone(),
+            certificate: Some(file("own", own.pem())),
+            key: Some(file("own.key", key.serialize_pem())),
+            server_name: None,
+        };
+        let localhost = "localhost".try_into().unwrap();
+        let tls = ClientConnection::new(upstream.load().unwrap(), localhost).unwrap();
+        let stream = TcpStream::connect(running.local_addr()).unwrap();
+        stream.set_read_timeout(Some(core::time::Duration::from_secs(60))).unwrap();
+        let mut client = StreamOwned::new(tls, stream);
+        // By a name that it may claim only if it has proved none.
+        client.write_all(b"\x10\x12\0\x04MQTT\x04\x82\0\0\0\x01c\0\x03ann").unwrap();
+        let mut answer = [0; 4];
+        let connack = client.read_exact(&mut answer).map(|()| answer);
+        assert_eq!(connack.is_ok_and(|connack| connack == [0x20, 2, 0, 0]), is_in, "{name:?}");
+    }
+}
+
+#[test]
+fn a_bridge_speaks_tls_and_tells_how_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let files = TlsFiles {
+        certificate: folder.path().join("cert"),
+        key: folder.path().join("key"),
+        ..TlsFiles::default()
+    };
+    std::fs::write(&files.certificate, made.cert.pem()).unwrap();
+    std::fs::write(&files.key, made.key_pair.serialize_pem()).unwrap();
+    std::fs::write(folder.path().join("other"), other.cert.pem()).unwrap();
+    let mut far = BrokerServer::new(Broker::new(Config::default())).unwrap();
+    far.set_tls(files.load().unwrap());
+    let place = Place::Tcp("127.0.0.1:0".parse().unwrap());
+    far.listen(&Endpoint { place, tls: true, websocket: false }).unwrap();
+    let far = far.spawn().unwrap();
+    let port = far.local_addr().port();
+    for (ca, is_in) in [("cert", true), ("other", false)] {
+        let text = format!(
+            "[[bridge]]\nname = \"up\"\naddresses = [\"localhost:{port}\"]\nclient_id = \"b\"\n\
+             tls = {{ ca = {:?} }}\n[[bridge.topic]]\ndirection = \"both\"\npattern = \"#\"\n",
+            folder.path().join(ca)
+        );
+        let mut near = BrokerServer::bind("127.0.0.1:0", Config::default()).unwrap();
+        near.set_bridges(&Settings::parse(&text).unwrap().bridges).unwrap();
+        let control = near.control();
+        let near = near.spawn().unwrap();
+        let mut client = connect(&near);
+        client.write_all(&[0x30, 4, 0, 1, b't', 0]).unwrap();
+        let patience = core::time::Duration::from_secs(20);
+        let until = std::time::Instant::now()
+            + if is_in { patience } else { core::time::Duration::from_millis(500) };
+        let mut status = control.report(patience).unwrap().bridges.remove(0);
+        while !status.is_connected && std::time::Instant::now() < until {
+            std::thread::sleep(core::time::Duration::from_millis(10));
+            status = control.report(patience).unwrap().bridges.remove(0);
+        }
+        assert_eq!((status.is_connected, status.connects > 0), (is_in, is_in), "{ca}");
+        near.stop().unwrap();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_unix_socket_is_for_its_owner_and_group_and_nothing_else_is_left_beside_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    // What an earlier broker has left is replaced.
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let mut server = BrokerServer::new(Broker::new(Config::default())).unwrap();
+    let endpoint = Endpoint { place: Place::Unix(path.clone()), tls: false, websocket: false };
+    server.listen(&endpoint).unwrap();
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o660);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    std::os::unix::net::UnixStream::connect(&path).unwrap();
+    assert!(server.listen(&endpoint).is_err(), "somebody listens there");
 }

@@ -297,6 +297,8 @@ impl Runner {
         if link.is_readable && link.local.as_ref().is_none_or(|local| local.pipe.has_room()) {
             let input = link.transport.read(&mut self.buffer).map_err(|why| why.to_string())?;
             link.is_readable = input.more;
+            // TLS may have waited for that.
+            link.is_full = false;
             if input.len > 0 {
                 went_on = true;
                 link.last_received = Instant::now();

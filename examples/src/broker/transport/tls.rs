@@ -123,6 +123,14 @@ impl Tls {
                     Err(error) => return end(len, Ended::Io(error)),
                 }
             }
+            if !self.is_identified && !self.connection.is_handshaking() {
+                // One without a name would prove nothing, and any could be claimed.
+                let first = self.connection.peer_certificates().and_then(|all| all.first());
+                if first.is_some_and(|certificate| name_in(certificate).is_none()) {
+                    let what = "the client's certificate has neither a common name nor a DNS name";
+                    return Err(Ended::Tls(rustls::Error::General(what.into())));
+                }
+            }
             match self.connection.read_tls(socket) {
                 // The reader tells of the end.
                 Ok(_) => {
@@ -160,6 +168,10 @@ impl Tls {
             }
         }
         if len == 0 && !parts.is_empty() && self.connection.is_handshaking() {
+            if matches!(self.connection, Connection::Client(_)) {
+                // Once the server has answered.
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
             // Nobody has anything to say to a client that has said nothing yet.
             return Err(io::ErrorKind::NotConnected.into());
         }
