@@ -74,7 +74,7 @@ impl Received<'_, JoinRequest> {
     /// Checks the MIC with the root key, in constant time.
     ///
     /// # Errors
-    /// [`ErrorKind::Mic`], and what the key handle reports.
+    /// [`ErrorKind::Mic`](crate::ErrorKind::Mic), and what the key handle reports.
     #[inline]
     pub fn verify<K: JoinKey>(&self, key: &K) -> Result<(), Error> {
         check_mic(self.compute_mic(key)?, self.mic(), JoinRequest::LEN - MIC_LEN)
