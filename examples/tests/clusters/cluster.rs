@@ -13,6 +13,7 @@ use mqtt_client::{Client, Options, QoS, Server, Version};
 use tempfile::TempDir;
 
 use crate::program::Program;
+use crate::scenarios;
 
 /// How long a node may take to start.
 const START: Duration = Duration::from_secs(120);
@@ -89,15 +90,18 @@ impl Cluster {
         }
     }
 
-    /// Waits until every node accepts clients.
+    /// Waits until every node accepts clients, and they are one cluster: nodes that were too slow in
+    /// finding each other at their start may go on each by itself.
     ///
     /// # Errors
     /// One does not; with what it has told.
     pub(crate) async fn ready(&mut self) -> Result<(), String> {
+        let mut probes = Vec::new();
         for n in 0..self.len() {
             let mut options = self.options(&format!("probe{n}"), n);
             options.servers.truncate(1);
             options.clean_start = true;
+            options.session_expiry = Duration::ZERO;
             // A node may listen before it knows its users.
             options.reconnect.give_up = |_| false;
             let connecting = tokio::time::timeout(START, mqtt_client::tokio::connect(options));
@@ -110,13 +114,23 @@ impl Cluster {
                 }
             };
             match outcome {
-                Some(Ok(Ok(probe))) => drop(probe.disconnect().await),
+                Some(Ok(Ok(probe))) => probes.push(probe),
                 other => {
                     let name = &self.nodes[n].name;
                     let log = fs::read_to_string(self.log(name)).unwrap_or_default();
                     return Err(format!("{name} does not start: {other:?}\n{log}"));
                 }
             }
+        }
+        for (from, to) in (1..self.len()).flat_map(|n| [(0, n), (n, 0)]) {
+            let topic = format!("probe/{from}/{to}");
+            let routed = scenarios::routes(&probes[from], &probes[to], &topic);
+            if tokio::time::timeout(START, routed).await.is_err() {
+                return Err(format!("node {to} does not hear of what node {from} takes"));
+            }
+        }
+        for probe in probes {
+            probe.disconnect().await;
         }
         Ok(())
     }
@@ -150,6 +164,6 @@ impl Cluster {
 
     pub(crate) async fn connect(&self, client_id: &str, first: usize) -> Client {
         let connecting = mqtt_client::tokio::connect(self.options(client_id, first));
-        crate::scenarios::in_time(connecting).await.expect("a node accepts")
+        scenarios::in_time(connecting).await.expect("a node accepts")
     }
 }

@@ -40,19 +40,27 @@ pub(crate) fn run(start: impl Fn() -> Cluster, scenario: impl AsyncFnOnce(&mut C
 /// Publishes until it comes, each time another text, as the news of a subscription takes its time from
 /// node to node; then all that came before it is taken out.
 async fn until_routed(publisher: &Client, subscription: &mut Subscription, topic: &str) {
-    let routed = async {
-        for n in 0.. {
-            let text = format!("hello {n}");
-            publisher.publish(topic, text.clone(), QoS::AtLeastOnce).await.expect("delivered");
-            let pause = Duration::from_millis(300);
-            while let Ok(message) = tokio::time::timeout(pause, subscription.next()).await {
-                if message.expect("it goes on").text() == Some(&text) {
-                    return;
-                }
+    in_time(routed(publisher, subscription, topic)).await;
+}
+
+async fn routed(publisher: &Client, subscription: &mut Subscription, topic: &str) {
+    for n in 0.. {
+        let text = format!("hello {n}");
+        publisher.publish(topic, text.clone(), QoS::AtLeastOnce).await.expect("delivered");
+        let pause = Duration::from_millis(300);
+        while let Ok(message) = tokio::time::timeout(pause, subscription.next()).await {
+            if message.expect("it goes on").text() == Some(&text) {
+                return;
             }
         }
-    };
-    in_time(routed).await;
+    }
+}
+
+/// Waits until what one client publishes comes to the other.
+pub(crate) async fn routes(from: &Client, to: &Client, topic: &str) {
+    let mut subscription = to.subscribe(topic, QoS::AtLeastOnce).await.expect("granted");
+    routed(from, &mut subscription, topic).await;
+    subscription.unsubscribe().await.expect("unsubscribed");
 }
 
 /// A client of each node gets what a client of each other node publishes, in every QoS there is.
