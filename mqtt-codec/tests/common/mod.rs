@@ -40,4 +40,5 @@ pub(crate) fn rules(vector: &Value) -> Option<Rules> {
 pub(crate) const DEV: &str = include_str!("../data/dev.jsonl");
 pub(crate) const AMBIGUOUS: &str = include_str!("../data/ambiguous.jsonl");
 pub(crate) const UTF8: &str = include_str!("../data/utf8.jsonl");
+pub(crate) const SN_HOSTILE: &str = include_str!("../data/sn-hostile.tsv");
 pub(crate) const TOPIC_MATCH: &str = include_str!("../data/topic-match.tsv");
