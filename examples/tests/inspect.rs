@@ -123,6 +123,37 @@ fn a_datagram_of_mqtt_sn_is_told_from_packets_of_mqtt() {
     assert_eq!(json["packet"]["client_id"], "n1");
 }
 
+/// Those that no policy is asked about.
+#[test]
+fn hostile_messages_of_mqtt_sn_are_refused_by_their_section() {
+    let hostile = include_str!("../../mqtt-codec/tests/data/sn-hostile.tsv");
+    let cases: Vec<Vec<&str>> = hostile
+        .lines()
+        .map(|line| line.split('\t').collect())
+        .filter(|columns: &Vec<&str>| columns[1] == "-" && !columns[2].is_empty())
+        .collect();
+    let questions: String = cases
+        .iter()
+        .map(|columns| {
+            let question = serde_json::json!({
+                "id": columns[6], "version": "sn1.2", "direction": columns[0], "hex": columns[2],
+            });
+            format!("{question}\n")
+        })
+        .collect();
+    let output = inspect(&["--jsonl", "-"], &questions);
+    let answers: Vec<Value> =
+        stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), cases.len());
+    for (columns, answer) in cases.iter().zip(&answers) {
+        assert_eq!(answer["valid"], columns[3] == "-", "{answer}");
+        if columns[3] != "-" {
+            let section = answer["ref"].as_str().unwrap();
+            assert!(section.contains(columns[5]), "{answer} {columns:?}");
+        }
+    }
+}
+
 #[test]
 fn arguments_that_make_no_sense_are_answered_with_the_usage_and_status_2() {
     for args in [
