@@ -69,7 +69,7 @@ fn short_word(bytes: &[u8]) -> u64 {
 
 /// Whether these bytes are ASCII without U+0000, each wildcard has a level of its own, and `#` is in
 /// the last one.
-#[inline]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 pub(super) fn is_plain_filter(bytes: &[u8]) -> bool {
     let (mut at, mut rest) = (0, bytes);
     while !rest.is_empty() {
