@@ -176,6 +176,12 @@ pub fn packets_to_send<'a, C: Codec>(codec: &mut C, row: &'a Row) -> Vec<C::Sent
     packets.into_iter().filter_map(C::to_send).collect()
 }
 
+/// A payload in memory of its own, as an application has it and the packets of most peers do.
+fn apart(payload: &[u8]) -> &[u8] {
+    // A benchmark has few of them and ends soon: they are never freed.
+    payload.to_vec().leak()
+}
+
 /// [`Codec::decode_chunks`] of a codec that reads from a slice: the bytes of a packet that is not
 /// all there are kept and moved to the front.
 #[inline]

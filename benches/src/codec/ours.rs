@@ -55,6 +55,7 @@ impl<const BY_REFERENCE: bool> Codec for Ours<BY_REFERENCE> {
         Some(match packet {
             Packet::Publish(mut publish) => {
                 publish.properties = listed(publish.properties);
+                publish.payload = super::apart(publish.payload);
                 Packet::Publish(publish)
             }
             Packet::Connect(mut connect) => {

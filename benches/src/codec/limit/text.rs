@@ -44,8 +44,7 @@ impl Text for Std {
 
     #[inline]
     fn is_filter(bytes: &[u8]) -> bool {
-        core::str::from_utf8(bytes).is_ok()
-            && (has_none(bytes, false, true) || has_levels(bytes, 0))
+        core::str::from_utf8(bytes).is_ok() && has_levels(bytes, false)
     }
 }
 
@@ -63,10 +62,9 @@ impl Text for Swar {
         has_none(bytes, true, true) || Std::is_name(bytes)
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_filter(bytes: &[u8]) -> bool {
-        // Most have no wildcard, which is found out faster than where one is.
-        has_none(bytes, true, true) || has_levels(bytes, HIGH) || Std::is_filter(bytes)
+        has_levels(bytes, true) || Std::is_filter(bytes)
     }
 }
 
@@ -96,9 +94,10 @@ pub(super) fn has_none(bytes: &[u8], ascii: bool, wildcards: bool) -> bool {
 }
 
 /// As [`has_none`], but wildcards may be there, each in a level of its own, and `#` in the last.
-#[inline]
-fn has_levels(bytes: &[u8], bits: u64) -> bool {
-    let zero = |word: u64| word.wrapping_sub(LOW) & !word & HIGH;
+#[inline(always)]
+fn has_levels(bytes: &[u8], ascii: bool) -> bool {
+    // Among ASCII, only 0 has its highest bit set once 1 is subtracted.
+    let zero = |word: u64| word.wrapping_sub(LOW) & if ascii { HIGH } else { !word & HIGH };
     let (mut at, mut rest) = (0, bytes);
     while !rest.is_empty() {
         let (word, behind) = match rest.split_first_chunk() {
@@ -112,7 +111,7 @@ fn has_levels(bytes: &[u8], bits: u64) -> bool {
                 (word | LOW << (8 * rest.len()), &[][..])
             }
         };
-        if word & bits | zero(word) != 0 {
+        if (if ascii { word & HIGH } else { 0 }) | zero(word) != 0 {
             return false;
         }
         let mut wildcards = zero((word & !(LOW * 0x08)) ^ (LOW * u64::from(b'#')));

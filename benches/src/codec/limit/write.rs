@@ -40,7 +40,8 @@ pub struct Properties<'a> {
 impl<'a> Packet<'a> {
     pub(super) fn to_send(packet: read::Packet<'a>) -> Option<Self> {
         Some(match packet {
-            read::Packet::Publish(publish) => {
+            read::Packet::Publish(mut publish) => {
+                publish.payload = crate::codec::apart(publish.payload);
                 let properties = Properties::to_send(publish.properties)?;
                 Self::Publish(publish, properties)
             }
