@@ -2,8 +2,12 @@
 
 mod authentication;
 mod buffer;
+mod connecting;
+mod ending;
 mod online;
 mod oversized;
+mod requests;
+mod storing;
 mod timer;
 
 use alloc::boxed::Box;
@@ -14,33 +18,28 @@ use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use core::time::Duration;
 use std::io;
 
-use futures::AsyncWrite;
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
-use mqtt_codec::{Disconnect, ReasonCode};
+use mqtt_codec::ReasonCode;
 use mqtt_session::client::{Config, Session, Slots};
-use mqtt_session::{AckToken, Delta, Event, Instant, Ring};
+use mqtt_session::{Delta, Event, Instant, Ring};
 
 use crate::authentication::Exchange;
 use crate::backoff::Backoff;
-use crate::layers;
-use crate::outbox::{Listener, Told, tell, tell_written};
+use crate::outbox::{Listener, Told};
 use crate::queue::Queue;
 use crate::routes::Routes;
-use crate::shared::{Request, Shared};
+use crate::shared::Shared;
 use crate::store::Restored;
-use crate::{ConnectionEvent, Error, Options, Runtime, Server, Transport};
+use crate::{Error, Options, Runtime, Server, Transport};
 use buffer::{Payloads, ReadBuffer, WriteBuffer};
+use storing::Commit;
 use timer::Timer;
 
 /// How often the loop goes round before others get their turn.
 const ROUNDS: usize = 32;
-
-/// How long the end of a connection may take that was said goodbye to.
-const LEAVE: Duration = Duration::from_secs(2);
 
 /// Keeps a client's connection: a future that ends when the client is closed, with the reason. It has
 /// to be polled for anything to happen, which a runtime's `spawn` sees to.
@@ -77,10 +76,10 @@ pub struct Driver {
     /// Whether any connection ever was accepted, and who waits for the first one.
     ever_accepted: bool,
     first: Option<oneshot::Sender<Result<(), Error>>>,
-    /// The topic of the last message, and whether others may have it.
     /// The exchange of enhanced authentication that is going on, and who waits for the next one.
     exchange: Option<Exchange>,
     reauthenticating: Vec<oneshot::Sender<Result<(), Error>>>,
+    /// The topic of the last message, and whether others may have it.
     topic: Arc<str>,
     topic_is_shared: bool,
     payloads: Payloads,
@@ -96,15 +95,6 @@ pub struct Driver {
     deltas: Vec<Delta>,
     /// While nothing is read, as a stream is full.
     pause: Option<Pause>,
-}
-
-/// Changes are being stored, and what depends on them waits in the transmit buffer.
-struct Commit {
-    done: BoxFuture<'static, io::Result<()>>,
-    /// Up to where it can be sent then.
-    until: u64,
-    /// Those who wait for this.
-    waiting: Vec<oneshot::Sender<Result<(), Error>>>,
 }
 
 /// Nothing is read until there is room in this stream, or it is this late.
@@ -234,115 +224,6 @@ impl Driver {
         async { receiver.await.unwrap_or(Err(Error::Closed)) }
     }
 
-    fn target(&self) -> Option<&Server> {
-        if self.redirect.is_some() {
-            return self.redirect.as_ref();
-        }
-        let servers = &self.options.servers;
-        servers.get(self.server.checked_rem(servers.len()).unwrap_or(0))
-    }
-
-    fn io_error(&self, source: io::Error) -> Error {
-        match self.target() {
-            Some(server) => Error::io(server.clone(), source),
-            None => Error::Url(crate::UrlError::Host),
-        }
-    }
-
-    /// Takes what the handles want, and tells them what room there is.
-    fn take_requests(&mut self, cx: &Context<'_>, now: Instant) {
-        let mut state = self.shared.lock();
-        state.set_driver(cx.waker());
-        state.outbox.on_events(&mut self.events);
-        state.outbox.expire(now);
-        state.outbox.take_outcomes(&mut self.finished, &mut self.written);
-        let room = state.outbox.next_waiting();
-        let due = state.take_due(now);
-        let requests = core::mem::take(&mut state.requests);
-        let mut answers = core::mem::take(&mut state.answers);
-        drop(state);
-        room.into_iter().chain(due).for_each(core::task::Waker::wake);
-        self.tell_outcomes();
-        for request in requests {
-            match request {
-                Request::Subscribe { key, filter, queue, done } => {
-                    self.routes.add(key, filter, queue, done);
-                }
-                Request::Unsubscribe { key, tell, done } => self.routes.remove(key, tell, done),
-                Request::Store { done } => self.storing.push(done),
-                Request::Reauthenticate { done } => self.reauthenticating.push(done),
-            }
-        }
-        self.routes.wake();
-        for answer in answers.drain(..) {
-            self.acknowledge(now, answer.token, answer.reason);
-        }
-    }
-
-    /// Tells what became of messages.
-    fn tell_outcomes(&mut self) {
-        let delivered = self.finished.iter().filter(|(_, told)| told.is_ok()).count() as u64;
-        let undelivered = self.finished.len() as u64 - delivered;
-        self.shared.counters.delivered.add(delivered);
-        self.shared.counters.undelivered.add(undelivered);
-        tell(&mut self.finished);
-    }
-
-    /// Tells those who wait for messages of QoS 0 whether they were sent.
-    fn tell_written(&mut self, sent: bool) {
-        let counters = &self.shared.counters;
-        let counter = if sent { &counters.delivered } else { &counters.undelivered };
-        counter.add(self.written.len() as u64);
-        tell_written(&mut self.written, sent);
-    }
-
-    /// Acknowledges a message. It fails only for one of an earlier connection, which comes again.
-    fn acknowledge(&mut self, now: Instant, token: AckToken, reason: ReasonCode) {
-        // Before version 5 nothing can be refused.
-        let refuses = self.session.version().has_properties();
-        let told = if refuses { reason } else { ReasonCode::Success };
-        if self.session.acknowledge(now, token, told, self.tx.packets()).is_ok()
-            && self.options.store.is_some()
-        {
-            self.deltas.extend(token.delta(told));
-        }
-    }
-
-    /// Stores what has changed, one batch after the other, and lets go what depends on it. What changes
-    /// while one is stored is the next.
-    fn persist(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
-        loop {
-            if let Some(commit) = &mut self.commit {
-                let Poll::Ready(result) = commit.done.as_mut().poll(cx) else { return Ok(()) };
-                if let Some(Commit { until, waiting, .. }) = self.commit.take() {
-                    let result = result.map_err(|error| Error::Store(Arc::new(error)));
-                    tell_stored(waiting, &result);
-                    result?;
-                    self.tx.permit(until);
-                }
-            }
-            let mut state = self.shared.lock();
-            let changes = state.outbox.journal().map(|journal| {
-                self.deltas.drain(..).for_each(|delta| journal.received(delta));
-                journal.take()
-            });
-            drop(state);
-            let Some((store, changes)) = self.options.store.as_ref().zip(changes) else {
-                // There is nothing to wait for.
-                let waiting = core::mem::take(&mut self.storing);
-                tell_stored(waiting, &Ok(()));
-                return Ok(());
-            };
-            let (until, waiting) = (self.tx.end(), core::mem::take(&mut self.storing));
-            if changes.is_empty() {
-                self.tx.permit(until);
-                tell_stored(waiting, &Ok(()));
-                return Ok(());
-            }
-            self.commit = Some(Commit { done: store.commit(changes), until, waiting });
-        }
-    }
-
     fn step(&mut self, cx: &mut Context<'_>, now: Instant) -> Step {
         match core::mem::replace(&mut self.phase, Phase::Done) {
             Phase::Done => Step::Wait(None),
@@ -370,208 +251,11 @@ impl Driver {
         }
     }
 
-    fn waiting(&mut self, now: Instant, until: Instant) -> Step {
-        if self.closing_ends(now) {
-            return self.finish(&Error::Closed);
-        }
-        if now < until {
-            self.phase = Phase::Waiting(until);
-            return Step::Wait(Some(until));
-        }
-        let Some(server) = self.target().cloned() else {
-            return self.finish(&Error::Url(crate::UrlError::Host));
-        };
-        let transport = layers::open(&mut *self.runtime, &server, &self.options);
-        let until = now + self.options.response_timeout;
-        self.phase = Phase::Connecting { transport, until };
-        Step::Again
-    }
-
-    /// Sends CONNECT.
-    fn begin(&mut self, now: Instant, transport: Transport) -> Step {
-        if let Err(error) = self.begin_exchange() {
-            return self.lost(now, error);
-        }
-        let Self { options, session, tx, client_id, exchange, .. } = self;
-        // A session that was kept is gone on with, but not one of an earlier run.
-        let clean_start = options.clean_start
-            && !self.restored
-            && (!self.ever_accepted || !options.version.has_properties());
-        let authentication = exchange.as_ref().map(Exchange::properties);
-        let authentication = authentication.as_ref().map_or(&[][..], |properties| properties);
-        let sent = options.with_connect(client_id, clean_start, authentication, |connect| {
-            session.connect(now, connect, tx.packets())
-        });
-        match sent {
-            Ok(()) => {
-                self.phase = Phase::Online(transport);
-                Step::Again
-            }
-            Err(error) => self.finish(&Error::Options(error)),
-        }
-    }
-
-    /// Whether the client is being closed, and nothing is left to do or no time to do it.
-    fn closing_ends(&self, now: Instant) -> bool {
-        let mut state = self.shared.lock();
-        let unstored = state.outbox.journal().is_some_and(|journal| !journal.is_empty());
-        let stored = !unstored && self.commit.is_none() && self.deltas.is_empty();
-        state.closing.as_ref().is_some_and(|closing| {
-            let idle = stored && state.outbox.len() == 0 && state.requests.is_empty();
-            closing.reason.is_none()
-                || now >= closing.deadline
-                || idle && self.routes.is_settled() && self.written.is_empty()
-        })
-    }
-
-    /// The connection is gone, or there was none.
-    fn lost(&mut self, now: Instant, error: Error) -> Step {
-        self.session.closed();
-        self.tx.clear();
-        self.rx.clear();
-        self.epoch += 1;
-        self.pause = None;
-        self.tell_written(false);
-        let policy = &self.options.reconnect;
-        let accepted = self.accepted.is_some();
-        match self.accepted.take() {
-            Some(since) if now.since(since) >= policy.stable_after => self.backoff.reset(),
-            Some(_) => {}
-            None if self.redirect.take().is_some() => {}
-            None => self.server = self.server.wrapping_add(1),
-        }
-        if let Some(server) = self.server_reference.take() {
-            self.redirect = Some(server);
-        }
-        let useless = (policy.give_up)(&error);
-        if accepted || !useless {
-            self.refusals = 0;
-        }
-        self.refusals += usize::from(useless);
-        // Another server may have another opinion, unless it was accepted by this one.
-        let useless = useless && (accepted || self.refusals >= self.options.servers.len());
-        let again = policy.enabled && (policy.first || self.ever_accepted) && !useless;
-        let wait =
-            if again && !self.closing_ends(now) { self.backoff.failed(policy) } else { None };
-        let Some(wait) = wait else { return self.finish(&error) };
-        self.shared.tell(&ConnectionEvent::Disconnected { error, retry_after: Some(wait) });
-        self.phase = Phase::Waiting(now + wait);
-        Step::Again
-    }
-
-    /// Says goodbye.
-    fn say_goodbye(&mut self, now: Instant, transport: Transport, reason: ReasonCode) -> Step {
-        let disconnect = Disconnect::new(reason);
-        if self.session.disconnect(&disconnect, self.tx.packets()).is_err() {
-            return self.finish(&Error::Closed);
-        }
-        self.phase = Phase::Leaving { transport, until: now + LEAVE, closed: false };
-        Step::Again
-    }
-
-    /// Sends what there is, and waits until the server has closed too: closing before that could
-    /// destroy what it has not read yet.
-    fn leave(
-        &mut self,
-        cx: &mut Context<'_>,
-        now: Instant,
-        mut transport: Transport,
-        until: Instant,
-        mut closed: bool,
-    ) -> Step {
-        let ended = loop {
-            if !closed {
-                match self.tx.poll_flush(cx, &mut transport) {
-                    Poll::Ready(Ok(_)) => {}
-                    Poll::Ready(Err(_)) => break true,
-                    Poll::Pending => break false,
-                }
-                if self.tx.len() > 0 {
-                    break false; // which is not stored yet
-                }
-                self.tell_written(true);
-                match Pin::new(&mut transport).poll_close(cx) {
-                    Poll::Ready(Ok(())) => closed = true,
-                    Poll::Ready(Err(_)) => break true,
-                    Poll::Pending => break false,
-                }
-            }
-            self.rx.clear();
-            match self.rx.poll_fill(cx, &mut transport) {
-                Poll::Ready(Ok(read)) if read > 0 => {}
-                Poll::Ready(_) => break true,
-                Poll::Pending => break false,
-            }
-        };
-        if ended || now >= until {
-            return self.finish(&Error::Closed);
-        }
-        self.phase = Phase::Leaving { transport, until, closed };
-        Step::Wait(Some(until))
-    }
-
-    /// Tells everyone that it is over.
-    fn finish(&mut self, error: &Error) -> Step {
-        self.phase = Phase::Done;
-        self.session.closed();
-        self.tell_written(false);
-        let mut state = self.shared.lock();
-        state.outbox.on_events(&mut self.events);
-        let (undelivered, waiting) = state.outbox.close();
-        state.outbox.take_outcomes(&mut self.finished, &mut self.written);
-        let first_end = state.closed.is_none();
-        state.closed = Some(error.clone());
-        state.answers.clear();
-        let requests = core::mem::take(&mut state.requests);
-        let listeners = core::mem::take(&mut state.listeners);
-        let done = state.closing.take().and_then(|closing| closing.done);
-        drop(state);
-        self.tell_outcomes();
-        waiting.into_values().for_each(core::task::Waker::wake);
-        for request in requests {
-            match request {
-                Request::Subscribe { done, .. } => drop(done.send(Err(error.clone()))),
-                Request::Store { done } => self.storing.push(done),
-                Request::Reauthenticate { done } => self.reauthenticating.push(done),
-                Request::Unsubscribe { .. } => {}
-            }
-        }
-        let commit = self.commit.take().into_iter().flat_map(|commit| commit.waiting);
-        let waiting = self.storing.drain(..).chain(commit).collect();
-        tell_stored(waiting, &Err(error.clone()));
-        for done in self.reauthenticating.drain(..) {
-            // Nobody may wait any more.
-            let _ = done.send(Err(error.clone()));
-        }
-        self.routes.close(error);
-        if let Some(first) = self.first.take() {
-            let _ = first.send(Err(error.clone()));
-        }
-        for listener in listeners.iter().filter_map(alloc::sync::Weak::upgrade) {
-            if first_end {
-                let error = error.clone();
-                listener.push(ConnectionEvent::Disconnected { error, retry_after: None });
-            }
-            listener.close();
-        }
-        if let Some(done) = done {
-            let _ = done.send(undelivered);
-        }
-        Step::Wait(None)
-    }
-
     /// When something is due besides what the phase waits for.
     fn due(&self) -> Option<Instant> {
         let state = self.shared.lock();
         let closing = state.closing.as_ref().map(|closing| closing.deadline);
         earliest(closing, earliest(state.outbox.next_timeout(), state.next_timer()))
-    }
-}
-
-fn tell_stored(waiting: Vec<oneshot::Sender<Result<(), Error>>>, result: &Result<(), Error>) {
-    for done in waiting {
-        // Nobody may want to know any more.
-        let _ = done.send(result.clone());
     }
 }
 
