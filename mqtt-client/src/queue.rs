@@ -164,16 +164,17 @@ impl Queue {
         self.room_in(&self.lock())
     }
 
-    /// Adds messages for which there is room.
-    pub(crate) fn append(&self, messages: &mut Taken) {
+    /// Adds messages for which there is room, so many of them with a receipt. None is held.
+    pub(crate) fn append(&self, messages: &mut Taken, receipts: usize) {
         let mut state = self.lock();
+        if state.unheld == state.messages.len() {
+            state.unheld += messages.len();
+        }
+        state.receipts += receipts;
         if state.messages.is_empty() {
             core::mem::swap(&mut state.messages, messages);
-            state.recount();
         } else {
-            for waiting in messages.drain(..) {
-                state.push(waiting.message, None);
-            }
+            state.messages.append(messages);
         }
     }
 

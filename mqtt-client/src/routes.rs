@@ -36,6 +36,8 @@ struct Entry {
     /// many.
     staged: Taken,
     room: usize,
+    /// How many of them have a receipt.
+    receipts: usize,
     /// Whether messages were added of which nobody was told.
     touched: bool,
     /// Who waits for the answer.
@@ -70,7 +72,7 @@ pub(crate) struct Routes {
 struct Route {
     /// Whether the rest is true; it is not once there are other subscriptions.
     is_known: bool,
-    topic: String,
+    topic: Arc<str>,
     ids: Vec<u32>,
     /// The places of the entries, ascending.
     targets: Vec<usize>,
@@ -85,9 +87,24 @@ impl Entry {
     /// Puts what is staged into the queue.
     fn flush(&mut self) {
         if !self.staged.is_empty() {
-            self.queue.append(&mut self.staged);
+            self.queue.append(&mut self.staged, core::mem::take(&mut self.receipts));
         }
         self.room = 0;
+    }
+
+    /// Takes a message that there is room for.
+    fn stage(&mut self, message: Message) {
+        self.receipts += usize::from(message.receipt.is_some());
+        self.staged.push_back(message.into());
+    }
+
+    /// Takes note that messages are added, the first time, and of how many it has room for.
+    fn touch(&mut self, place: usize, touched: &mut Vec<usize>) {
+        if !self.touched {
+            self.touched = true;
+            self.room = self.queue.room();
+            touched.push(place);
+        }
     }
 }
 
@@ -119,6 +136,7 @@ impl Routes {
             state: State::Wanted,
             staged: Taken::new(),
             room: 0,
+            receipts: 0,
             touched: false,
             done: Some(done),
         };
@@ -262,15 +280,18 @@ impl Routes {
     }
 
     /// Finds out where a message goes.
-    fn find(&mut self, topic: TopicName<'_>, properties: &Properties<'_>) {
+    fn find(&mut self, name: &Arc<str>, topic: TopicName<'_>, properties: &Properties<'_>) {
         let Self { entries, route, trie, .. } = self;
         let ids = || properties.subscription_identifiers().map(SubscriptionId::get);
-        if route.is_known && route.topic == topic.as_str() && ids().eq(route.ids.iter().copied()) {
+        // Messages that came together have the same topic, and not only an equal one.
+        if !Arc::ptr_eq(&route.topic, name) {
+            route.is_known &= route.topic == *name;
+            route.topic = Arc::clone(name);
+        }
+        if route.is_known && ids().eq(route.ids.iter().copied()) {
             return;
         }
         route.is_known = true;
-        route.topic.clear();
-        route.topic.push_str(topic.as_str());
         route.ids.clear();
         route.ids.extend(ids());
         let mut keys = Vec::new();
@@ -298,16 +319,9 @@ impl Routes {
         properties: &Properties<'_>,
         hold: impl FnOnce() -> Option<Arc<Hold>>,
     ) -> bool {
-        self.find(topic, properties);
+        self.find(&message.topic, topic, properties);
         let manual = message.receipt.is_some();
         let Self { entries, route, touched, .. } = self;
-        for place in &route.targets {
-            if let Some(entry) = entries.get_mut(*place).filter(|entry| !entry.touched) {
-                entry.touched = true;
-                entry.room = entry.queue.room();
-                touched.push(*place);
-            }
-        }
         match *route.targets {
             [] => {
                 // The application acknowledges it, or nobody has to.
@@ -317,9 +331,10 @@ impl Routes {
             // As it mostly is.
             [place] => {
                 let Some(entry) = entries.get_mut(place) else { return !manual };
+                entry.touch(place, touched);
                 if entry.staged.len() < entry.room {
                     let quality = message.qos;
-                    entry.staged.push_back(message.into());
+                    entry.stage(message);
                     if quality == QoS::AtMostOnce && entry.staged.len() == entry.room {
                         entry.flush();
                         if entry.queue.should_wait() {
@@ -335,6 +350,7 @@ impl Routes {
         let mut waits = false;
         for place in &route.targets {
             if let Some(entry) = entries.get_mut(*place) {
+                entry.touch(*place, touched);
                 entry.flush();
                 waits |= entry.queue.room() == 0;
             }
