@@ -27,7 +27,7 @@ pub(crate) const IN_FLIGHT: u16 = 100;
 pub(crate) const AHEAD: usize = 1000;
 
 /// How many times the round trip is taken, with a millisecond in between.
-pub(crate) const ROUND_TRIPS: usize = 1500;
+pub(crate) const ROUND_TRIPS: usize = 1000;
 
 /// How many idle clients memory is taken of.
 pub(crate) const IDLE: usize = 50;

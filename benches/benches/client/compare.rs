@@ -6,10 +6,10 @@ use crate::case::{Case, Way};
 use crate::programs::{Client, Server, clients};
 
 /// How many messages a measurement takes, by QoS, for one that is fast.
-const COUNTS: [usize; 3] = [600_000, 300_000, 150_000];
+const COUNTS: [usize; 3] = [300_000, 150_000, 80_000];
 
-/// The same against mosquitto, which takes longer than most clients.
-const COUNTS_OF_MOSQUITTO: [usize; 3] = [100_000, 60_000, 30_000];
+/// The same against mosquitto.
+const COUNTS_OF_MOSQUITTO: [usize; 3] = [40_000, 20_000, 10_000];
 
 /// How many messages system calls are counted of.
 const COUNT_OF_CALLS: usize = 20_000;
@@ -71,7 +71,9 @@ pub(crate) fn compare(wanted: &[&str]) -> String {
         let (mut cells, mut rate_cells) = (String::new(), String::new());
         for client in &clients {
             let counts = if to_mosquitto { COUNTS_OF_MOSQUITTO } else { COUNTS };
-            let count = counts[usize::from(case.qos)] / if client.is_slow { 10 } else { 1 };
+            // mosquitto takes longer than most clients.
+            let share = if to_mosquitto { client.share.div_ceil(10) } else { client.share };
+            let count = counts[usize::from(case.qos)] / share;
             let case = Case { count, ..case };
             let (cpu, rate) = client.measure("run", server.port, &words(case));
             cells += &figure(cpu, 2);

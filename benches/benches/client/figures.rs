@@ -46,8 +46,8 @@ pub(crate) async fn idle<F: Future<Output = Box<dyn Any>>>(
     sleep(Duration::from_millis(500)).await;
     let memory = (resident() - memory) / IDLE as f64;
     let before = wake_ups();
-    sleep(Duration::from_secs(2)).await;
-    println!("{memory} {}", (wake_ups() - before) / 2.0);
+    sleep(Duration::from_secs(1)).await;
+    println!("{memory} {}", wake_ups() - before);
     drop(all);
 }
 

@@ -18,8 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub(crate) struct Client {
     pub(crate) name: String,
     program: PathBuf,
-    /// What it does with a message takes ten times as long as with others.
-    pub(crate) is_slow: bool,
+    /// It gets one of so many messages that others get: it takes that much longer for one.
+    pub(crate) share: usize,
 }
 
 fn own_program() -> PathBuf {
@@ -28,14 +28,14 @@ fn own_program() -> PathBuf {
 
 /// All clients that there are.
 pub(crate) fn clients() -> Vec<Client> {
-    let client = |name: &str, program: &Path, is_slow| Client {
+    let client = |name: &str, program: &Path, share| Client {
         name: name.into(),
         program: program.into(),
-        is_slow,
+        share,
     };
     let mut clients = Vec::new();
     for name in ["motewire", "motewire-blocking"] {
-        clients.push(client(name, &own_program(), false));
+        clients.push(client(name, &own_program(), 1));
     }
     let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
     let target = peers.join("target/release");
@@ -47,7 +47,8 @@ pub(crate) fn clients() -> Vec<Client> {
         .status();
     if built.is_ok_and(|status| status.success()) {
         for name in ["ntex-mqtt", "rumqttc", "mqrstt", "mqtt5", "endpoint-tokio"] {
-            clients.push(client(name, &target.join("client-peers"), name != "ntex-mqtt"));
+            let share = if name == "ntex-mqtt" { 1 } else { 10 };
+            clients.push(client(name, &target.join("client-peers"), share));
         }
     } else {
         eprintln!("without the peers in Rust: they cannot be built");
@@ -63,12 +64,12 @@ pub(crate) fn clients() -> Vec<Client> {
                 .status()
         });
         if built.is_ok_and(|status| status.success()) {
-            clients.push(client(name, &program, true));
+            clients.push(client(name, &program, 50));
         } else {
             eprintln!("without {name}: it needs cc and the headers of lib{library}");
         }
     }
-    clients.push(client("limit", &own_program(), false));
+    clients.push(client("limit", &own_program(), 1));
     clients
 }
 

@@ -11,7 +11,7 @@
 #define AHEAD 1000
 #endif
 
-enum { IN_FLIGHT = 100, ROUND_TRIPS = 1500, IDLE = 50 };
+enum { IN_FLIGHT = 100, ROUND_TRIPS = 1000, IDLE = 50 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -146,8 +146,8 @@ static void idle(int port)
     pause_for(0.5);
     memory = (number_in("/proc/self/status", "VmRSS:") - memory) / IDLE;
     double before = wake_ups();
-    pause_for(2);
-    printf("%g %g\n", memory, (wake_ups() - before) / 2);
+    pause_for(1);
+    printf("%g %g\n", memory, wake_ups() - before);
 }
 
 int main(int count, char **words)

@@ -5,7 +5,9 @@ use core::any::Any;
 use core::time::Duration;
 use std::time::Instant;
 
-use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions, Outgoing, QoS};
+use rumqttc::{
+    AsyncClient, Event, EventLoop, Incoming, MqttOptions, NetworkOptions, Outgoing, QoS,
+};
 use tokio::sync::Notify;
 
 use crate::case::{AHEAD, Case, IN_FLIGHT, ROUND_TRIPS, Way};
@@ -13,7 +15,12 @@ use crate::case::{AHEAD, Case, IN_FLIGHT, ROUND_TRIPS, Way};
 fn connect(port: u16) -> (AsyncClient, EventLoop) {
     let mut options = MqttOptions::new("bench", "127.0.0.1", port);
     options.set_inflight(IN_FLIGHT).set_keep_alive(Duration::from_secs(60));
-    AsyncClient::new(options, AHEAD)
+    let (client, mut connection) = AsyncClient::new(options, AHEAD);
+    let mut network = NetworkOptions::new();
+    // Otherwise what it sends waits for acknowledgements of TCP that come late.
+    network.set_tcp_nodelay(true);
+    connection.set_network_options(network);
+    (client, connection)
 }
 
 pub(crate) async fn connect_idle(port: u16) -> Box<dyn Any> {
