@@ -54,6 +54,9 @@ fn run(options: Options) -> Result<(), Box<dyn core::error::Error>> {
         opened.map_err(|error| format!("persistence: {}: {error}", folder.display()))?;
     }
     server.set_bridges(&settings.bridges)?;
+    if let Some(origins) = &settings.websocket_origins {
+        server.set_websocket_origins(origins.clone());
+    }
     if let Some(tls) = tls {
         server.set_tls(tls);
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);

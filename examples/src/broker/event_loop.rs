@@ -60,6 +60,8 @@ pub(super) struct EventLoop {
     poll: Poll,
     listeners: Vec<Listener>,
     tls: Option<Arc<ServerConfig>>,
+    /// Of which origins pages may ask for a WebSocket, if not all.
+    pub(super) origins: Option<Arc<[String]>>,
     workers: Vec<Worker>,
     /// How the workers tell of connections.
     bell: Arc<Bell<ConnectionId>>,
@@ -92,6 +94,7 @@ impl EventLoop {
             poll,
             listeners: Vec::new(),
             tls: None,
+            origins: None,
             workers: Vec::new(),
             bell: Arc::new(Bell::new(waker)),
             given: 0,
@@ -480,7 +483,10 @@ impl EventLoop {
             return;
         };
         match self.transport(id, socket, tls, websocket) {
-            Some(transport) => self.connections.insert(id, peer, transport),
+            Some(mut transport) => {
+                transport.restrict(self.origins.as_ref());
+                self.connections.insert(id, peer, transport);
+            }
             None => self.broker.closed(now, id, &mut self.connections),
         }
     }

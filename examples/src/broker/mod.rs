@@ -176,6 +176,12 @@ impl BrokerServer {
         self.event_loop.set_tls(tls);
     }
 
+    /// Lets only pages of these origins, such as `https://app.example`, ask for a WebSocket. Without this all may;
+    /// clients that are no browsers tell no origin, and are not asked for one.
+    pub fn set_websocket_origins(&mut self, origins: Vec<String>) {
+        self.event_loop.origins = Some(origins.into());
+    }
+
     /// What other threads ask it with.
     #[must_use]
     pub fn control(&self) -> Control {

@@ -51,6 +51,8 @@ pub struct Settings {
     pub log_level: LevelFilter,
     /// How many threads to work on. Default: as many as there are cores.
     pub threads: Option<NonZeroUsize>,
+    /// Of which origins pages may ask for a WebSocket. Default: all.
+    pub websocket_origins: Option<Vec<String>>,
     /// Other brokers that messages are carried to and from.
     pub bridges: Vec<BridgeSettings>,
     /// How the broker behaves, and its bounds.
@@ -114,6 +116,7 @@ impl Default for Settings {
             persistence: None,
             log_level: LevelFilter::INFO,
             threads: None,
+            websocket_origins: None,
             bridges: Vec::new(),
             broker: Config::default(),
         }
@@ -126,6 +129,7 @@ impl Default for Settings {
 struct File {
     log_level: Option<Spanned<String>>,
     threads: Option<NonZeroUsize>,
+    websocket_origins: Option<Vec<String>>,
     allow_anonymous_beyond_loopback: bool,
     listener: Vec<Spanned<Listener>>,
     tls: Option<Tls>,
@@ -192,6 +196,7 @@ impl Settings {
             metrics: file.metrics.map(|metrics| metrics.address),
             persistence: file.persistence,
             threads: file.threads,
+            websocket_origins: file.websocket_origins,
             ..Self::default()
         };
         if let Some(level) = file.log_level {

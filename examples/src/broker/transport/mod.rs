@@ -9,6 +9,7 @@ mod tls;
 mod upgrade;
 mod websocket;
 
+use alloc::sync::Arc;
 use core::fmt;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
@@ -83,6 +84,13 @@ impl Transport {
     pub(super) fn remote(remote: Remote, websocket: bool) -> Self {
         let wire = Wire::Remote(remote);
         Self { wire, tls: None, websocket: websocket.then(Default::default) }
+    }
+
+    /// Lets pages of these origins ask for a WebSocket and no others; `None`: all.
+    pub(super) fn restrict(&mut self, origins: Option<&Arc<[String]>>) {
+        if let Some(websocket) = &mut self.websocket {
+            websocket.origins = origins.cloned();
+        }
     }
 
     /// The socket, to be watched, if it is one of this thread.

@@ -17,8 +17,8 @@ pub(super) enum Answer {
     Refuse(u16, &'static str),
 }
 
-/// The answer to a whole request.
-pub(super) fn answer(bytes: &[u8]) -> Answer {
+/// The answer to a whole request. `origins` are those of pages that may ask, if not all may.
+pub(super) fn answer(bytes: &[u8], origins: Option<&[String]>) -> Answer {
     let request = match Request::try_parse(bytes) {
         Ok(Some((_, request))) => request,
         Err(Error::Protocol(ProtocolError::WrongHttpVersion)) => return Answer::Refuse(505, ""),
@@ -26,6 +26,13 @@ pub(super) fn answer(bytes: &[u8]) -> Answer {
     };
     if request.uri().path() != PATH {
         return Answer::Refuse(404, "");
+    }
+    // RFC 6455, section 10.2: only browsers tell the origin, and for them it is told truly.
+    let is_other = |value: &HeaderValue| {
+        origins.is_some_and(|all| !all.iter().any(|origin| value.as_bytes() == origin.as_bytes()))
+    };
+    if request.headers().get_all("Origin").iter().any(is_other) {
+        return Answer::Refuse(403, "");
     }
     let mut response = match create_response(&request) {
         Ok(response) => response,
@@ -61,6 +68,7 @@ pub(super) fn answer(bytes: &[u8]) -> Answer {
 pub(super) fn refusal(status: u16, more: &str) -> Vec<u8> {
     let text = match status {
         400 => "Bad Request",
+        403 => "Forbidden",
         404 => "Not Found",
         426 => "Upgrade Required",
         431 => "Request Header Fields Too Large",
@@ -76,6 +84,29 @@ mod tests {
     use super::{Answer, answer};
 
     #[test]
+    fn pages_of_other_origins_are_refused_where_origins_are_named() {
+        let status = |origin: &str, origins: Option<&[String]>| {
+            let request = format!(
+                "GET /mqtt HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+                 Sec-WebSocket-Protocol: mqtt\r\n{origin}\r\n"
+            );
+            match answer(request.as_bytes(), origins) {
+                Answer::Accept(_) => 101,
+                Answer::Refuse(status, _) => status,
+            }
+        };
+        let own = [String::from("https://a.example")];
+        let (good, bad) = ("Origin: https://a.example\r\n", "Origin: https://b.example\r\n");
+        assert_eq!(status(bad, None), 101);
+        assert_eq!(status(good, Some(&own)), 101);
+        assert_eq!(status(bad, Some(&own)), 403);
+        assert_eq!(status(&[good, bad].concat(), Some(&own)), 403);
+        assert_eq!(status("", Some(&own)), 101, "no browser");
+        assert_eq!(status(good, Some(&[])), 403);
+    }
+
+    #[test]
     fn only_a_request_for_mqtt_is_accepted_and_the_others_are_told_why() {
         let right = [
             "GET /mqtt HTTP/1.1",
@@ -86,10 +117,11 @@ mod tests {
             "Sec-WebSocket-Version: 13",
             "Sec-WebSocket-Protocol: mqtt",
         ];
-        let status = |lines: &[&str]| match answer((lines.join("\r\n") + "\r\n\r\n").as_bytes()) {
-            Answer::Accept(_) => 101,
-            Answer::Refuse(status, _) => status,
-        };
+        let status =
+            |lines: &[&str]| match answer((lines.join("\r\n") + "\r\n\r\n").as_bytes(), None) {
+                Answer::Accept(_) => 101,
+                Answer::Refuse(status, _) => status,
+            };
         assert_eq!(status(&right), 101);
         let changes = [
             (0, "GET / HTTP/1.1", 404),

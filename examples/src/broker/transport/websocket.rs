@@ -4,6 +4,7 @@
 //! may be of any size, and none needs memory. What is sent has a frame for each packet: a receiver must
 //! not count on it \[MQTT-6.0.0-2], and Paho's C library 1.3 does.
 
+use alloc::sync::Arc;
 use std::io::Cursor;
 
 use tungstenite::protocol::frame::FrameHeader;
@@ -25,6 +26,8 @@ const MAX_REQUEST: usize = 8 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct WebSocket {
     state: State,
+    /// Of which origins pages may ask for it, if not all.
+    pub(super) origins: Option<Arc<[String]>>,
     /// The beginning of the HTTP request or of a frame header, or the payload of a control frame.
     partial: Vec<u8>,
     /// The frame that is being read.
@@ -95,7 +98,7 @@ impl WebSocket {
         let fresh = self.partial.get(earlier.saturating_sub(3)..).unwrap_or_default();
         let end = fresh.windows(4).position(|window| window == b"\r\n\r\n");
         let answer = match end {
-            Some(_) => upgrade::answer(&self.partial),
+            Some(_) => upgrade::answer(&self.partial, self.origins.as_deref()),
             None if self.partial.len() >= MAX_REQUEST => Answer::Refuse(431, ""),
             None if !b"GET ".starts_with(self.partial.get(..4).unwrap_or(&self.partial)) => {
                 Answer::Refuse(400, "")
