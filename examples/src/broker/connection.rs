@@ -10,8 +10,9 @@ use mqtt_session::broker::{ConnectionId, Notice, Outputs};
 use super::log::Log;
 use super::transport::{Ended, Peer, Transport};
 
-/// From how many bytes on output is written before more is taken.
-const TX_LIMIT: usize = 128 * 1024;
+/// From how many bytes on output is written before more is taken: two messages of 64 KiB still go at
+/// once.
+const TX_LIMIT: usize = 132 * 1024;
 
 /// Buffers above this size are not kept for the next one who needs one.
 const KEPT_SIZE: usize = 256 * 1024;

@@ -104,7 +104,7 @@ impl EventLoop {
             connections: Connections::default(),
             lingerers: Lingerers::default(),
             ready: VecDeque::new(),
-            buffer: vec![0; READ_SIZE],
+            buffer: vec![0; 2 * READ_SIZE],
             commands,
             bridges: Vec::new(),
             is_stopping: false,
@@ -327,7 +327,12 @@ impl EventLoop {
         if connection.blocked || !connection.readable {
             return 0;
         }
-        let len = match connection.read(&mut self.buffer) {
+        // What began a packet goes before what is read; of one that is long, that would be copied often.
+        let before = Some(connection.rx.len()).filter(|len| *len <= READ_SIZE).unwrap_or(0);
+        let (earlier, room) = self.buffer.split_at_mut(before);
+        earlier.copy_from_slice(connection.rx.get(..before).unwrap_or_default());
+        let room = room.get_mut(..READ_SIZE).unwrap_or_default();
+        let len = match connection.read(room) {
             Ok(len) => len,
             Err(ended) => {
                 let peer = connection.peer;
@@ -346,25 +351,25 @@ impl EventLoop {
         }
         let Some(connection) = self.connections.get(id) else { return len };
         let mut earlier = core::mem::take(&mut connection.rx);
-        let read = self.buffer.get(..len).unwrap_or_default();
-        let mut rx = read;
-        if !earlier.is_empty() {
+        let is_long = before < earlier.len();
+        let read = self.buffer.get(..before + len).unwrap_or_default();
+        if is_long {
             earlier.extend_from_slice(read);
-            rx = &earlier;
         }
+        let all = if is_long { &earlier } else { read };
+        let mut rx = all;
         let received = self.broker.receive(now, id, &mut rx, &mut self.connections);
+        let left = rx.len();
+        let taken = all.len() - left;
         let Some(connection) = self.connections.get(id) else { return len };
         connection.blocked = received != Received::All;
-        if earlier.is_empty() {
-            connection.rx = rx.to_vec();
-        } else {
-            let taken = earlier.len() - rx.len();
+        if is_long {
             earlier.drain(..taken);
-            connection.rx = earlier;
+        } else {
+            earlier.clear();
+            earlier.extend_from_slice(read.get(taken..).unwrap_or_default());
         }
-        if connection.rx.is_empty() {
-            connection.rx = Vec::new();
-        }
+        connection.rx = if left == 0 { Vec::new() } else { earlier };
         if connection.readable && !connection.blocked && !connection.is_ready {
             connection.is_ready = true;
             self.ready.push_back(id);
