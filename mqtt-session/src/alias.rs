@@ -4,11 +4,20 @@ use mqtt_codec::TopicName;
 
 use crate::Fault;
 
-/// What the peer's topic aliases stand for, on this connection.
+/// The topic aliases of one connection, both ways. Most connections have none.
 #[derive(Debug, Default)]
 pub(crate) struct Aliases {
     #[cfg(feature = "alloc")]
-    topics: alloc::boxed::Box<[Option<alloc::boxed::Box<str>>]>,
+    both: Option<alloc::boxed::Box<Both>>,
+}
+
+#[cfg(feature = "alloc")]
+#[derive(Debug, Default)]
+struct Both {
+    /// What those of the peer stand for.
+    topics: alloc::vec::Vec<Option<alloc::boxed::Box<str>>>,
+    /// Those that we have chosen.
+    chosen: chosen::Chosen,
 }
 
 impl Aliases {
@@ -41,13 +50,13 @@ impl Aliases {
     #[cfg(feature = "alloc")]
     fn set(&mut self, alias: u16, topic: TopicName<'_>) {
         let index = usize::from(alias) - 1;
-        if self.topics.len() <= index {
-            let mut grown = core::mem::take(&mut self.topics).into_vec();
-            let size = (2 * grown.len()).clamp(index + 1, usize::from(u16::MAX));
-            grown.resize_with(size, || None);
-            self.topics = grown.into_boxed_slice();
+        let topics = &mut self.both.get_or_insert_default().topics;
+        if topics.len() <= index {
+            let size = (2 * topics.len()).clamp(index + 1, usize::from(u16::MAX));
+            topics.reserve_exact(size - topics.len());
+            topics.resize_with(size, || None);
         }
-        if let Some(place) = self.topics.get_mut(index) {
+        if let Some(place) = topics.get_mut(index) {
             *place = Some(topic.as_str().into());
         }
     }
@@ -55,8 +64,28 @@ impl Aliases {
     /// What this alias stands for.
     #[cfg(feature = "alloc")]
     pub(crate) fn get(&self, alias: u16) -> Option<TopicName<'_>> {
-        let topic = self.topics.get(usize::from(alias).checked_sub(1)?)?.as_deref()?;
+        let topics = &self.both.as_ref()?.topics;
+        let topic = topics.get(usize::from(alias).checked_sub(1)?)?.as_deref()?;
         TopicName::new(topic).ok()
+    }
+
+    /// The alias for a topic that we send, and whether the peer knows it already; `None` for none.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn choose(
+        &mut self,
+        policy: TopicAliases,
+        max: u16,
+        topic: &str,
+    ) -> Option<(core::num::NonZeroU16, bool)> {
+        self.both.get_or_insert_default().chosen.choose(policy, max, topic)
+    }
+
+    /// The peer has been told that this alias stands for this topic, or again.
+    #[cfg(feature = "alloc")]
+    pub(crate) fn told(&mut self, alias: core::num::NonZeroU16, topic: &str) {
+        if let Some(both) = &mut self.both {
+            both.chosen.told(alias, topic);
+        }
     }
 
     /// Without a heap no alias is announced, so none comes.
@@ -91,9 +120,6 @@ pub enum TopicAliases {
 }
 
 #[cfg(feature = "alloc")]
-pub(crate) use chosen::Chosen;
-
-#[cfg(feature = "alloc")]
 mod chosen {
     use alloc::string::String;
     use alloc::vec::Vec;
@@ -103,7 +129,7 @@ mod chosen {
 
     /// The aliases that the peer was told on this connection.
     #[derive(Debug, Default)]
-    pub(crate) struct Chosen {
+    pub(super) struct Chosen {
         topics: Vec<Topic>,
         clock: u64,
     }
@@ -119,7 +145,7 @@ mod chosen {
 
     impl Chosen {
         /// The alias for this topic, and whether the peer knows it already; `None` for none.
-        pub(crate) fn choose(
+        pub(super) fn choose(
             &self,
             policy: TopicAliases,
             max: u16,
@@ -149,7 +175,7 @@ mod chosen {
         }
 
         /// The peer has been told that this alias stands for this topic, or again.
-        pub(crate) fn told(&mut self, alias: NonZeroU16, topic: &str) {
+        pub(super) fn told(&mut self, alias: NonZeroU16, topic: &str) {
             let index = usize::from(alias.get()) - 1;
             if index == self.topics.len() {
                 self.topics.push(Topic::default());
@@ -162,11 +188,6 @@ mod chosen {
                     place.name.push_str(topic);
                 }
             }
-        }
-
-        /// A new connection: the peer knows none.
-        pub(crate) fn reset(&mut self) {
-            self.topics.clear();
         }
     }
 }

@@ -33,8 +33,6 @@ pub(crate) struct Link<'s> {
     aliases: Aliases,
     /// How topic aliases are chosen.
     policy: TopicAliases,
-    #[cfg(feature = "alloc")]
-    chosen: Option<alloc::boxed::Box<crate::alias::Chosen>>,
     pub(crate) exchange: Exchange,
     /// Whether the application acknowledges.
     pub(crate) manual: bool,
@@ -61,8 +59,6 @@ impl<'s> Link<'s> {
             inbound,
             aliases: Aliases::default(),
             policy,
-            #[cfg(feature = "alloc")]
-            chosen: None,
             exchange: Exchange::NONE,
             manual,
             problem_information: true,
@@ -104,10 +100,6 @@ impl<'s> Link<'s> {
     /// They do not outlive a connection [MQTT-3.3.2-7].
     fn forget_aliases(&mut self) {
         self.aliases.reset();
-        #[cfg(feature = "alloc")]
-        if let Some(chosen) = &mut self.chosen {
-            chosen.reset();
-        }
     }
 
     pub(crate) fn send(&mut self, packet: &Packet<'_>, tx: &mut dyn Transmit) -> Result<(), Error> {
@@ -253,15 +245,12 @@ impl<'s> Link<'s> {
 
     #[cfg(feature = "alloc")]
     fn choose_alias(&mut self, topic: TopicName<'_>) -> Option<(NonZeroU16, bool)> {
-        let chosen = self.chosen.get_or_insert_default();
-        chosen.choose(self.policy, self.limits.topic_alias_maximum, topic.as_str())
+        self.aliases.choose(self.policy, self.limits.topic_alias_maximum, topic.as_str())
     }
 
     #[cfg(feature = "alloc")]
     fn told_alias(&mut self, alias: NonZeroU16, topic: TopicName<'_>) {
-        if let Some(chosen) = &mut self.chosen {
-            chosen.told(alias, topic.as_str());
-        }
+        self.aliases.told(alias, topic.as_str());
     }
 
     #[cfg(not(feature = "alloc"))]

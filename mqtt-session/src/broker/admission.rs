@@ -85,7 +85,7 @@ impl Broker {
             return self.reject(now, id, connect.client_id, reason, out);
         }
         let (identity, is_proven, is_bridge) = match self.connections.get_mut(id.0) {
-            Some(c) => (c.identity.take(), c.is_proven, c.is_bridge),
+            Some(c) => (c.take_rare(|rare| rare.identity.take()), c.is_proven, c.is_bridge),
             None => return,
         };
         let connect = &Connect { user_name: identity.as_deref().or(connect.user_name), ..*connect };
@@ -117,11 +117,11 @@ impl Broker {
                     let reason = ReasonCode::BadAuthenticationMethod;
                     return self.reject(now, id, client_id, reason, out);
                 }
-                Some(mechanism) => Some(Box::new(Authentication {
+                Some(mechanism) => Some(Authentication {
                     method: method.into(),
                     mechanism: Some(mechanism),
                     data: Vec::new(),
-                })),
+                }),
             },
         };
         let mut packet = Vec::new();
@@ -135,8 +135,9 @@ impl Broker {
         }
         self.deferred_bytes = bytes;
         connection.asked = connection.asked.wrapping_add(u32::from(undecided.is_some()));
-        connection.pending = Some(Box::new(Pending { packet, assigned, undecided, refused }));
-        connection.authentication = authentication;
+        let rare = connection.rare_mut();
+        rare.pending = Some(Pending { packet, assigned, undecided, refused });
+        rare.authentication = authentication;
         if method.is_some() {
             self.authenticate(now, id, connect.properties.authentication_data(), out);
         }
@@ -197,7 +198,8 @@ impl Broker {
     ) -> bool {
         let id = ticket.connection;
         let connection = self.connections.get_mut(id.0);
-        let Some(pending) = connection.and_then(|c| c.pending.as_mut()) else { return false };
+        let rare = connection.and_then(|c| c.rare.as_mut());
+        let Some(pending) = rare.and_then(|rare| rare.pending.as_mut()) else { return false };
         if pending.undecided != Some(ticket.number) {
             return false;
         }
@@ -221,7 +223,7 @@ impl Broker {
             let Some(connection) = self.connections.get_mut(id.0) else { return };
             let session = connection.session.and_then(|key| self.sessions.get(key));
             if let (Some(session), Some(authentication)) =
-                (session, connection.authentication.as_mut())
+                (session, connection.authentication_mut())
             {
                 authentication.mechanism =
                     self.policy.mechanism(session.client(ticket), &authentication.method);
@@ -239,7 +241,8 @@ impl Broker {
         out: &mut dyn Outputs,
     ) {
         let Some(connection) = self.connections.get_mut(id.0) else { return };
-        let mechanism = connection.authentication.as_mut().and_then(|a| a.mechanism.as_mut());
+        let authentication = connection.rare.as_mut().and_then(|rare| rare.authentication.as_mut());
+        let mechanism = authentication.and_then(|a| a.mechanism.as_mut());
         let Some(mechanism) = mechanism else {
             return self.refuse(now, id, ReasonCode::NotAuthorized, out);
         };
@@ -259,7 +262,7 @@ impl Broker {
                 let auth = Auth { reason: ReasonCode::Success, properties };
                 let mut tx = self.statistics.sent.counting(out.transmit(id));
                 let sent = connection.link.auth(now, &auth, &mut tx);
-                if let Some(authentication) = &mut connection.authentication {
+                if let Some(authentication) = connection.authentication_mut() {
                     authentication.mechanism = None;
                 }
                 if sent.is_err() {
@@ -271,7 +274,7 @@ impl Broker {
                     Property::AuthenticationData(data) => data.to_vec(),
                     _ => Vec::new(),
                 };
-                if let Some(authentication) = &mut connection.authentication {
+                if let Some(authentication) = connection.authentication_mut() {
                     authentication.mechanism = None;
                     authentication.data = data;
                 }
@@ -288,15 +291,15 @@ impl Broker {
             return self.refuse(now, id, ReasonCode::ServerUnavailable, out);
         }
         let Some(connection) = self.connections.get_mut(id.0) else { return };
-        let authenticates =
-            connection.authentication.as_ref().is_some_and(|a| a.mechanism.is_some());
-        let ready = |pending: &mut Box<Pending>| !pending.is_undecided() && !authenticates;
-        let Some(pending) = connection.pending.take_if(ready) else { return };
+        let authenticates = connection.authentication_mut().is_some_and(|a| a.mechanism.is_some());
+        let ready = |pending: &mut Pending| !pending.is_undecided() && !authenticates;
+        let pending = connection.take_rare(|rare| rare.pending.take_if(ready));
+        let Some(pending) = pending else { return };
         self.deferred_bytes = self.deferred_bytes.saturating_sub(pending.bytes());
         if let Some(reason) = pending.refused {
             return self.reject(now, id, pending.client_id(), reason, out);
         }
-        let (method, data) = match &mut connection.authentication {
+        let (method, data) = match connection.authentication_mut() {
             Some(a) => (Some(a.method.clone()), core::mem::take(&mut a.data)),
             None => (None, Vec::new()),
         };
@@ -323,10 +326,10 @@ impl Broker {
     ) {
         let Some(connection) = self.connections.get_mut(id.0) else { return };
         if connection.session.is_none() {
-            let pending = connection.pending.take();
+            let pending = connection.take_rare(|rare| rare.pending.take());
             let client_id = pending.as_ref().map_or("", |pending| pending.client_id());
-            let bytes = pending.as_ref().map_or(0, |pending| pending.bytes());
-            if pending.as_ref().is_some_and(|pending| pending.is_undecided()) {
+            let bytes = pending.as_ref().map_or(0, Pending::bytes);
+            if pending.as_ref().is_some_and(Pending::is_undecided) {
                 self.policy.abandoned(id);
             }
             self.deferred_bytes = self.deferred_bytes.saturating_sub(bytes);

@@ -10,6 +10,7 @@ use core::time::Duration;
 
 use mqtt_codec::{ConnAck, Connect, Disconnect, Property, Publish, QoS, ReasonCode, Version};
 
+use super::admission::Pending;
 use super::bridge;
 use super::journal::{Journal, Log};
 use super::message::{KeptWill, Outgoing, unframe};
@@ -228,15 +229,15 @@ impl Broker {
         if let Some(timer) = connection.timer {
             self.timers.cancel(timer, Timer::Connection(key));
         }
-        if let Some(deferred) = &connection.deferred {
+        if let Some(deferred) = connection.deferred() {
             self.forget_deferred(key, deferred);
         }
-        if connection.deferred.is_some()
-            || connection.pending.as_ref().is_some_and(|p| p.is_undecided())
+        if connection.deferred().is_some()
+            || connection.pending().is_some_and(Pending::is_undecided)
         {
             self.policy.abandoned(ConnectionId(key));
         }
-        if let Some(pending) = &connection.pending {
+        if let Some(pending) = connection.pending() {
             self.deferred_bytes = self.deferred_bytes.saturating_sub(pending.bytes());
         }
         let Some(session_key) = connection.session else { return true };
@@ -247,9 +248,9 @@ impl Broker {
             self.held.will_bytes -= session.will.take().map_or(0, |will| will.size());
         }
         connection.link.closed();
-        if let Some(Owed::Message(token, reason)) = connection.owed.as_deref() {
+        if let Some(&Owed::Message(token, reason)) = connection.owed() {
             // It has been routed: when it comes again it is a duplicate.
-            if let Some(delta) = token.delta(*reason) {
+            if let Some(delta) = token.delta(reason) {
                 connection.link.restore(delta);
             }
         }
@@ -269,13 +270,13 @@ impl Broker {
             session.expires = Some(expires);
             self.timers.set(expires, Timer::Session(session_key));
         }
-        match session.will.as_ref().map(|will| will.delay) {
+        match &mut session.will {
             None => {}
-            Some(0) => self.publish_will(now, session_key, out),
+            Some(will) if will.delay == 0 => self.publish_will(now, session_key, out),
             // The end of the session comes first if it is earlier [MQTT-3.1.3-9].
-            Some(delay) => {
-                let due = now + Duration::from_secs(delay.into());
-                session.will_due = Some(due);
+            Some(will) => {
+                let due = now + Duration::from_secs(will.delay.into());
+                will.due = Some(due);
                 self.timers.set(due, Timer::Will(session_key));
             }
         }
@@ -294,6 +295,9 @@ impl Broker {
             return false;
         }
         self.held.will_bytes = self.held.will_bytes - earlier + size;
+        if let Some(due) = session.will_due() {
+            self.timers.cancel(due, Timer::Will(key));
+        }
         session.will = will;
         true
     }
@@ -309,7 +313,6 @@ impl Broker {
     /// Publishes the will of this session, if it has one [MQTT-3.1.2-8], [MQTT-3.1.2-10].
     pub(super) fn publish_will(&mut self, now: Instant, key: Key, out: &mut dyn Outputs) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        session.will_due = None;
         let Some(will) = session.will.take() else { return };
         self.held.will_bytes -= will.size();
         if let Some(publish) = unframe(&will.frame) {
@@ -325,7 +328,7 @@ impl Broker {
         if let Some(at) = session.expires.take() {
             self.timers.cancel(at, Timer::Session(key));
         }
-        if let Some(at) = session.will_due.take() {
+        if let Some(at) = session.will.as_mut().and_then(|will| will.due.take()) {
             self.timers.cancel(at, Timer::Will(key));
         }
     }

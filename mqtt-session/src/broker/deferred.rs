@@ -1,6 +1,5 @@
 //! What a client asks for and the policy answers later.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use mqtt_codec::{Packet, PacketType, Publish, QoS, ReasonCode, Rules, Sender, Subscribe, Version};
@@ -96,8 +95,9 @@ impl Broker {
             return;
         }
         let Some(connection) = self.connections.get_mut(id.0) else { return };
-        let is_it = |deferred: &mut Box<Deferred>| deferred.number == ticket.number;
-        let Some(deferred) = connection.deferred.take_if(is_it) else { return };
+        let is_it = |deferred: &mut Deferred| deferred.number == ticket.number;
+        let deferred = connection.take_rare(|rare| rare.deferred.take_if(is_it));
+        let Some(deferred) = deferred else { return };
         let session = connection.session;
         self.deferred_bytes = self.deferred_bytes.saturating_sub(deferred.bytes());
         self.timers.cancel(deferred.until, Timer::Deferred(id.0));
@@ -179,14 +179,14 @@ impl Broker {
         }
         self.deferred_bytes = bytes;
         connection.asked = connection.asked.wrapping_add(1);
-        connection.deferred = Some(Box::new(deferred));
+        connection.rare_mut().deferred = Some(deferred);
         self.timers.set(until, Timer::Deferred(id.0));
         true
     }
 
     /// The policy has not answered in time: the client may come again.
     pub(super) fn on_deferred_timer(&mut self, now: Instant, key: Key, out: &mut dyn Outputs) {
-        let deferred = self.connections.get(key).and_then(|c| c.deferred.as_ref());
+        let deferred = self.connections.get(key).and_then(|c| c.deferred());
         if deferred.is_some_and(|deferred| deferred.until <= now) {
             self.disconnect(now, ConnectionId(key), ReasonCode::ServerBusy, out);
         }

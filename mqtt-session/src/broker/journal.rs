@@ -390,11 +390,11 @@ impl Records {
                 value.push(u8::from(session.connection.is_some()));
                 value.extend_from_slice(&session.expiry.to_be_bytes());
                 put_instant(value, session.expires);
-                put_instant(value, session.will_due);
+                put_instant(value, session.will_due());
                 put_bytes(value, session.client_id.as_bytes());
                 value.push(u8::from(session.user_name.is_some()));
                 put_bytes(value, session.user_name.as_deref().unwrap_or_default().as_bytes());
-                if let Some(KeptWill { frame, qos, retain, delay }) = session.will.as_deref() {
+                if let Some(KeptWill { frame, qos, retain, delay, .. }) = session.will.as_deref() {
                     value.extend_from_slice(&delay.to_be_bytes());
                     value.push(flags(*qos, *retain));
                     value.extend_from_slice(frame);

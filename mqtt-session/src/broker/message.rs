@@ -207,6 +207,8 @@ pub(crate) struct KeptWill {
     pub(crate) retain: bool,
     /// Will Delay Interval in seconds.
     pub(crate) delay: u32,
+    /// When it is due, while the client has no connection.
+    pub(crate) due: Option<Instant>,
 }
 
 impl KeptWill {
@@ -220,7 +222,7 @@ impl KeptWill {
             ..Publish::new(will.topic, will.payload)
         };
         let frame = frame(&publish, scratch)?;
-        Some(Self { frame, qos: will.qos, retain: will.retain, delay })
+        Some(Self { frame, qos: will.qos, retain: will.retain, delay, due: None })
     }
 
     /// How many bytes of memory it is counted as.

@@ -136,24 +136,70 @@ struct Connection {
     session: Option<Key>,
     /// When its timer is set to.
     timer: Option<Instant>,
-    /// An answer for which there was no room. Nothing is taken until there is.
-    owed: Option<Box<Owed>>,
     /// Whether what the client sends waits for room. Messages to it leave the room to the answers: it
     /// must be heard however much there is for it.
     blocked: bool,
-    /// Until the client is let in.
-    pending: Option<Box<Pending>>,
-    /// What the policy has not answered. Nothing is taken until it has.
-    deferred: Option<Box<Deferred>>,
-    /// How many answers it has waited for.
+    /// How many answers of the policy it has waited for.
     asked: u32,
-    /// The user name that the transport has proved, until CONNECT comes.
-    identity: Option<Box<str>>,
-    /// Whether it has proved one.
+    /// Whether the transport has proved a user name.
     is_proven: bool,
     /// Whether it is a bridge's.
     is_bridge: bool,
-    authentication: Option<Box<Authentication>>,
+    /// What few connections have, and none for long.
+    rare: Option<Box<Rare>>,
+}
+
+/// What waits on a connection, or goes with it, but seldom.
+#[derive(Debug, Default)]
+struct Rare {
+    /// An answer for which there was no room. Nothing is taken until there is.
+    owed: Option<Owed>,
+    /// Until the client is let in.
+    pending: Option<Pending>,
+    /// What the policy has not answered. Nothing is taken until it has.
+    deferred: Option<Deferred>,
+    /// The user name that the transport has proved, until CONNECT comes.
+    identity: Option<Box<str>>,
+    authentication: Option<Authentication>,
+}
+
+impl Connection {
+    fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    fn owed(&self) -> Option<&Owed> {
+        self.rare.as_ref()?.owed.as_ref()
+    }
+
+    fn pending(&self) -> Option<&Pending> {
+        self.rare.as_ref()?.pending.as_ref()
+    }
+
+    fn deferred(&self) -> Option<&Deferred> {
+        self.rare.as_ref()?.deferred.as_ref()
+    }
+
+    fn authentication_mut(&mut self) -> Option<&mut Authentication> {
+        self.rare.as_mut()?.authentication.as_mut()
+    }
+
+    /// Takes something out, and gives back the memory if nothing is left.
+    fn take_rare<T>(&mut self, take: impl FnOnce(&mut Rare) -> Option<T>) -> Option<T> {
+        let rare = self.rare.as_mut()?;
+        let taken = take(rare);
+        if let Rare {
+            owed: None,
+            pending: None,
+            deferred: None,
+            identity: None,
+            authentication: None,
+        } = **rare
+        {
+            self.rare = None;
+        }
+        taken
+    }
 }
 
 /// Many connections, the sessions of their clients, and the messages between them.
@@ -287,15 +333,11 @@ impl Broker {
             link: server::Session::new(now, config, slots),
             session: None,
             timer: None,
-            owed: None,
             blocked: false,
-            pending: None,
-            deferred: None,
             asked: 0,
-            identity: None,
             is_proven: false,
             is_bridge,
-            authentication: None,
+            rare: None,
         })?;
         self.statistics.connections_opened += 1;
         self.begin_status(now);
@@ -308,11 +350,11 @@ impl Broker {
     /// be called before CONNECT is received; later calls have no effect.
     pub fn identify(&mut self, id: ConnectionId, user_name: &str) {
         let connection = self.connections.get_mut(id.0);
-        let Some(connection) = connection.filter(|c| c.session.is_none() && c.pending.is_none())
+        let Some(connection) = connection.filter(|c| c.session.is_none() && c.pending().is_none())
         else {
             return;
         };
-        connection.identity = Some(user_name.into());
+        connection.rare_mut().identity = Some(user_name.into());
         connection.is_proven = true;
     }
 
@@ -333,7 +375,7 @@ impl Broker {
                 connection.blocked = true;
                 return Received::Blocked;
             }
-            if connection.deferred.is_some() {
+            if connection.deferred().is_some() {
                 return Received::Waiting;
             }
             let before = *rx;
@@ -344,7 +386,7 @@ impl Broker {
             match received {
                 Ok(Some(event)) => self.on_event(now, id, &event, out),
                 Ok(None) => {
-                    if connection.pending.as_ref().is_some_and(|pending| pending.is_undecided()) {
+                    if connection.pending().is_some_and(Pending::is_undecided) {
                         return Received::Waiting;
                     }
                     if core::mem::take(&mut connection.blocked) {
@@ -423,22 +465,19 @@ impl Broker {
         }
         let mut tx = self.statistics.sent.counting(out.transmit(id));
         if !owed.send(&mut connection.link, &mut tx) {
-            connection.owed = Some(Box::new(owed));
+            connection.rare_mut().owed = Some(owed);
         }
     }
 
     /// Sends the answer for which there was no room; `false` if there still is none.
     fn pay(&mut self, id: ConnectionId, out: &mut dyn Outputs) -> bool {
         let Some(connection) = self.connections.get_mut(id.0) else { return true };
-        let sent = match &connection.owed {
-            Some(owed) => {
-                let mut tx = self.statistics.sent.counting(out.transmit(id));
-                owed.send(&mut connection.link, &mut tx)
-            }
-            None => return true,
-        };
+        let Connection { link, rare, .. } = connection;
+        let Some(owed) = rare.as_ref().and_then(|rare| rare.owed.as_ref()) else { return true };
+        let mut tx = self.statistics.sent.counting(out.transmit(id));
+        let sent = owed.send(link, &mut tx);
         if sent {
-            connection.owed = None;
+            connection.take_rare(|rare| rare.owed.take());
         }
         sent
     }
@@ -500,7 +539,7 @@ impl Broker {
                 }
                 Timer::Will(key) => {
                     let session = self.sessions.get(key);
-                    if session.and_then(|session| session.will_due).is_some_and(|at| at <= now) {
+                    if session.and_then(Session::will_due).is_some_and(|at| at <= now) {
                         self.publish_will(now, key, out);
                         self.store_session(key);
                     }

@@ -106,7 +106,7 @@ impl Broker {
             let link = connection.map(|c| &c.link).or(session.left.as_deref());
             let taken = link.into_iter().flat_map(server::Session::taken);
             taken.for_each(|id| records.taken(number, id));
-            if let Some(Owed::Message(token, reason)) = connection.and_then(|c| c.owed.as_deref()) {
+            if let Some(Owed::Message(token, reason)) = connection.and_then(|c| c.owed()) {
                 if let Some(Delta::Inbound(id)) = token.delta(*reason) {
                     records.taken(number, id);
                 }
@@ -193,7 +193,7 @@ impl Restore<'_> {
             let delay = value.u32()?;
             let (qos, retain) = value.flags()?;
             unframe(value.0).ok_or(Unreadable)?;
-            will = Some(KeptWill { frame: value.0.into(), qos, retain, delay });
+            will = Some(KeptWill { frame: value.0.into(), qos, retain, delay, due: None });
         }
         if was_connected {
             // Its connection has ended with the broker.
@@ -208,7 +208,9 @@ impl Restore<'_> {
         found.user_name = has_user_name.then(|| user_name.into());
         found.expiry = expiry;
         found.expires = expires;
-        found.will_due = will_due;
+        if let Some(will) = &mut will {
+            will.due = will_due;
+        }
         self.broker.held.will_bytes += will.as_ref().map_or(0, KeptWill::size);
         found.will = will.map(Box::new);
         if let Some(expires) = expires {

@@ -37,8 +37,6 @@ pub(crate) struct Session {
     pub(crate) stored: Option<Number>,
     /// When the session ends, if it has no connection.
     pub(crate) expires: Option<Instant>,
-    /// When the will is due, if it has no connection.
-    pub(crate) will_due: Option<Instant>,
     pub(crate) will: Option<Box<KeptWill>>,
     pub(crate) subscriptions: Few<SubIndex>,
     /// Messages on their way to the client.
@@ -59,7 +57,6 @@ impl Session {
             expiry: 0,
             stored: None,
             expires: None,
-            will_due: None,
             will: None,
             subscriptions: Few::default(),
             backlog: None,
@@ -76,6 +73,11 @@ impl Session {
             is_proven: self.is_proven,
             is_bridge: self.is_bridge,
         }
+    }
+
+    /// When the will is due, if it has no connection.
+    pub(crate) fn will_due(&self) -> Option<Instant> {
+        self.will.as_ref()?.due
     }
 
     pub(crate) fn backlog_mut(&mut self) -> &mut Backlog {

@@ -21,14 +21,16 @@ const NONE: u32 = u32::MAX;
 /// Values in places that are used again.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
-    places: Vec<(u32, Place<T>)>,
+    places: Vec<Place<T>>,
+    /// Of each place: beside it, it would leave a gap.
+    generations: Vec<u32>,
     free: u32,
     len: usize,
 }
 
 impl<T> Slab<T> {
     pub(crate) const fn new() -> Self {
-        Self { places: Vec::new(), free: NONE, len: 0 }
+        Self { places: Vec::new(), generations: Vec::new(), free: NONE, len: 0 }
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -38,17 +40,18 @@ impl<T> Slab<T> {
     /// Keeps the value. `None` when all keys are used up.
     pub(crate) fn insert(&mut self, value: T) -> Option<Key> {
         let free = self.free;
-        let key = match self.places.get_mut(free as usize) {
-            Some((generation, place)) => {
+        let key = match (self.places.get_mut(free as usize), self.generations.get(free as usize)) {
+            (Some(place), Some(generation)) => {
                 if let Place::Free(next) = *place {
                     self.free = next;
                 }
                 *place = Place::Used(value);
                 Key { index: free, generation: *generation }
             }
-            None => {
+            _ => {
                 let index = u32::try_from(self.places.len()).ok().filter(|index| *index != NONE)?;
-                self.places.push((0, Place::Used(value)));
+                self.places.push(Place::Used(value));
+                self.generations.push(0);
                 Key { index, generation: 0 }
             }
         };
@@ -57,7 +60,8 @@ impl<T> Slab<T> {
     }
 
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
-        let (generation, place) = self.places.get_mut(key.index as usize)?;
+        let place = self.places.get_mut(key.index as usize)?;
+        let generation = self.generations.get_mut(key.index as usize)?;
         if *generation != key.generation || matches!(place, Place::Free(_)) {
             return None;
         }
@@ -71,47 +75,43 @@ impl<T> Slab<T> {
         }
     }
 
+    fn is_current(&self, key: Key) -> bool {
+        self.generations.get(key.index as usize) == Some(&key.generation)
+    }
+
     pub(crate) fn get(&self, key: Key) -> Option<&T> {
-        match self.places.get(key.index as usize)? {
-            (generation, Place::Used(value)) if *generation == key.generation => Some(value),
-            _ => None,
-        }
+        if self.is_current(key) { self.at(key.index) } else { None }
     }
 
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
-        match self.places.get_mut(key.index as usize)? {
-            (generation, Place::Used(value)) if *generation == key.generation => Some(value),
-            _ => None,
-        }
+        if self.is_current(key) { self.at_mut(key.index) } else { None }
     }
 
     /// What is kept in this place, whatever its key.
     pub(crate) fn at(&self, index: u32) -> Option<&T> {
         match self.places.get(index as usize)? {
-            (_, Place::Used(value)) => Some(value),
-            _ => None,
+            Place::Used(value) => Some(value),
+            Place::Free(_) => None,
         }
     }
 
     /// What is kept in this place, whatever its key.
     pub(crate) fn at_mut(&mut self, index: u32) -> Option<&mut T> {
         match self.places.get_mut(index as usize)? {
-            (_, Place::Used(value)) => Some(value),
-            _ => None,
+            Place::Used(value) => Some(value),
+            Place::Free(_) => None,
         }
     }
 
     /// The key of what is kept in this place.
     pub(crate) fn key(&self, index: u32) -> Option<Key> {
-        match self.places.get(index as usize)? {
-            (generation, Place::Used(_)) => Some(Key { index, generation: *generation }),
-            _ => None,
-        }
+        self.at(index)?;
+        Some(Key { index, generation: *self.generations.get(index as usize)? })
     }
 
     /// All values.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.places.iter().filter_map(|(_, place)| match place {
+        self.places.iter().filter_map(|place| match place {
             Place::Used(value) => Some(value),
             Place::Free(_) => None,
         })
@@ -119,9 +119,6 @@ impl<T> Slab<T> {
 
     /// All keys.
     pub(crate) fn keys(&self) -> impl Iterator<Item = Key> + use<'_, T> {
-        (0..).zip(&self.places).filter_map(|(index, (generation, place))| match place {
-            Place::Used(_) => Some(Key { index, generation: *generation }),
-            Place::Free(_) => None,
-        })
+        (0..self.places.len() as u32).filter_map(|index| self.key(index))
     }
 }
