@@ -59,6 +59,9 @@ const SHORT: usize = 128;
 /// # Errors
 /// [`Error::Encode`] if it must not be sent, [`Error::TransmitFull`] without room for it.
 pub(crate) fn send(packet: &Packet<'_>, rules: &Rules, tx: &mut dyn Transmit) -> Result<(), Error> {
+    if matches!(packet, Packet::Publish(publish) if publish.payload.len() >= SHORT) {
+        return send_long(packet, rules, tx);
+    }
     // To write a short packet at once takes less than to measure it, ask for room and write it.
     let result = match tx.short() {
         Some(room) => {
