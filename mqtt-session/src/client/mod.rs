@@ -3,82 +3,21 @@
 use core::time::Duration;
 
 use mqtt_codec::{
-    Auth, ConnAck, Connect, Disconnect, List, Packet, PacketId, Properties, Publish, ReasonCode,
-    Rules, Sender, Subscribe, Subscription, TopicFilter, TopicName, Unsubscribe, Version,
+    List, Packet, PacketId, Properties, Publish, ReasonCode, Sender, Subscribe, Subscription,
+    TopicFilter, TopicName, Unsubscribe, Version,
 };
 
-use crate::auth::Exchange;
 use crate::inbound::Inbound;
 use crate::link::{Link, starts_message};
 use crate::outbound::Outbound;
 use crate::{
-    AckToken, Delta, Error, Event, Fault, Instant, Limits, Misuse, Outbox, Pending, Received, Ring,
-    Slot, Stage, TopicAliases, Transmit,
+    AckToken, Delta, Error, Event, Fault, Instant, Limits, Misuse, Outbox, Stage, Transmit,
 };
 
-/// How a client session behaves, apart from what CONNECT says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Config {
-    /// Whether the application acknowledges messages by [`Session::acknowledge`]. Default: false, a
-    /// message is acknowledged as it is received.
-    pub manual_acknowledge: bool,
-    /// How long to wait for CONNACK and PINGRESP before the connection is given up. Default: 10 s.
-    pub response_timeout: Duration,
-    /// Largest packet that is read, in bytes, where CONNECT announces no Maximum Packet Size, as in
-    /// 3.1.1. Default: 1,048,576.
-    pub max_packet_size: u32,
-    /// How topic aliases are chosen for what is published. Default: off.
-    pub topic_aliases: TopicAliases,
-}
+mod config;
+mod connection;
 
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            manual_acknowledge: false,
-            response_timeout: Duration::from_secs(10),
-            max_packet_size: 1_048_576,
-            topic_aliases: TopicAliases::Off,
-        }
-    }
-}
-
-/// Storage for a [`Session`]: how much can be in flight.
-#[derive(Debug)]
-pub struct Slots<'s> {
-    /// Packets sent and not acknowledged, SUBSCRIBE and UNSUBSCRIBE included.
-    pub outbound: Ring<'s, Slot>,
-    /// Messages of QoS 2 received and not completed, 4 bytes each: as many as the Receive Maximum that
-    /// is announced, which is 65,535 where nothing is, as in 3.1.1. With fewer slots than that, a
-    /// peer that needs more is [`Fault::ReceiveMaximum`] in both versions.
-    pub received: Ring<'s, Received>,
-    /// Messages received that the application has yet to acknowledge, where that is manual: as many
-    /// as the Receive Maximum.
-    pub pending: Ring<'s, Pending>,
-}
-
-#[cfg(feature = "alloc")]
-impl Slots<'static> {
-    /// Slots on the heap for at most `max` packets sent, and for as many messages received as the
-    /// Receive Maximum lets the peer send; memory is taken as it is needed. A peer of 3.1.1, to which
-    /// no Receive Maximum can be announced, may so take 256 KiB; where that is too much, lend or ask
-    /// for less:
-    ///
-    /// ```
-    /// use mqtt_session::Ring;
-    /// use mqtt_session::client::Slots;
-    /// let slots = Slots { received: Ring::heap(100), ..Slots::heap(16) };
-    /// assert_eq!(slots.received.capacity(), 100);
-    /// ```
-    #[must_use]
-    pub fn heap(max: u16) -> Self {
-        Self {
-            outbound: Ring::heap(max),
-            received: Ring::heap(u16::MAX),
-            pending: Ring::heap(u16::MAX),
-        }
-    }
-}
+pub use config::{Config, Slots};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -150,50 +89,6 @@ impl<'s> Session<'s> {
             last_sent: Instant::from_millis(0),
             waiting_since: None,
         }
-    }
-
-    /// Begins a connection: the first packet on a new transport \[MQTT-3.1.0-1]. With Clean Start
-    /// what is in flight is given up: [`Event::Lost`] tells of each once the server has accepted.
-    ///
-    /// # Errors
-    /// [`Misuse::AlreadyConnected`]; [`Misuse::ClientId`] in 3.1.1; [`Misuse::TopicAliasMaximum`]
-    /// without a heap; [`Error::Encode`], [`Error::TransmitFull`].
-    pub fn connect(
-        &mut self,
-        now: Instant,
-        connect: &Connect<'_>,
-        tx: &mut dyn Transmit,
-    ) -> Result<(), Error> {
-        if self.state != State::Disconnected {
-            return Err(Misuse::AlreadyConnected.into());
-        }
-        let unnamed = connect.client_id.is_empty() && !connect.clean_start;
-        if unnamed && !connect.version.has_properties() {
-            return Err(Misuse::ClientId.into());
-        }
-        let own = Limits::of_client(connect).or_max_packet_size(self.config.max_packet_size);
-        if cfg!(not(feature = "alloc")) && own.topic_alias_maximum > 0 {
-            return Err(Misuse::TopicAliasMaximum.into());
-        }
-        let rules = Rules::new(connect.version, Sender::Client);
-        crate::transmit::send(&Packet::Connect(*connect), &rules, tx)?;
-        self.link.negotiate(connect.version, Limits::NONE, own);
-        self.link.exchange = Exchange::NONE;
-        self.link.problem_information = true;
-        self.clean_start = connect.clean_start;
-        self.expires_later = false;
-        if connect.version.has_properties() {
-            self.link.problem_information =
-                connect.properties.request_problem_information().unwrap_or(true);
-            self.link.exchange = Exchange::begin(&connect.properties);
-            let expiry = connect.properties.session_expiry_interval();
-            self.expires_later = expiry.is_some_and(|seconds| seconds > 0);
-        }
-        self.keep_alive = Duration::from_secs(connect.keep_alive.into());
-        self.state = State::Connecting;
-        self.last_sent = now;
-        self.waiting_since = Some(now);
-        Ok(())
     }
 
     /// Takes packets off the front of `rx`, answers into `tx`, and returns the first event. `None`:
@@ -296,48 +191,6 @@ impl<'s> Session<'s> {
             }
             _ => return Err(Fault::Unexpected(kind).into()),
         })
-    }
-
-    fn on_connack<'rx>(&mut self, connack: ConnAck<'rx>) -> Result<Event<'rx>, Error> {
-        self.waiting_since = None;
-        if connack.reason != ReasonCode::Success {
-            self.state = State::Closed;
-            return Ok(Event::Refused(connack));
-        }
-        if !self.link.exchange.agrees(&connack.properties) {
-            return Err(Fault::AuthenticationMethod.into());
-        }
-        // [MQTT-3.2.2-4]
-        if connack.session_present && self.clean_start {
-            return Err(Fault::SessionPresent.into());
-        }
-        let limits = Limits::of_server(&connack, self.link.version());
-        self.link.negotiate(self.link.version(), limits, self.link.own);
-        if let Some(seconds) = connack.properties.server_keep_alive() {
-            // [MQTT-3.1.2-21]
-            self.keep_alive = Duration::from_secs(seconds.into());
-        }
-        if !connack.session_present {
-            // [MQTT-3.2.2-5]
-            self.link.inbound.clear();
-            self.link.outbound.lose_all();
-        }
-        self.link.exchange.open = false;
-        self.state = State::Connected;
-        Ok(Event::Connected(connack))
-    }
-
-    fn on_auth<'rx>(&mut self, auth: Auth<'rx>) -> Result<Event<'rx>, Error> {
-        self.link.admit(&auth.properties)?;
-        let exchange = &mut self.link.exchange;
-        let allowed: &[ReasonCode] = match self.state {
-            _ if !exchange.open => &[],
-            State::Connected => &[ReasonCode::ContinueAuthentication, ReasonCode::Success],
-            _ => &[ReasonCode::ContinueAuthentication],
-        };
-        exchange.receive(auth.reason, &auth.properties, allowed)?;
-        exchange.open = auth.reason != ReasonCode::Success;
-        Ok(Event::Auth(auth))
     }
 
     /// Sends again what the last connection left unacknowledged, in order \[MQTT-4.4.0-1], as far as
@@ -450,113 +303,6 @@ impl<'s> Session<'s> {
         let result = self.link.acknowledge(token, reason, tx);
         self.note_sent(now);
         result
-    }
-
-    /// Sends AUTH: the answer to [`Event::Auth`], or a re-authentication (section 4.12).
-    ///
-    /// # Errors
-    /// [`Misuse::NotConnected`]; [`Misuse::Authentication`] where CONNECT named no Authentication Method
-    /// \[MQTT-4.12.0-7] or another one \[MQTT-4.12.0-5], or the reason is not the next step:
-    /// Continue authentication in an exchange, Re-authenticate to begin one;
-    /// [`Error::Encode`], [`Error::TransmitFull`].
-    pub fn auth(
-        &mut self,
-        now: Instant,
-        auth: &Auth<'_>,
-        tx: &mut dyn Transmit,
-    ) -> Result<(), Error> {
-        if matches!(self.state, State::Disconnected | State::Closed) {
-            return Err(Misuse::NotConnected.into());
-        }
-        let exchange = &self.link.exchange;
-        let step = if exchange.open {
-            ReasonCode::ContinueAuthentication
-        } else {
-            ReasonCode::ReAuthenticate
-        };
-        if !exchange.has_method() || !exchange.agrees(&auth.properties) || auth.reason != step {
-            return Err(Misuse::Authentication.into());
-        }
-        self.link.send(&Packet::Auth(*auth), tx)?;
-        self.link.exchange.open = true;
-        self.note_sent(now);
-        if self.state == State::Connecting {
-            self.waiting_since = Some(now);
-        }
-        Ok(())
-    }
-
-    /// Says goodbye. Send what is in `tx`, close the transport, and call [`Session::closed`].
-    ///
-    /// # Errors
-    /// [`Misuse::NotConnected`]; [`Misuse::SessionExpiry`]; [`Error::Encode`],
-    /// [`Error::TransmitFull`].
-    pub fn disconnect(
-        &mut self,
-        disconnect: &Disconnect<'_>,
-        tx: &mut dyn Transmit,
-    ) -> Result<(), Error> {
-        self.require_connected()?;
-        let expiry = disconnect.properties.session_expiry_interval();
-        if self.version().has_properties() && expiry.unwrap_or(0) > 0 && !self.expires_later {
-            return Err(Misuse::SessionExpiry.into());
-        }
-        self.link.send(&Packet::Disconnect(*disconnect), tx)?;
-        // [MQTT-3.14.4-1]
-        self.state = State::Closed;
-        Ok(())
-    }
-
-    /// The transport is closed, for whatever reason. The session is as it was, ready for
-    /// [`Session::connect`].
-    pub fn closed(&mut self) {
-        if self.state != State::Disconnected {
-            self.link.disconnect();
-        }
-        self.state = State::Disconnected;
-        self.waiting_since = None;
-    }
-
-    /// When to call [`Session::handle_timeout`]; `None`: never. Earlier calls do no harm.
-    #[must_use]
-    pub fn next_timeout(&self) -> Option<Instant> {
-        if matches!(self.state, State::Disconnected | State::Closed) {
-            return None;
-        }
-        if self.link.has_answers() {
-            return Some(Instant::default());
-        }
-        let pings = self.state == State::Connected && !self.keep_alive.is_zero();
-        let ping = pings.then(|| self.last_sent + self.keep_alive);
-        self.answer_due().into_iter().chain(ping).min()
-    }
-
-    /// Until when CONNACK or PINGRESP must have come that is waited for.
-    fn answer_due(&self) -> Option<Instant> {
-        self.waiting_since.map(|since| since + self.config.response_timeout)
-    }
-
-    /// Does what is due: PINGREQ when nothing was sent for the Keep Alive \[MQTT-3.1.2-20].
-    ///
-    /// # Errors
-    /// [`Fault::Timeout`]: the server does not answer, close the connection. [`Error::TransmitFull`]:
-    /// send, and call again.
-    pub fn handle_timeout(&mut self, now: Instant, tx: &mut dyn Transmit) -> Result<(), Error> {
-        if self.state == State::Connected {
-            self.send_answers(now, tx)?;
-        }
-        if self.next_timeout().is_none_or(|due| now < due) {
-            return Ok(());
-        }
-        if self.answer_due().is_some_and(|due| now >= due) {
-            self.fail(Fault::Timeout, tx);
-            return Err(Fault::Timeout.into());
-        }
-        // Also while PINGRESP is waited for, where that is longer than the Keep Alive.
-        self.link.send(&Packet::PingReq, tx)?;
-        self.note_sent(now);
-        self.waiting_since.get_or_insert(now);
-        Ok(())
     }
 
     /// The topic of the message that was received last, whether a Topic Alias stands for it or not.
