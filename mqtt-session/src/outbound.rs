@@ -113,6 +113,7 @@ impl<'s> Outbound<'s> {
 
     /// The identifier for the next packet; `None` when all slots are in use. It is unused
     /// [MQTT-2.2.1-3], [MQTT-2.2.1-4].
+    #[inline(always)]
     pub(crate) fn next_id(&mut self) -> Option<PacketId> {
         // Identifiers in use are never so many that there is no free one.
         if self.slots.is_full() || self.slots.len() >= usize::from(u16::MAX) {
