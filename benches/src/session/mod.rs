@@ -68,11 +68,11 @@ pub const fn connack(version: Version) -> &'static [u8] {
     }
 }
 
-/// An acknowledgement of this message, as bytes.
+/// An acknowledgement of this message, as bytes. They are written at once, as what a socket gave has
+/// been for long: who reads four bytes that were written one by one just now waits for that.
 #[must_use]
 pub const fn acknowledgement(first: u8, id: u16) -> [u8; 4] {
-    let [high, low] = id.to_be_bytes();
-    [first, 2, high, low]
+    (((first as u32) << 24) | (2 << 16) | id as u32).to_be_bytes()
 }
 
 fn message(qos: QoS) -> Publish<'static> {
