@@ -132,7 +132,10 @@ impl Drop for Listener {
 #[cfg(unix)]
 fn bind_unix(path: &Path) -> io::Result<Listening> {
     use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
-    if std::fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket()) {
+    if let Ok(data) = std::fs::symlink_metadata(path) {
+        if !data.file_type().is_socket() {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
         match std::os::unix::net::UnixStream::connect(path) {
             Ok(_) => return Err(io::ErrorKind::AddrInUse.into()),
             // What is renamed to it takes its place.

@@ -418,6 +418,33 @@ fn a_bridge_speaks_tls_and_tells_how_it_is() {
     }
 }
 
+#[test]
+fn what_an_upstream_sends_that_takes_no_answers_is_read_no_further() {
+    const SECOND: core::time::Duration = core::time::Duration::from_secs(1);
+    let upstream = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let text = format!(
+        "[[bridge]]\nname = \"up\"\naddresses = [\"{}\"]\nclient_id = \"b\"\nversion = \"3.1.1\"\n\
+         [[bridge.topic]]\ndirection = \"out\"\npattern = \"#\"\n",
+        upstream.local_addr().unwrap()
+    );
+    let mut near = BrokerServer::bind("127.0.0.1:0", Config::default()).unwrap();
+    near.set_bridges(&Settings::parse(&text).unwrap().bridges).unwrap();
+    let control = near.control();
+    let near = near.spawn().unwrap();
+    let (mut stream, _) = upstream.accept().unwrap();
+    stream.set_write_timeout(Some(2 * SECOND)).unwrap();
+    stream.write_all(&[0x20, 2, 0, 0]).unwrap();
+    // No rule lets these in; each is to be answered by four bytes.
+    let messages = [0x32, 5, 0, 1, b'x', 0, 1].repeat(10_000);
+    let mut sent = 0;
+    while sent < 128 << 20 && stream.write_all(&messages).is_ok() {
+        sent += messages.len();
+    }
+    assert!(sent < 128 << 20, "what was owed took {} MiB", (sent / 7 * 4) >> 20);
+    assert!(control.report(20 * SECOND).unwrap().bridges.remove(0).is_connected);
+    near.stop().unwrap();
+}
+
 #[cfg(unix)]
 #[test]
 fn a_unix_socket_is_for_its_owner_and_group_and_nothing_else_is_left_beside_it() {
@@ -434,6 +461,13 @@ fn a_unix_socket_is_for_its_owner_and_group_and_nothing_else_is_left_beside_it()
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     std::os::unix::net::UnixStream::connect(&path).unwrap();
     assert!(server.listen(&endpoint).is_err(), "somebody listens there");
+    // What is no socket is somebody's file.
+    let file = folder.path().join("file");
+    std::fs::write(&file, "users").unwrap();
+    let endpoint = Endpoint { place: Place::Unix(file.clone()), tls: false, websocket: false };
+    assert!(server.listen(&endpoint).is_err());
+    drop(server);
+    assert_eq!(std::fs::read(&file).unwrap(), b"users");
 }
 
 /// Packets, a few bytes of each changed, cut out or doubled.

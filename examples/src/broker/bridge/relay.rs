@@ -409,7 +409,9 @@ impl Relay {
         if let Some(id) = publish.packet_id {
             // As what it is now it may go to another broker than before.
             self.lowered.remove(&id);
-            if self.done_local.contains(&id) {
+            // That of a connection before; of a message that has taken its identifier it says nothing.
+            if self.done_local.remove(&id) && publish.dup && publish.qos == QoS::ExactlyOnce {
+                self.done_local.insert(id);
                 return local(&Packet::PubRec(Ack::new(id)), down);
             }
         }

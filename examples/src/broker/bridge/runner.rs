@@ -42,6 +42,10 @@ const READ_SIZE: usize = 64 * 1024;
 /// From how many bytes on that wait for the other broker no more are taken from this one.
 const MAX_WAITING: usize = 128 * 1024;
 
+/// From how many bytes of answers on that the other broker does not take nothing more is read from it.
+/// A broker that keeps to its packet identifiers is never owed so many.
+const MAX_OWED: usize = 512 * 1024;
+
 /// What a bridge is made of.
 #[derive(Debug)]
 pub(super) struct Parts {
@@ -76,6 +80,8 @@ struct Link {
     transport: Transport,
     /// Whether there may be more to read.
     is_readable: bool,
+    /// Whether the other broker sends no more: what it has sent is still to be read.
+    is_closed: bool,
     /// Whether the socket takes no more for now.
     is_full: bool,
     /// The beginning of a packet.
@@ -83,6 +89,8 @@ struct Link {
     /// What is being sent, and how much of it is.
     up: Vec<u8>,
     sent: usize,
+    /// How much was added to that by reading, since it was empty last.
+    owed: usize,
     /// The connection to this broker, once there is one.
     local: Option<Local>,
     /// Whether messages go.
@@ -91,6 +99,14 @@ struct Link {
     last_sent: Instant,
     last_received: Instant,
     pinged: Option<Instant>,
+}
+
+/// What has happened to the socket.
+#[derive(Clone, Copy, Debug, Default)]
+struct Woken {
+    is_readable: bool,
+    is_writable: bool,
+    is_closed: bool,
 }
 
 /// A connection to this broker.
@@ -147,7 +163,7 @@ impl Runner {
     }
 
     /// Waits for something to happen. What has happened to the socket: readable, writable.
-    fn wait(&mut self, until: Option<Instant>) -> (bool, bool) {
+    fn wait(&mut self, until: Option<Instant>) -> Woken {
         let mut events = Events::with_capacity(8);
         // A part of a millisecond must not be polled for.
         let timeout = until.map(|until| {
@@ -157,12 +173,13 @@ impl Runner {
             // Interrupted, or nothing that waiting would help against.
             std::thread::yield_now();
         }
-        let (mut readable, mut writable) = (false, false);
+        let mut woken = Woken::default();
         for event in &events {
             if event.token() == SOCKET {
                 let closed = event.is_read_closed() || event.is_error();
-                readable |= event.is_readable() || closed;
-                writable |= event.is_writable() || closed;
+                woken.is_readable |= event.is_readable() || closed;
+                woken.is_writable |= event.is_writable() || closed;
+                woken.is_closed |= closed;
             }
         }
         for task in self.parts.bell.answer() {
@@ -170,7 +187,7 @@ impl Runner {
                 self.is_stopping = true;
             }
         }
-        (readable, writable)
+        woken
     }
 
     /// Works on one connection until it ends. Whether messages went.
@@ -250,8 +267,7 @@ impl Runner {
         let interest = Interest::READABLE | Interest::WRITABLE;
         stream.register(self.parts.poll.registry(), SOCKET, interest)?;
         loop {
-            let (_, writable) = self.wait(Some(until));
-            if writable {
+            if self.wait(Some(until)).is_writable {
                 if let Some(error) = stream.take_error()? {
                     return Err(error);
                 }
@@ -284,9 +300,10 @@ impl Runner {
             }
             let until = self.keep_alive(link)?;
             link.write().map_err(|error| error.to_string())?;
-            let (readable, writable) = self.wait(until);
-            link.is_readable |= readable;
-            link.is_full &= !writable;
+            let woken = self.wait(until);
+            link.is_readable |= woken.is_readable;
+            link.is_closed |= woken.is_closed;
+            link.is_full &= !woken.is_writable;
         }
     }
 
@@ -294,22 +311,28 @@ impl Runner {
     fn step(&mut self, link: &mut Link) -> Result<bool, String> {
         let mut went_on = false;
         let mut down = Vec::new();
-        if link.is_readable && link.local.as_ref().is_none_or(|local| local.pipe.has_room()) {
+        // Of room that this makes, nobody tells later.
+        link.write().map_err(|error| error.to_string())?;
+        let has_room = link.local.as_ref().is_none_or(|local| local.pipe.has_room());
+        if link.is_readable && has_room && link.owed < MAX_OWED {
             let input = link.transport.read(&mut self.buffer).map_err(|why| why.to_string())?;
-            link.is_readable = input.more;
+            link.is_readable = input.more || link.is_closed;
             // TLS may have waited for that.
             link.is_full = false;
             if input.len > 0 {
                 went_on = true;
                 link.last_received = Instant::now();
                 link.rx.extend_from_slice(self.buffer.get(..input.len).unwrap_or_default());
+                let before = link.up.len();
                 self.take_remote(link, &mut down)?;
+                link.owed += link.up.len() - before;
             }
         }
         let mut is_finished = false;
         let waiting = link.up.len() - link.sent;
         let mut told = false;
-        if let Some(local) = link.local.as_mut().filter(|_| link.is_up && waiting < MAX_WAITING) {
+        let takes = link.is_up && waiting < MAX_WAITING && link.owed < MAX_OWED;
+        if let Some(local) = link.local.as_mut().filter(|_| takes) {
             let wanted = local.pipe.wanted();
             told = wanted.tell;
             is_finished = wanted.is_finished;
@@ -415,6 +438,14 @@ impl Runner {
         if keep_alive == 0 {
             return Ok(None);
         }
+        if link.is_full {
+            // A PINGREQ would only wait behind the rest.
+            let until = link.last_sent + Duration::from_millis(keep_alive * 1500);
+            return match now < until {
+                true => Ok(Some(until)),
+                false => Err("it takes nothing".into()),
+            };
+        }
         if let Some(pinged) = link.pinged.filter(|pinged| link.last_received < *pinged) {
             let until = pinged + Duration::from_secs(keep_alive.clamp(5, 30));
             return match now < until {
@@ -438,10 +469,12 @@ impl Link {
         Self {
             transport,
             is_readable: true,
+            is_closed: false,
             is_full: false,
             rx: Vec::new(),
             up: Vec::new(),
             sent: 0,
+            owed: 0,
             local: None,
             is_up: false,
             began: now,
@@ -475,6 +508,7 @@ impl Link {
         if self.sent == self.up.len() {
             self.up.clear();
             self.sent = 0;
+            self.owed = 0;
         } else if self.sent >= MAX_WAITING {
             self.up.drain(..self.sent);
             self.sent = 0;
