@@ -53,6 +53,7 @@ fn run(options: Options) -> Result<(), Box<dyn core::error::Error>> {
         let opened = server.persist(folder);
         opened.map_err(|error| format!("persistence: {}: {error}", folder.display()))?;
     }
+    server.set_max_partial_bytes(settings.max_partial_bytes);
     server.set_bridges(&settings.bridges)?;
     if let Some(origins) = &settings.websocket_origins {
         server.set_websocket_origins(origins.clone());

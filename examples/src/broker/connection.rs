@@ -8,6 +8,7 @@ use mqtt_session::Transmit;
 use mqtt_session::broker::{ConnectionId, Notice, Outputs};
 
 use super::log::Log;
+use super::partials::{Partials, Place, SMALL};
 use super::transport::{Ended, Peer, Transport};
 
 /// From how many bytes on output is written before more is taken: two messages of 64 KiB still go at
@@ -250,9 +251,16 @@ pub(super) struct Connection {
     pub(super) blocked: bool,
     is_dirty: bool,
     pub(super) is_ready: bool,
+    /// Where its `rx` is counted.
+    place: Place,
 }
 
 impl Connection {
+    /// Whether what it holds is, or is to be, counted.
+    pub(super) fn is_counted(&self) -> bool {
+        self.rx.capacity() > SMALL || self.place.is_some()
+    }
+
     /// Reads once: how many bytes.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Ended> {
         let input = self.tx.transport.read(buffer)?;
@@ -276,6 +284,7 @@ pub(super) struct Connections {
     /// Whether nothing is written but by turns.
     is_held: bool,
     pub(super) log: Log,
+    pub(super) partials: Partials,
 }
 
 /// The buffer of a connection that there is not.
@@ -300,6 +309,7 @@ impl Connections {
             blocked: false,
             is_dirty: false,
             is_ready: false,
+            place: None,
         };
         if self.places.len() <= id.index() {
             self.places.resize_with(id.index() + 1, || None);
@@ -317,12 +327,32 @@ impl Connections {
         self.at(id.index()).filter(|connection| connection.id == id)
     }
 
+    /// Counts what this connection holds in `rx`; `is_new`: all of it was read just now.
+    pub(super) fn count(&mut self, id: ConnectionId, is_new: bool) {
+        let place = self.places.get_mut(id.index()).and_then(Option::as_deref_mut);
+        let Some(connection) = place.filter(|connection| connection.id == id) else { return };
+        // Bridges are few, and the operator's own.
+        if matches!(connection.peer, Peer::Bridge) {
+            return;
+        }
+        // Or a large packet that has passed would go on taking up its room.
+        if connection.rx.capacity() / 2 > connection.rx.len().max(SMALL / 2) {
+            connection.rx.shrink_to_fit();
+        }
+        self.partials.set(&mut connection.place, id, connection.rx.capacity(), is_new);
+    }
+
+    /// Takes out a connection, with what it holds.
+    fn take(&mut self, id: ConnectionId) -> Option<Box<Connection>> {
+        let mut connection = self.places.get_mut(id.index())?.take_if(|it| it.id == id)?;
+        self.partials.remove(&mut connection.place);
+        connection.rx = Vec::new();
+        Some(connection)
+    }
+
     /// The connection is no more, but for what is left to say below MQTT.
     pub(super) fn remove(&mut self, id: ConnectionId) {
-        let place = self.places.get_mut(id.index());
-        let Some(connection) = place.and_then(|place| place.take_if(|it| it.id == id)) else {
-            return;
-        };
+        let Some(connection) = self.take(id) else { return };
         let transport = &connection.tx.transport;
         if transport.has_words() || transport.has_pending() {
             self.closed.push(*connection);
@@ -336,8 +366,7 @@ impl Connections {
 
     /// Has nothing be sent of what waits for this connection, and closes it; whether there is one.
     pub(super) fn abandon(&mut self, id: ConnectionId) -> bool {
-        let place = self.places.get_mut(id.index());
-        place.and_then(|place| place.take_if(|connection| connection.id == id)).is_some()
+        self.take(id).is_some()
     }
 
     /// Has nothing be sent to those that the broker has done with.
@@ -410,8 +439,7 @@ impl Outputs for Connections {
     }
 
     fn close(&mut self, id: ConnectionId) {
-        let place = self.places.get_mut(id.index());
-        let removed = place.and_then(|place| place.take_if(|it| it.id == id));
+        let removed = self.take(id);
         self.closed.extend(removed.map(|connection| *connection));
     }
 

@@ -9,6 +9,7 @@ use std::time::Instant as StdInstant;
 
 use mio::event::Source;
 use mio::{Events, Interest, Poll, Token, Waker};
+use mqtt_codec::ReasonCode;
 use mqtt_session::broker::{Admission, Broker, ConnectionId, Received, Ticket};
 use mqtt_session::{Clock, Instant};
 use rustls::ServerConfig;
@@ -19,6 +20,7 @@ use super::command::Command;
 use super::connection::Connections;
 use super::lingering::Lingerers;
 use super::listener::{Endpoint, Listener};
+use super::partials;
 use super::store::Store;
 use super::transport::{Peer, Pipe, Remote, Served, Socket, Tls, Transport};
 use super::worker::{Task, Worker};
@@ -90,7 +92,7 @@ impl EventLoop {
         broker: Broker,
         commands: Receiver<Command>,
     ) -> Self {
-        Self {
+        let mut event_loop = Self {
             poll,
             listeners: Vec::new(),
             tls: None,
@@ -109,7 +111,18 @@ impl EventLoop {
             bridges: Vec::new(),
             is_stopping: false,
             ends_at: None,
-        }
+        };
+        event_loop.set_max_partial_bytes(partials::DEFAULT_MAX);
+        event_loop
+    }
+
+    /// Lets all connections together hold so many bytes of packets that are not all there; in any case
+    /// enough for one that is as large as allowed, with what is read behind it and as its buffer grows.
+    pub(super) fn set_max_partial_bytes(&mut self, max: usize) {
+        let config = self.broker.config();
+        let largest = config.max_packet_size.max(config.max_connect_size) as usize;
+        self.connections.partials.max =
+            max.max(largest.saturating_add(READ_SIZE).saturating_mul(2));
     }
 
     /// Listens there too; where that is exactly.
@@ -273,7 +286,9 @@ impl EventLoop {
                     // Who does not wait any more has had no answer for too long.
                     let bridges = self.bridges.iter().map(|bridge| bridge.status(&self.broker));
                     let statistics = self.broker.statistics();
-                    let _ = answer.send(Report { statistics, bridges: bridges.collect() });
+                    let partial_bytes = self.connections.partials.bytes();
+                    let bridges = bridges.collect();
+                    let _ = answer.send(Report { statistics, partial_bytes, bridges });
                 }
             }
         }
@@ -374,6 +389,15 @@ impl EventLoop {
             connection.is_ready = true;
             self.ready.push_back(id);
         }
+        if !connection.is_counted() {
+            return len;
+        }
+        // Where anything is taken, what began the packet is: what is left was read now.
+        self.connections.count(id, taken > 0);
+        while let Some(id) = self.connections.partials.in_the_way() {
+            self.broker.disconnect(now, id, ReasonCode::QuotaExceeded, &mut self.connections);
+            self.connections.remove(id);
+        }
         len
     }
 
@@ -392,6 +416,9 @@ impl EventLoop {
         if connection.readable && !connection.blocked && !connection.is_ready {
             connection.is_ready = true;
             self.ready.push_back(id);
+        }
+        if connection.is_counted() {
+            self.connections.count(id, false);
         }
     }
 

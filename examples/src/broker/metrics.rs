@@ -103,7 +103,7 @@ const BRIDGES: &[(&str, &str, &str, fn(&BridgeStatus) -> u64)] = &[
 ];
 
 /// The numbers in Prometheus' text format, version 0.0.4.
-fn exposition(Report { statistics, bridges }: &Report) -> String {
+fn exposition(Report { statistics, partial_bytes, bridges }: &Report) -> String {
     let mut text = String::new();
     let mut family = |name: &str, kind: &str, help: &str, rows: &[(String, u64)]| {
         // Into a string, which does not fail.
@@ -115,6 +115,8 @@ fn exposition(Report { statistics, bridges }: &Report) -> String {
     for (name, help, read) in GAUGES {
         family(name, "gauge", help, &[(String::new(), read(statistics))]);
     }
+    let partial = [(String::new(), *partial_bytes as u64)];
+    family("partial_bytes", "gauge", "Held of packets that are not all there.", &partial);
     for (name, help, read) in COUNTERS {
         family(name, "counter", help, &[(String::new(), read(statistics))]);
     }

@@ -14,6 +14,7 @@ mod lingering;
 mod listener;
 mod log;
 pub mod metrics;
+mod partials;
 mod settings;
 mod store;
 mod transport;
@@ -76,6 +77,8 @@ pub struct Control {
 pub struct Report {
     /// Its numbers.
     pub statistics: Statistics,
+    /// How many bytes of packets that are not all there it holds, in buffers that are not small.
+    pub partial_bytes: usize,
     /// Its bridges.
     pub bridges: Vec<BridgeStatus>,
 }
@@ -180,6 +183,14 @@ impl BrokerServer {
     /// clients that are no browsers tell no origin, and are not asked for one.
     pub fn set_websocket_origins(&mut self, origins: Vec<String>) {
         self.event_loop.origins = Some(origins.into());
+    }
+
+    /// Lets all connections together hold so many bytes of packets that are not all there, or that wait for an
+    /// answer to one before; buffers of 1 KiB and less are not counted. Above that, the client whose packet
+    /// began longest ago is told 0x97 (Quota exceeded) and disconnected. There is always room for one
+    /// packet as large as the broker takes. Default: 64 MiB.
+    pub fn set_max_partial_bytes(&mut self, max: usize) {
+        self.event_loop.set_max_partial_bytes(max);
     }
 
     /// What other threads ask it with.

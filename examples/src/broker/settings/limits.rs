@@ -1,4 +1,4 @@
-//! `[limits]`: what [`Config`] says, by the same names. Times are in seconds.
+//! `[limits]`: what [`Config`] says, by the same names, and what the sockets add. Times are in seconds.
 
 use core::num::NonZeroU16;
 use core::time::Duration;
@@ -15,12 +15,14 @@ macro_rules! limits {
         #[serde(default, deny_unknown_fields)]
         pub(super) struct Limits {
             $($field: Option<$type>,)*
+            /// Not of [`Config`]: the buffers for it are those of the sockets.
+            pub(super) max_partial_bytes: Option<usize>,
         }
 
         impl Limits {
             /// What can be set.
             #[cfg(test)]
-            pub(super) const NAMES: &[&str] = &[$(stringify!($field)),*];
+            pub(super) const NAMES: &[&str] = &[$(stringify!($field),)* "max_partial_bytes"];
 
             /// Sets what was given.
             pub(super) fn apply(self, config: &mut Config) {

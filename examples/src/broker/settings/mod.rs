@@ -17,6 +17,7 @@ use tracing::level_filters::LevelFilter;
 use super::access::Rules;
 use super::bridge::BridgeSettings;
 use super::listener::{Endpoint, Place};
+use super::partials;
 use super::transport::TlsFiles;
 use super::users::Users;
 use limits::Limits;
@@ -55,6 +56,8 @@ pub struct Settings {
     pub websocket_origins: Option<Vec<String>>,
     /// Other brokers that messages are carried to and from.
     pub bridges: Vec<BridgeSettings>,
+    /// Most bytes of packets that are not all there, of all connections. Default: 64 MiB.
+    pub max_partial_bytes: usize,
     /// How the broker behaves, and its bounds.
     pub broker: Config,
 }
@@ -118,6 +121,7 @@ impl Default for Settings {
             threads: None,
             websocket_origins: None,
             bridges: Vec::new(),
+            max_partial_bytes: partials::DEFAULT_MAX,
             broker: Config::default(),
         }
     }
@@ -222,6 +226,9 @@ impl Settings {
                 return Err(at(start, "listener.tls", "there is no [tls] with a certificate"));
             }
             settings.listeners.push(Endpoint { place, tls, websocket });
+        }
+        if let Some(max) = file.limits.max_partial_bytes {
+            settings.max_partial_bytes = max;
         }
         file.limits.apply(&mut settings.broker);
         for bridge in file.bridge {
@@ -332,6 +339,7 @@ mod tests {
             [limits]
             max_connections = 7
             overlap = "copy-each"
+            max_partial_bytes = 9
             "#,
         )
         .unwrap();
@@ -353,6 +361,7 @@ mod tests {
         assert_eq!(settings.threads.unwrap().get(), 3);
         assert_eq!(settings.broker.max_connections, 7);
         assert_eq!(settings.broker.overlap, Overlap::CopyEach);
+        assert_eq!(settings.max_partial_bytes, 9);
     }
 
     #[test]
@@ -366,6 +375,7 @@ mod tests {
             ("[[listener]]\naddress = \"[::1]:1\"\ntls = true", 1, "listener.tls"),
             ("[tls]\ncertificate = \"a\"", 1, "key"),
             ("[limits]\nmax_sessions = -1", 2, "max_sessions"),
+            ("[limits]\nmax_partial_bytes = \"all\"", 2, "max_partial_bytes"),
             ("[limits]\nreceive_maximum = 0", 2, "receive_maximum"),
             ("[limits]\nmaximum_qos = 3", 2, "maximum_qos"),
             ("[limits]\noverlap = \"both\"", 2, "overlap"),
@@ -428,6 +438,7 @@ mod tests {
         let text = include_str!("../../../examples/broker/example.toml");
         let settings = Settings::parse(text).unwrap();
         assert_eq!(settings.broker, Config::default());
+        assert_eq!(settings.max_partial_bytes, Settings::default().max_partial_bytes);
         for name in Limits::NAMES {
             let is_it =
                 |line: &str| line.trim_start_matches("# ").starts_with(&format!("{name} ="));
