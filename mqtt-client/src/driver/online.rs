@@ -114,7 +114,7 @@ impl Driver {
     /// What it means that the server has closed.
     fn hung_up(&self) -> Error {
         match (self.accepted, self.target()) {
-            (None, Some(server)) => Error::NotAccepted {
+            (None, Some(server)) if self.rx.begun().is_empty() => Error::NotAccepted {
                 server: alloc::boxed::Box::new(server.clone()),
                 version: self.options.version,
             },
