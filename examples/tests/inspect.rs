@@ -27,7 +27,7 @@ fn program() -> PathBuf {
     program
 }
 
-fn inspect(args: &[&str], stdin: &str) -> Output {
+fn inspect(args: &[&str], stdin: impl AsRef<[u8]>) -> Output {
     let program = program();
     let mut child = Command::new(&program)
         .args(args)
@@ -37,9 +37,9 @@ fn inspect(args: &[&str], stdin: &str) -> Output {
         .spawn()
         .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
     let mut pipe = child.stdin.take().unwrap();
-    let stdin = stdin.to_owned();
+    let stdin = stdin.as_ref().to_owned();
     // It answers while it is asked: with one thread for both, full pipes would wait for each other.
-    let writer = std::thread::spawn(move || pipe.write_all(stdin.as_bytes()));
+    let writer = std::thread::spawn(move || pipe.write_all(&stdin));
     let output = child.wait_with_output().unwrap();
     let _ = writer.join().unwrap();
     output
@@ -150,6 +150,66 @@ fn hostile_messages_of_mqtt_sn_are_refused_by_their_section() {
         if columns[3] != "-" {
             let section = answer["ref"].as_str().unwrap();
             assert!(section.contains(columns[5]), "{answer} {columns:?}");
+        }
+    }
+}
+
+#[test]
+fn a_bad_line_is_told_of_in_its_place_and_the_others_get_their_verdict() {
+    let bad: [(&[u8], &str); 12] = [
+        (br#"{"id":1,"#, "not JSON: EOF while parsing"),
+        (br#"{"id":1} {"#, "not JSON: trailing characters at column 10"),
+        (b"PINGREQ", "not JSON: expected value at column 1"),
+        (b"[1]", "not a JSON object"),
+        (b"{\"hex\":\"\xff\"}", "not JSON: invalid unicode code point at column 9"),
+        (br#"{"version":"5"}"#, "no \"hex\""),
+        (br#"{"version":"5","hex":192}"#, "hex is no text: 192"),
+        (br#"{"version":"5","hex":"C0 0"}"#, "hex: the digit '0' at character 3 has no second one"),
+        (br#"{"version":"5","hex":"C0 g0"}"#, "hex: 'g' is no hexadecimal digit"),
+        (br#"{"version":"6","hex":"c000"}"#, "version: not one of 3.1, 3.1.1, 5, sn1.2"),
+        (br#"{"version":5,"hex":"c000"}"#, "version is no text: 5"),
+        (
+            br#"{"version":"5","direction":"up","hex":"c000"}"#,
+            "direction: not one of c2s, s2c, both",
+        ),
+    ];
+    let good = br#"{"id":"good","version":"5","direction":"c2s","hex":"C0 00"}"#;
+    let mut lines = "\u{feff}\n  \r\n".as_bytes().to_vec();
+    for (line, _) in bad {
+        lines.extend([line, b"\r\n", good, b"\n\n"].concat());
+    }
+    let output = inspect(&["--jsonl", "-"], &lines);
+    let answers: Vec<Value> =
+        stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), 2 * bad.len(), "{output:?}");
+    for (pair, (line, why)) in answers.chunks(2).zip(bad) {
+        let line = String::from_utf8_lossy(line);
+        let [answer, good] = pair else { panic!("{line}") };
+        assert_eq!((&answer["valid"], &answer["error"]), (&false.into(), &"unreadable".into()));
+        assert!(answer["why"].as_str().unwrap().starts_with(why), "{line} {answer}");
+        assert_eq!((&good["id"], &good["valid"]), (&"good".into(), &true.into()), "after {line}");
+    }
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("line 3: not JSON"), "{output:?}");
+}
+
+/// [MQTT-3.1.2-2] Whatever else is in it: where another version is spoken, none of it is read.
+#[test]
+fn a_connect_of_another_version_than_the_line_names_is_unsupported() {
+    let connects = [
+        ("3.1", "100f00064d51497364700302000a000163"),
+        ("3.1.1", "100d00044d5154540402000a000163"),
+        ("5", "100e00044d5154540502000a00000163"),
+        // Bytes that only 3.1.1 has a reading for.
+        ("5", "100d00044d5154540502000a000163"),
+    ];
+    for (spoken, hex) in connects {
+        for named in ["3.1", "3.1.1", "5"] {
+            let line = serde_json::json!({ "version": named, "direction": "c2s", "hex": hex });
+            let output = inspect(&["--jsonl", "-"], line.to_string());
+            let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let unsupported = answer["error"] == "unsupported_protocol";
+            assert_eq!(unsupported, spoken != named, "{named} {answer}");
         }
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn bytes(text: &str) -> Result<Vec<u8>, String> {
             "the digit {c:?} at character {} has no second one",
             text.len() - rest.len() + 1
         )),
-        Some(c) => Err(format!("{c:?} is no hexadecimal digit, and there is no file of that name")),
+        Some(c) => Err(format!("{c:?} is no hexadecimal digit")),
     }
 }
 

@@ -13,14 +13,15 @@ pub(crate) fn bytes(words: &[String]) -> Result<Vec<u8>, String> {
             Ok(text) if dump::is_text(text) => hex(text),
             _ => Ok(content),
         },
-        None => hex(&words.join(" ")),
+        None => {
+            hex(&words.join(" ")).map_err(|why| format!("{why}, and there is no file of that name"))
+        }
     }
 }
 
-/// The text of one file or of standard input.
-pub(crate) fn text(words: &[String]) -> Result<String, String> {
-    let content = source(words)?.ok_or_else(|| format!("no file {}", words.join(" ")))?;
-    String::from_utf8(content).map_err(|_| "the input is not UTF-8 text".into())
+/// The content of one file or of standard input.
+pub(crate) fn content(words: &[String]) -> Result<Vec<u8>, String> {
+    source(words)?.ok_or_else(|| format!("no file {}", words.join(" ")))
 }
 
 /// What is in the file or standard input; `None` when the words name neither.

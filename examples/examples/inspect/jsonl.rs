@@ -9,45 +9,71 @@ use crate::{Args, Protocol, input, lorawan, mqtt, mqtt_sn, sender, version};
 
 /// Prints a line for each line, in order. Lines that are not of the form are told of on the line
 /// itself, and the first of them is returned.
-pub(crate) fn run(text: &str, args: &Args, out: &mut impl Write) -> io::Result<Option<String>> {
+pub(crate) fn run(text: &[u8], args: &Args, out: &mut impl Write) -> io::Result<Option<String>> {
     let mut bad = None;
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let parsed: Result<Value, _> = serde_json::from_str(line);
-        if matches!(args.protocol, Protocol::Lorawan | Protocol::Gwmp) {
-            let (answer, why) = lorawan::answer(parsed);
-            if let Some(why) = why {
-                bad.get_or_insert(format!("line {}: {why}", number + 1));
-            }
-            writeln!(out, "{answer}")?;
-            continue;
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+    let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    for (number, line) in lines.enumerate().filter(|(_, line)| !line.is_empty()) {
+        let (line, parsed) = match object(line) {
+            Ok(object) => (object, Ok(())),
+            Err(why) => (Value::Null, Err(why)),
+        };
+        let (answer, why) = if matches!(args.protocol, Protocol::Lorawan | Protocol::Gwmp) {
+            lorawan::answer(&line, parsed)
+        } else {
+            mqtt_answer(&line, parsed.and_then(|()| verdict(&line, args)))
+        };
+        if let Some(why) = why {
+            bad.get_or_insert(format!("line {}: {why}", number + 1));
         }
-        let parsed = parsed.unwrap_or_default();
-        let mut object = Map::new();
-        object.insert("id".into(), parsed["id"].clone());
-        match verdict(&parsed, args) {
-            Ok(verdict) => verdict.insert_into(&mut object),
-            Err(why) => {
-                object.insert("valid".into(), false.into());
-                object.insert("error".into(), "unreadable".into());
-                object.insert("why".into(), why.clone().into());
-                bad.get_or_insert(format!("line {}: {why}", number + 1));
-            }
-        }
-        writeln!(out, "{}", Value::from(object))?;
+        writeln!(out, "{answer}")?;
     }
     Ok(bad)
 }
 
+fn object(line: &[u8]) -> Result<Value, String> {
+    match serde_json::from_slice(line) {
+        Ok(object @ Value::Object(_)) => Ok(object),
+        Ok(_) => Err("not a JSON object".into()),
+        // It was given one line, of which nobody needs the number.
+        Err(why) => Err(format!("not JSON: {}", why.to_string().replace("line 1 ", ""))),
+    }
+}
+
+fn mqtt_answer(line: &Value, verdict: Result<Verdict, String>) -> (Value, Option<String>) {
+    let mut object = Map::new();
+    object.insert("id".into(), line["id"].clone());
+    let bad = match verdict {
+        Ok(verdict) => {
+            verdict.insert_into(&mut object);
+            None
+        }
+        Err(why) => {
+            object.insert("valid".into(), false.into());
+            object.insert("error".into(), "unreadable".into());
+            object.insert("why".into(), why.clone().into());
+            Some(why)
+        }
+    };
+    (object.into(), bad)
+}
+
 fn verdict(line: &Value, args: &Args) -> Result<Verdict, String> {
-    let text = |name: &str| line[name].as_str();
-    let bytes = input::hex(text("hex").ok_or("no \"hex\"")?)?;
-    let sender = text("direction").map_or(Ok(args.direction), sender)?;
-    match text("version") {
+    let text = |name: &str| match &line[name] {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text.as_str())),
+        other => Err(format!("{name} is no text: {other}")),
+    };
+    let wrong = |name: &'static str| move |why: String| format!("{name}: {why}");
+    let bytes = input::hex(text("hex")?.ok_or("no \"hex\"")?).map_err(wrong("hex"))?;
+    let sender =
+        text("direction")?.map_or(Ok(args.direction), sender).map_err(wrong("direction"))?;
+    match text("version")? {
         Some("sn1.2") => Ok(mqtt_sn::verdict(&bytes, sender)),
         None if args.protocol == Protocol::MqttSn => Ok(mqtt_sn::verdict(&bytes, sender)),
         named => {
             let version = match named {
-                Some(name) => version(name)?,
+                Some(name) => version(name).map_err(|why| format!("version: {why}, sn1.2"))?,
                 None => args.version.ok_or("no \"version\"")?,
             };
             Ok(mqtt::verdict(&bytes, version, sender))

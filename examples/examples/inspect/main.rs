@@ -43,8 +43,9 @@ struct Args {
     #[arg(long, conflicts_with = "jsonl")]
     json: bool,
 
-    /// Read lines {"id", "version", "direction", "hex"}, print the verdict on each; with --protocol
-    /// lorawan lines {"id", "kind", "keys", "inputs", "phy_hex"}
+    /// Read lines {"id", "version", "direction", "hex"}, print the verdict on each, to which a CONNECT
+    /// of another version is unsupported; with --protocol lorawan lines {"id", "kind", "keys",
+    /// "inputs", "phy_hex"}
     #[arg(long)]
     jsonl: bool,
 
@@ -172,7 +173,7 @@ impl From<io::Error> for Failure {
 fn run(args: &Args) -> Result<(), Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
     if args.jsonl {
-        let text = input::text(&args.input).map_err(Failure::Input)?;
+        let text = input::content(&args.input).map_err(Failure::Input)?;
         let bad = jsonl::run(&text, args, &mut out)?;
         out.flush()?;
         return bad.map_or(Ok(()), |why| Err(Failure::Input(why)));

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use mqtt_codec::{DecodeError, Fields, Packet, Rules, Sender, Version};
+use mqtt_codec::{DecodeError, Fields, Packet, Rules, Sender, Version, Violation};
 
 use crate::Format;
 use crate::verdict::{Verdict, object};
@@ -97,15 +97,24 @@ fn verdict_of(decoded: &Decoded<'_>, rules: &Rules) -> Verdict {
     }
 }
 
-/// The verdict on bytes that are to be one packet. Are there more, they must be packets too, as on
-/// any connection.
+/// The verdict on bytes that are to be one packet of this version, which a CONNECT names itself. Are
+/// there more, they must be packets too, as on any connection.
 pub(crate) fn verdict(bytes: &[u8], version: Version, sender: Sender) -> Verdict {
-    let mut rules = Rules::new(version, sender);
+    let rules = Rules::new(version, sender);
     let mut rest = bytes;
     let first = rules.decode(&mut rest);
+    let spoken = version_of(&first, &rules);
+    if spoken != version {
+        let violation = Violation::ProtocolLevel;
+        return Verdict::Bad {
+            error: violation.class().to_string(),
+            why: format!("CONNECT of version {spoken} where {version} is spoken"),
+            reference: violation.statement(version).into(),
+            offset: None,
+        };
+    }
     let verdict = verdict_of(&first, &rules);
-    if let Ok(Some(packet)) = first {
-        follow(&packet, &mut rules);
+    if let Ok(Some(_)) = first {
         while !rest.is_empty() {
             match rules.decode(&mut rest) {
                 Ok(Some(_)) => {}

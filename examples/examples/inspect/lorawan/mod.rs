@@ -14,14 +14,11 @@ use serde_json::{Value, json};
 
 use line::{Line, Problem};
 
-/// The answer to one line: `{"id", "expected": {...}}`. The second value says why a line is not
-/// one that can be answered.
-pub(crate) fn answer(line: serde_json::Result<Value>) -> (Value, Option<String>) {
-    let (line, parsed) = match line {
-        Ok(line) => (line, Ok(())),
-        Err(why) => (Value::Null, Err(Problem::Line(format!("not JSON: {why}")))),
-    };
-    let (answer, bad) = match parsed.and_then(|()| expected(&Line(&line))) {
+/// The answer to one line, if it was one: `{"id", "expected": {...}}`. The second value says why a
+/// line is not one that can be answered.
+pub(crate) fn answer(line: &Value, parsed: Result<(), String>) -> (Value, Option<String>) {
+    let parsed = parsed.map_err(Problem::Line);
+    let (answer, bad) = match parsed.and_then(|()| expected(&Line(line))) {
         Ok(answer) => (answer, None),
         Err(Problem::Refused(why)) => (json!({ "error": why }), None),
         Err(Problem::Line(why)) => (json!({ "error": why.clone() }), Some(why)),
