@@ -162,7 +162,7 @@ violations! {
     TopicAliasZero ProtocolError TopicAliasInvalid "MQTT-3.3.2-8" "2.3" "Topic Alias is 0"
     SubscriptionIdFromClient ProtocolError ProtocolError "MQTT-3.3.4-6" "2.3" "PUBLISH from a client carries a Subscription Identifier"
     SessionExpiryFromServer ProtocolError ProtocolError "MQTT-3.14.2-2" "2.3" "DISCONNECT from a server carries a Session Expiry Interval"
-    AuthDataWithoutMethod ProtocolError ProtocolError "3.1.2.11.10" "2.3" "Authentication Data is given without Authentication Method"
+    AuthDataWithoutMethod ProtocolError ProtocolError "3.1.2.11.10" "2.3" "CONNECT has Authentication Data but no Authentication Method"
     AuthMethodMissing ProtocolError ProtocolError "3.15.2.2.2" "2.3" "AUTH has no Authentication Method"
     AssignedClientIdEmpty ProtocolError ProtocolError "3.2.2.3.7" "2.3" "Assigned Client Identifier is empty"
 }

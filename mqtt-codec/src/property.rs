@@ -87,7 +87,7 @@ impl<'a> Properties<'a> {
             }
             seen |= id.bit();
         }
-        if let Some(violation) = incomplete(seen) {
+        if let Some(violation) = incomplete(seen, scope) {
             return Err(reader.fail_at(first, violation));
         }
         Ok(seen)

@@ -321,16 +321,19 @@ impl Bits {
     fn judge(self, scope: Scope, sender: Sender) -> Result<(), Violation> {
         let found = PropertyId::ALL.iter().filter(|id| self.seen & id.bit() != 0);
         let misplaced = found.map(|id| id.misplaced(scope, sender, self.twice));
-        match misplaced.flatten().next().or_else(|| incomplete(self.seen)) {
+        match misplaced.flatten().next().or_else(|| incomplete(self.seen, scope)) {
             Some(violation) => Err(violation),
             None => Ok(()),
         }
     }
 }
 
-/// The rule that a set of properties breaks by what is not in it.
-pub(super) fn incomplete(seen: u64) -> Option<Violation> {
+/// The rule that a set of properties breaks by what is not in it. Only of CONNECT it is said that
+/// Authentication Data needs a method there; AUTH has one in any case.
+pub(super) fn incomplete(seen: u64, scope: Scope) -> Option<Violation> {
     let has = |id: PropertyId| seen & id.bit() != 0;
-    (has(PropertyId::AuthenticationData) && !has(PropertyId::AuthenticationMethod))
-        .then_some(Violation::AuthDataWithoutMethod)
+    (matches!(scope, Scope::Connect)
+        && has(PropertyId::AuthenticationData)
+        && !has(PropertyId::AuthenticationMethod))
+    .then_some(Violation::AuthDataWithoutMethod)
 }

@@ -237,7 +237,6 @@ fn property_values_keep_to_their_ranges() {
     for (property, violation) in [
         (Property::MaximumQoS(QoS::ExactlyOnce), Violation::PropertyNotBoolean),
         (Property::AssignedClientIdentifier(""), Violation::AssignedClientIdEmpty),
-        (Property::AuthenticationData(b""), Violation::AuthDataWithoutMethod),
         (Property::TopicAlias(core::num::NonZeroU16::MIN), Violation::PropertyNotAllowed),
     ] {
         let list = [property];
@@ -247,6 +246,16 @@ fn property_values_keep_to_their_ranges() {
         });
         assert_eq!(not_written(server(Version::V5), packet), violation);
     }
+    // Section 3.1.2.11.10 says so of CONNECT, section 3.2.2.3.18 does not of CONNACK.
+    let data = [Property::AuthenticationData(b"p")];
+    let properties = Properties::from(&data[..]);
+    let packet = Packet::Connect(Connect { properties, ..connect(Version::V5) });
+    assert_eq!(not_written(client(Version::V5), packet), Violation::AuthDataWithoutMethod);
+    let packet = Packet::ConnAck(ConnAck { properties, ..ConnAck::new(ReasonCode::NotAuthorized) });
+    let mut buffer = [0; 16];
+    let len = server(Version::V5).encode(&packet, &mut buffer).unwrap();
+    assert_eq!(buffer[..len], *b"\x20\x07\0\x87\x04\x16\0\x01p");
+    assert_eq!(server(Version::V5).decode(&mut &buffer[..len]), Ok(Some(packet)));
     let twice = [Property::ReceiveMaximum(core::num::NonZeroU16::MIN); 2];
     let properties = Properties::from(&twice[..]);
     let packet = Packet::Connect(Connect { properties, ..connect(Version::V5) });
