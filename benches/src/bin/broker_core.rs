@@ -1,7 +1,8 @@
 //! The broker core alone, without sockets.
 //!
 //! `cargo run --profile bench -p motewire-benches --no-default-features --bin broker_core -- memory`
-//! prints what idle sessions take, and `matching` what a message costs among so many subscriptions.
+//! prints what idle sessions take, `matching` what a message costs among so many subscriptions, and `storm`
+//! what it costs when they are as hostile as the bounds allow.
 //!
 //! `deliver NAME` runs one of the scenarios of `delivery`, for callgrind to count instructions:
 //! `valgrind --tool=callgrind --toggle-collect='*deliveries*' broker_core deliver fan-out`.
@@ -150,6 +151,38 @@ fn matching() {
     }
 }
 
+/// What a message costs when clients have subscribed to all that a topic can lead to, as far as the
+/// default bounds let them.
+fn storm() {
+    println!("{:<28}{:>10}{:>12}{:>20}", "", "clients", "filters", "ns per message");
+    for (what, tail) in [("filters that match", ""), ("filters that almost match", "/never")] {
+        for clients in [1, 16] {
+            let mut net = Net { broker: Broker::new(Config::default()), out: All::default() };
+            let all: Vec<_> =
+                (0..clients).map(|n| net.connect(Version::V5, &format!("c{n}"))).collect();
+            // Each in turn, so that none is the first to need all levels.
+            for n in 0..1_u32 << 14 {
+                let level = |bit: u32| if n >> bit & 1 == 0 { "+" } else { "x" };
+                let filter = (0..14).map(level).collect::<Vec<_>>().join("/") + tail;
+                net.subscribe(all[n as usize % clients], Version::V5, &filter, QoS::AtMostOnce);
+            }
+            let publisher = net.connect(Version::V5, "publisher");
+            let topic = ["x"; 15].join("/");
+            let topic = if tail.is_empty() { &topic[..27] } else { &topic };
+            let bytes = publish(topic, QoS::AtMostOnce, Version::V5);
+            let mut best = f64::MAX;
+            for _ in 0..100 {
+                let start = Clock::now();
+                net.receive(publisher, &bytes);
+                best = best.min(start.elapsed().as_nanos() as f64);
+                net.out.bytes.clear();
+            }
+            let filters = net.broker.statistics().subscriptions;
+            println!("{what:<28}{clients:>10}{filters:>12}{best:>20.0}");
+        }
+    }
+}
+
 fn publish(topic: &str, qos: QoS, version: Version) -> Vec<u8> {
     let mut bytes = Vec::new();
     let packet_id = (qos != QoS::AtMostOnce).then(|| PacketId::new(1).expect("it is not 0"));
@@ -233,7 +266,8 @@ fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["memory"] => memory(),
         ["matching"] => matching(),
+        ["storm"] => storm(),
         ["deliver", name] => deliver(name),
-        _ => eprintln!("memory | matching | deliver NAME"),
+        _ => eprintln!("memory | matching | storm | deliver NAME"),
     }
 }

@@ -137,6 +137,13 @@ pub struct Config {
     pub max_filter_levels: usize,
     /// Most bytes of these levels, of each of the two. Default: 1 GiB.
     pub max_filter_bytes: usize,
+    /// Most levels of the patterns of all filters with `+`, those that begin alike counted once. A pattern is
+    /// where a filter has `+` and where it has other levels: `a/+/b` and `c/+/d/#` have the same. A topic
+    /// leads to no more levels of filters than this and its own, whatever filters there are: a filter
+    /// whose pattern finds no room is refused. Default: 8,192.
+    pub max_pattern_levels: usize,
+    /// Most levels of such patterns that one session is the first to need. Default: 1,024.
+    pub max_pattern_levels_per_session: usize,
     /// Most levels of a topic name or filter. Default: 128.
     pub max_topic_levels: usize,
     /// How long a client waits for an answer of the policy about a message or a subscription, before its
@@ -190,6 +197,8 @@ impl Default for Config {
             max_subscriptions_per_session: 250_000,
             max_filter_levels: 50_000_000,
             max_filter_bytes: 1 << 30,
+            max_pattern_levels: 8192,
+            max_pattern_levels_per_session: 1024,
             max_topic_levels: 128,
             policy_timeout: Duration::from_secs(10),
             max_deferred_bytes: 64 << 20,

@@ -339,7 +339,7 @@ impl Broker {
         self.publish_will(now, key, out);
         let Some(mut session) = self.sessions.remove(key) else { return };
         unstore(&mut self.journal, &self.subscriptions, &mut session);
-        self.subscriptions.unsubscribe_all(&mut session.subscriptions);
+        self.subscriptions.unsubscribe_all(key.index, &mut session.subscriptions);
         let hash = self.hasher.hash_one(&*session.client_id);
         if let Ok(entry) = self.clients.find_entry(hash, |index| *index == key.index) {
             entry.remove();

@@ -16,6 +16,7 @@ mod few;
 mod journal;
 mod message;
 mod notice;
+mod patterns;
 mod policy;
 mod restore;
 mod retained;
@@ -277,6 +278,8 @@ impl Broker {
             max_per_session: config.max_subscriptions_per_session,
             max_nodes: config.max_filter_levels,
             max_bytes: config.max_filter_bytes,
+            max_pattern_levels: config.max_pattern_levels,
+            max_pattern_levels_per_session: config.max_pattern_levels_per_session,
         };
         Self {
             policy,

@@ -11,6 +11,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use mqtt_codec::{QoS, Subscription, SubscriptionId, TopicFilter, TopicName, Version};
 
 use super::few::Few;
+use super::patterns::Patterns;
 use super::tree::{NONE, NodeId, ROOT, Tree, Value};
 
 /// A subscription: an index that is used again once the subscription is gone.
@@ -166,6 +167,8 @@ pub(crate) struct Bounds {
     pub(crate) max_per_session: usize,
     pub(crate) max_nodes: usize,
     pub(crate) max_bytes: usize,
+    pub(crate) max_pattern_levels: usize,
+    pub(crate) max_pattern_levels_per_session: usize,
 }
 
 /// What came of subscribing.
@@ -178,10 +181,12 @@ pub(crate) enum Subscribed {
 }
 
 /// All subscriptions: a tree of filters. To subscribe and to unsubscribe cost the same however many
-/// there are; to find the matches costs as much as there are filters that begin like the topic.
+/// there are; to find the matches costs as much as there are filters that begin like the topic, which
+/// are no more than [`Patterns`] allows.
 #[derive(Debug)]
 pub(crate) struct Subscriptions {
     tree: Tree<Subscribers>,
+    patterns: Patterns,
     places: Vec<Place>,
     free: Vec<SubIndex>,
     /// By session and node.
@@ -200,6 +205,10 @@ impl Subscriptions {
     pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
             tree: Tree::new(bounds.max_nodes, bounds.max_bytes),
+            patterns: Patterns::new(
+                bounds.max_pattern_levels,
+                bounds.max_pattern_levels_per_session,
+            ),
             places: Vec::new(),
             free: Vec::new(),
             table: HashTable::new(),
@@ -242,9 +251,13 @@ impl Subscriptions {
         if self.len() >= self.bounds.max || own.len() >= self.bounds.max_per_session {
             return Subscribed::Refused;
         }
+        if !self.patterns.add(session, filter) {
+            return Subscribed::Refused;
+        }
         let group_level = group.map(group_level);
         let path = filter.levels().chain(group_level.as_deref());
         let Some(node) = self.tree.insert(path) else {
+            self.patterns.remove(&filter.levels().collect::<Vec<_>>());
             return Subscribed::Refused;
         };
         let sub = self.free.pop().unwrap_or(self.places.len() as SubIndex);
@@ -321,10 +334,8 @@ impl Subscriptions {
     pub(crate) fn get(&self, sub: SubIndex) -> Option<(Vec<u8>, Options)> {
         let place = self.places.get(sub as usize)?;
         let options = self.tree.value(place.node)?.members().get(place.member as usize)?.options;
-        let parents = |node: &NodeId| Some(self.tree.parent(*node)).filter(|n| *n != ROOT);
-        let nodes: Vec<NodeId> = iter::successors(Some(place.node), parents).collect();
         let mut path = Vec::new();
-        for (depth, node) in nodes.into_iter().rev().enumerate() {
+        for (depth, node) in self.path_to(place.node).into_iter().enumerate() {
             let level = self.tree.level(node);
             if depth > 0 && !level.starts_with(GROUP) {
                 path.push(b'/');
@@ -375,11 +386,20 @@ impl Subscriptions {
         }
     }
 
-    /// Ends all subscriptions of a session.
-    pub(crate) fn unsubscribe_all(&mut self, own: &mut Few<SubIndex>) {
+    /// Ends all subscriptions of a session, which ends itself.
+    pub(crate) fn unsubscribe_all(&mut self, session: u32, own: &mut Few<SubIndex>) {
         while let Some(sub) = own.last().copied() {
             self.remove(own, sub);
         }
+        self.patterns.forget(session);
+    }
+
+    /// The nodes from the first level to this one.
+    fn path_to(&self, node: NodeId) -> Vec<NodeId> {
+        let parents = |node: &NodeId| Some(self.tree.parent(*node)).filter(|n| *n != ROOT);
+        let mut nodes: Vec<NodeId> = iter::successors(Some(node), parents).collect();
+        nodes.reverse();
+        nodes
     }
 
     fn remove(&mut self, own: &mut Few<SubIndex>, sub: SubIndex) {
@@ -392,6 +412,9 @@ impl Subscriptions {
             entry.remove();
             self.free.push(sub);
         }
+        let levels = self.path_to(place.node).into_iter().map(|node| self.tree.level(node));
+        let levels: Vec<&str> = levels.filter(|level| !level.starts_with(GROUP)).collect();
+        self.patterns.remove(&levels);
         own.swap_remove(place.own as usize);
         let moved = own.get(place.own as usize).and_then(|sub| self.places.get_mut(*sub as usize));
         if let Some(moved) = moved {

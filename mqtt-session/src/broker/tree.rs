@@ -81,6 +81,11 @@ impl<T: Value> Tree<T> {
         }
     }
 
+    /// How many nodes there are below the root.
+    pub(crate) fn len(&self) -> usize {
+        self.children.len()
+    }
+
     pub(crate) fn value(&self, node: NodeId) -> Option<&T> {
         self.nodes.get(node as usize).map(|node| &node.value)
     }
@@ -169,7 +174,7 @@ impl<T: Value> Tree<T> {
 
     fn add(&mut self, parent: NodeId, level: &str) -> Option<NodeId> {
         let bytes = self.bytes.saturating_add(level.len());
-        if self.children.len() >= self.max_nodes || bytes > self.max_bytes {
+        if self.len() >= self.max_nodes || bytes > self.max_bytes {
             return None;
         }
         let mut node = Node::new(parent, level, T::default());

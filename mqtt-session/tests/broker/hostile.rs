@@ -4,7 +4,7 @@ use mqtt_codec::{
     Connect, Packet, PacketId, Property, Publish, QoS, Rules, Sender, Subscribe, Version,
 };
 
-use crate::harness::{BOTH, Net, Random, message, subscription};
+use crate::harness::{BOTH, Client, Net, Random, message, subscription};
 
 /// Packets of all kinds that a client sends after CONNECT.
 fn packets(version: Version) -> Vec<Vec<u8>> {
@@ -120,14 +120,13 @@ fn topics_and_filters_of_ten_thousand_levels_are_refused_without_building_them()
 
 #[test]
 fn a_storm_of_wildcards_is_answered_in_time() {
-    let mut net = Net::with(|config| config.max_subscriptions_per_session = 20_000);
+    let mut net = Net::with(|config| {
+        config.max_pattern_levels = 1 << 15;
+        config.max_pattern_levels_per_session = 1 << 15;
+    });
     let client = net.client(Version::V5, "storm");
-    // All filters of fourteen levels that are a wildcard or the level of the topic.
-    for first in 0..1_u32 << 14 {
-        let level = |bit: u32| if first >> bit & 1 == 0 { "+" } else { "x" };
-        let filter: Vec<&str> = (0..14).map(level).collect();
-        net.subscribe(client, &filter.join("/"), QoS::AtMostOnce);
-    }
+    storm(&mut net, client, 14);
+    assert_eq!(net.broker.statistics().subscriptions, 1 << 14);
     let start = std::time::Instant::now();
     let topic = ["x"; 14].join("/");
     for _ in 0..10 {
@@ -137,6 +136,54 @@ fn a_storm_of_wildcards_is_answered_in_time() {
     assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
     net.cut(client);
     assert_eq!(net.broker.statistics().subscriptions, 0);
+}
+
+/// Subscribes to all filters of so many levels that are a wildcard or the level of the topic; how many
+/// are refused.
+fn storm(net: &mut Net, client: Client, levels: u32) -> usize {
+    let refused = |first: &u32| {
+        let level = |bit: u32| if first >> bit & 1 == 0 { "+" } else { "x" };
+        let filter: Vec<&str> = (0..levels).map(level).collect();
+        let filters = [subscription(&filter.join("/"), QoS::AtMostOnce)];
+        let told = net.subscribe_to(client, &filters, &[]).unwrap();
+        assert!(!told[0].is_failure() || told == [mqtt_codec::ReasonCode::QuotaExceeded]);
+        told[0].is_failure()
+    };
+    (0..1_u32 << levels).filter(refused).count()
+}
+
+#[test]
+fn one_topic_leads_through_no_more_filters_than_there_is_room_for_their_patterns() {
+    // In a tree of two branches at each level, four levels are 30.
+    let mut net = Net::with(|config| {
+        config.max_pattern_levels = 40;
+        config.max_pattern_levels_per_session = 20;
+    });
+    let [first, second, third] = ["1", "2", "3"].map(|name| net.client(Version::V5, name));
+    let taken = 16 - storm(&mut net, first, 4);
+    assert!((5..12).contains(&taken), "{taken}");
+    // What is there already costs another nothing, nor does what has no `+`.
+    let levels = [subscription("+/+/+/+", QoS::AtMostOnce), subscription("a/b/#", QoS::AtMostOnce)];
+    for client in [second, third] {
+        assert!(!net.subscribe_to(client, &levels, &[]).unwrap().iter().any(|r| r.is_failure()));
+    }
+    let rest = storm(&mut net, second, 4);
+    assert!(rest < 16 - taken, "the second brings some of the rest");
+    let deep = [subscription("+/1/2/3/4/5/6/7/8/9/+", QoS::AtMostOnce)];
+    let full = Some(vec![mqtt_codec::ReasonCode::QuotaExceeded]);
+    for client in [first, second, third] {
+        assert_eq!(net.subscribe_to(client, &deep, &[]), full);
+    }
+    net.publish(third, "x/x/x/x", "x", QoS::AtMostOnce);
+    assert_eq!(net.messages(first).len(), 1);
+    // Patterns end with the subscriptions, by whatever way these do.
+    net.unsubscribe(third, &["+/+/+/+"]);
+    net.cut(first);
+    net.cut(second);
+    let told = net.subscribe_to(third, &deep, &[]).unwrap();
+    assert!(!told[0].is_failure(), "{told:?}");
+    net.unsubscribe(third, &["+/1/2/3/4/5/6/7/8/9/+"]);
+    assert_eq!(storm(&mut net, third, 4), 16 - taken, "all is as it was");
 }
 
 #[test]

@@ -535,6 +535,8 @@ fn the_bounds_are_by_default_what_the_documentation_says() {
         (config.max_subscriptions_per_session, 250_000),
         (config.max_filter_levels, 50_000_000),
         (config.max_filter_bytes, 1024 * mib),
+        (config.max_pattern_levels, 8192),
+        (config.max_pattern_levels_per_session, 1024),
         (config.max_topic_levels, 128),
         (config.max_deferred_bytes, 64 * mib),
     ];

@@ -66,6 +66,8 @@ limits! {
     max_subscriptions_per_session: usize,
     max_filter_levels: usize,
     max_filter_bytes: usize,
+    max_pattern_levels: usize,
+    max_pattern_levels_per_session: usize,
     max_topic_levels: usize,
     policy_timeout: Seconds,
     max_deferred_bytes: usize,
