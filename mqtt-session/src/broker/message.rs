@@ -38,6 +38,10 @@ pub(crate) struct Outgoing<'p> {
 /// From how many bytes on a payload is worth sharing.
 const SHARED_SIZE: usize = 8192;
 
+/// What is kept of a buffer from one message to the next. To ask for 64 KiB and give them back each time
+/// costs as much as to copy them: the allocator returns them to the system, which clears them.
+const KEPT_SIZE: usize = 256 * 1024;
+
 /// Whether a payload is worth sharing among more than one.
 pub(crate) const fn is_large(publish: &Publish<'_>) -> bool {
     publish.payload.len() >= SHARED_SIZE
@@ -103,7 +107,7 @@ pub(crate) fn frame(publish: &Publish<'_>, scratch: &mut Vec<u8>) -> Option<Fram
     scratch.clear();
     RULES.encode_to_vec(&Packet::Publish(bare), scratch).ok()?;
     let frame = Frame::from(&scratch[..]);
-    if scratch.capacity() > 65_536 {
+    if scratch.capacity() > KEPT_SIZE {
         *scratch = Vec::new();
     }
     Some(frame)
