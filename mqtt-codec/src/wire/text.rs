@@ -1,5 +1,6 @@
 //! What strings, topic names and topic filters must and must not have in them (sections 1.5.4, 4.7).
 
+use crate::packet::FAST;
 use crate::rules::{Policy, Rules};
 use crate::{TopicFilter, Violation};
 
@@ -20,44 +21,74 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = ONES * 0x80;
 
 /// Whether these bytes are ASCII without U+0000, and if asked for without `+` and `#`. So are nearly
-/// all strings, and this finds it out much faster than `core::str::from_utf8`: eight bytes at a
-/// time, wherever they begin.
-#[inline]
+/// all strings, and this finds it out much faster than `core::str::from_utf8`: sixteen or eight bytes
+/// at a time, wherever they begin. Some are looked at twice, which takes less than to look at those
+/// left one by one.
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 pub(crate) fn is_plain(bytes: &[u8], wildcards: Wildcards) -> bool {
-    // The highest bit of some byte is set if one is found.
-    let found = |word: u64| {
-        // In a byte below 0x80, subtracting 1 sets the highest bit if it is 0; otherwise only if it
-        // borrows for one that is. `+` and `#` differ in one bit.
-        let wildcard = (word & !(ONES * 0x08)) ^ (ONES * b'#' as u64);
-        let found = match wildcards {
-            Wildcards::Allowed => 0,
-            Wildcards::Found => wildcard.wrapping_sub(ONES),
-        };
-        word | word.wrapping_sub(ONES) | found
-    };
-    let Some(last) = bytes.last_chunk() else { return found(short_word(bytes)) & HIGH == 0 };
-    let mut rest = bytes;
-    // Two at a time, as they do not wait for each other.
-    while let Some((words, behind)) = rest.split_first_chunk::<16>() {
-        let word = u128::from_le_bytes(*words);
-        if (found(word as u64) | found((word >> 64) as u64)) & HIGH != 0 {
-            return false;
-        }
-        rest = behind;
+    if !FAST {
+        return !bytes.iter().any(|byte| stands_out(*byte, wildcards));
     }
-    let next = rest.first_chunk().map_or(ONES, |word| u64::from_le_bytes(*word));
-    // Some bytes are looked at again, which takes less than to look at those left one by one.
-    (found(next) | found(u64::from_le_bytes(*last))) & HIGH == 0
+    if let Some(last) = bytes.last_chunk() {
+        let mut rest = bytes;
+        while let (true, Some((chunk, behind))) = (rest.len() > 16, rest.split_first_chunk()) {
+            if any_stands_out(chunk, wildcards) {
+                return false;
+            }
+            rest = behind;
+        }
+        return !any_stands_out(last, wildcards);
+    }
+    let found = match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(first), Some(last)) => {
+            found(u64::from_le_bytes(*first), wildcards)
+                | found(u64::from_le_bytes(*last), wildcards)
+        }
+        _ => found(short_word(bytes), wildcards),
+    };
+    found & HIGH == 0
+}
+
+/// Whether this is not ASCII, is U+0000, or is a wildcard if those are looked for.
+#[inline]
+const fn stands_out(byte: u8, wildcards: Wildcards) -> bool {
+    // No branch, for the sake of `any_stands_out`. `+` and `#` differ in one bit.
+    let is_wildcard = byte & !0x08 == b'#';
+    (byte as i8 <= 0) | (matches!(wildcards, Wildcards::Found) & is_wildcard)
+}
+
+/// Whether one of these does. Compilers make a few vector instructions of it.
+#[inline]
+fn any_stands_out(bytes: &[u8; 16], wildcards: Wildcards) -> bool {
+    bytes.iter().fold(false, |any, byte| any | stands_out(*byte, wildcards))
+}
+
+/// As [`any_stands_out`] of eight bytes: the highest bit of some byte is set if one does.
+#[inline]
+const fn found(word: u64, wildcards: Wildcards) -> u64 {
+    // In a byte below 0x80, subtracting 1 sets the highest bit if it is 0; otherwise only if it
+    // borrows for one that is.
+    let plain = word | word.wrapping_sub(ONES);
+    match wildcards {
+        Wildcards::Allowed => plain,
+        Wildcards::Found => plain | found_wildcards(word),
+    }
+}
+
+/// The highest bit is set of a byte that is `+` or `#`, and maybe of those behind one.
+#[inline]
+const fn found_wildcards(word: u64) -> u64 {
+    ((word & !(ONES * 0x08)) ^ (ONES * b'#' as u64)).wrapping_sub(ONES)
 }
 
 /// As [`is_plain`], wildcards allowed, of eight bytes.
 #[inline]
 pub(super) const fn is_plain_word(word: u64) -> bool {
-    (word | word.wrapping_sub(ONES)) & HIGH == 0
+    found(word, Wildcards::Allowed) & HIGH == 0
 }
 
-/// Fewer than eight bytes in one word, some of them twice, filled up with one that [`is_plain`] looks
-/// for nowhere.
+/// Fewer than eight bytes in one word, some of them twice, filled up with one that is looked for
+/// nowhere.
 #[inline]
 fn short_word(bytes: &[u8]) -> u64 {
     if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
@@ -68,45 +99,57 @@ fn short_word(bytes: &[u8]) -> u64 {
 }
 
 /// Whether these bytes are ASCII without U+0000, each wildcard has a level of its own, and `#` is in
-/// the last one.
+/// the last one. Where flash is dearer than time, it is only known that they are if it says so.
 #[cfg_attr(target_pointer_width = "64", inline(always))]
 pub(super) fn is_plain_filter(bytes: &[u8]) -> bool {
-    let (mut at, mut rest) = (0, bytes);
-    while !rest.is_empty() {
-        let (word, behind) = match rest.split_first_chunk() {
-            Some((word, behind)) => (u64::from_le_bytes(*word), behind),
-            // The end of the last eight, behind what was seen of them; or all, if there are fewer.
-            None => (last_word(bytes, rest.len()), &[][..]),
-        };
-        if (word | word.wrapping_sub(ONES)) & HIGH != 0 {
-            return false;
-        }
-        // `+` and `#` differ in one bit. What is found behind one that is there may be none: the first
-        // is then not alone in its level, and refused before.
-        let mut found = ((word & !(ONES * 0x08)) ^ (ONES * b'#' as u64)).wrapping_sub(ONES) & HIGH;
-        while found != 0 {
-            let here = at + found.trailing_zeros() as usize / 8;
-            let begins = here.checked_sub(1).and_then(|before| bytes.get(before));
-            let ends = matches!(bytes.get(here..), Some([b'+', b'/', ..] | [_]));
-            if !ends || begins.is_some_and(|before| *before != b'/') {
+    if !FAST {
+        return is_plain(bytes, Wildcards::Found);
+    }
+    if let Some(last) = bytes.last_chunk() {
+        let mut rest = bytes;
+        while let (true, Some((chunk, behind))) = (rest.len() > 16, rest.split_first_chunk()) {
+            let at = bytes.len() - rest.len();
+            if any_stands_out(chunk, Wildcards::Found) && !fits(chunk, at, bytes) {
                 return false;
             }
-            found &= found - 1;
+            rest = behind;
         }
-        at += 8;
-        rest = behind;
+        return !any_stands_out(last, Wildcards::Found) || fits(last, bytes.len() - 16, bytes);
     }
-    true
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        return word_fits(u64::from_le_bytes(*first), 0, bytes)
+            && word_fits(u64::from_le_bytes(*last), bytes.len() - 8, bytes);
+    }
+    // Fewer than eight, filled up with what is looked for nowhere.
+    word_fits(bytes.iter().rev().fold(ONES, |word, byte| word << 8 | u64::from(*byte)), 0, bytes)
 }
 
-/// The last `len` bytes, fewer than eight, in one word, filled up with one that is looked for nowhere.
+/// Whether nothing speaks against these bytes of a filter, of which the first is there.
 #[inline]
-fn last_word(bytes: &[u8], len: usize) -> u64 {
-    let word = match bytes.last_chunk() {
-        Some(last) => u64::from_le_bytes(*last) >> (64 - 8 * len),
-        None => bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
-    };
-    word | ONES << (8 * len)
+fn fits(chunk: &[u8; 16], at: usize, filter: &[u8]) -> bool {
+    let words = u128::from_le_bytes(*chunk);
+    word_fits(words as u64, at, filter) && word_fits((words >> 64) as u64, at + 8, filter)
+}
+
+/// As [`fits`] of eight bytes.
+#[inline]
+fn word_fits(word: u64, at: usize, filter: &[u8]) -> bool {
+    if !is_plain_word(word) {
+        return false;
+    }
+    // What is found behind a wildcard may be none: that one is then not alone in its level, and
+    // refused before.
+    let mut found = found_wildcards(word) & HIGH;
+    while found != 0 {
+        let here = at + found.trailing_zeros() as usize / 8;
+        let begins = here.checked_sub(1).and_then(|before| filter.get(before));
+        let ends = matches!(filter.get(here..), Some([b'+', b'/', ..] | [_]));
+        if !ends || begins.is_some_and(|before| *before != b'/') {
+            return false;
+        }
+        found &= found - 1;
+    }
+    true
 }
 
 /// Refuses what is no topic name; `wildcard` is the rule that a wildcard in it breaks.
