@@ -35,13 +35,14 @@ impl Policy {
     /// Whether a message with these properties may have this payload.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn admits_payload(&self, payload: &[u8], properties: &Properties<'_>) -> bool {
-        !self.check_payload_format || properties.is_empty() || is_as_indicated(payload, properties)
+        // A copy: what is cold is not handed the properties themselves, which can be in registers.
+        !self.check_payload_format || properties.is_empty() || is_as_indicated(payload, *properties)
     }
 }
 
 /// Whether this payload is text, if it is said to be.
 #[cold]
-fn is_as_indicated(payload: &[u8], properties: &Properties<'_>) -> bool {
+fn is_as_indicated(payload: &[u8], properties: Properties<'_>) -> bool {
     properties.payload_format_indicator() != Some(true) || core::str::from_utf8(payload).is_ok()
 }
 
@@ -114,7 +115,7 @@ impl Rules {
         let Some((packet, rest)) = whole.split_at_checked(header.packet_len()) else {
             return Ok(None);
         };
-        let packet = Packet::read(header, &mut Reader::behind(header, packet, *self));
+        let packet = Packet::read(header, Reader::behind(header, packet, *self));
         if packet.is_ok() {
             *bytes = rest;
         }

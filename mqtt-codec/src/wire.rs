@@ -88,12 +88,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// All that is left, which stays there.
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(crate) fn unread(&self) -> &'a [u8] {
-        self.rest
-    }
-
     /// All that is left.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn rest(&mut self) -> &'a [u8] {
@@ -242,11 +236,10 @@ impl<'a> Reader<'a> {
         if self.rest.is_empty() { Ok(()) } else { Err(self.fail(Violation::TrailingBytes)) }
     }
 
-    /// A reader of the next `len` bytes alone.
+    /// A reader of these bytes alone, which were read last.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(crate) fn part(&mut self, len: usize) -> Result<Self, DecodeError> {
-        let bytes = self.bytes(len)?;
-        Ok(Self { rest: bytes, end: self.position(), rules: self.rules })
+    pub(crate) fn again(&self, bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, end: self.position(), rules: self.rules }
     }
 
     /// The bytes that `other`, an earlier copy of this reader, has not read and this one has.

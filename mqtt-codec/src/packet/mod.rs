@@ -93,43 +93,44 @@ impl<'a> Packet<'a> {
     #[inline]
     pub(crate) fn read(
         header: FixedHeader,
-        reader: &mut Reader<'a>,
+        mut reader: Reader<'a>,
     ) -> Result<Option<Self>, DecodeError> {
         match header.packet_type() {
-            PacketType::Publish => Publish::read(header, reader).map(|p| Some(Self::Publish(p))),
-            _ => Self::read_rare(header, reader),
+            PacketType::Publish => {
+                Publish::read(header, &mut reader).map(|packet| Some(Self::Publish(packet)))
+            }
+            // Not the reader itself, which therefore can be in registers.
+            _ => Self::read_rare(header, &reader.clone()),
         }
     }
 
     #[inline(never)]
-    fn read_rare(
-        header: FixedHeader,
-        reader: &mut Reader<'a>,
-    ) -> Result<Option<Self>, DecodeError> {
+    fn read_rare(header: FixedHeader, reader: &Reader<'a>) -> Result<Option<Self>, DecodeError> {
         let kind = header.packet_type();
         // Each arm puts its packet where it is returned. In one place for all it would be moved there.
         macro_rules! whole {
-            ($variant:ident, $read:expr) => {{
-                let packet = $read?;
+            ($variant:ident, $read:path $(, $argument:expr)?) => {{
+                let mut reader = reader.clone();
+                let packet = $read($($argument,)? &mut reader)?;
                 reader.finish().map(|()| Some(Self::$variant(packet)))
             }};
         }
         match kind {
-            PacketType::Publish => whole!(Publish, Publish::read(header, reader)),
-            PacketType::PubAck => whole!(PubAck, Ack::read(kind, reader)),
-            PacketType::PubRec => whole!(PubRec, Ack::read(kind, reader)),
-            PacketType::PubRel => whole!(PubRel, Ack::read(kind, reader)),
-            PacketType::PubComp => whole!(PubComp, Ack::read(kind, reader)),
-            PacketType::Connect => whole!(Connect, Connect::read(header, reader)),
-            PacketType::ConnAck => whole!(ConnAck, ConnAck::read(reader)),
-            PacketType::Subscribe => whole!(Subscribe, Subscribe::read(reader)),
-            PacketType::SubAck => whole!(SubAck, SubAck::read(reader)),
-            PacketType::Unsubscribe => whole!(Unsubscribe, Unsubscribe::read(reader)),
-            PacketType::UnsubAck => whole!(UnsubAck, UnsubAck::read(reader)),
+            PacketType::Publish => whole!(Publish, Publish::read, header),
+            PacketType::PubAck => whole!(PubAck, Ack::read, kind),
+            PacketType::PubRec => whole!(PubRec, Ack::read, kind),
+            PacketType::PubRel => whole!(PubRel, Ack::read, kind),
+            PacketType::PubComp => whole!(PubComp, Ack::read, kind),
+            PacketType::Connect => whole!(Connect, Connect::read, header),
+            PacketType::ConnAck => whole!(ConnAck, ConnAck::read),
+            PacketType::Subscribe => whole!(Subscribe, Subscribe::read),
+            PacketType::SubAck => whole!(SubAck, SubAck::read),
+            PacketType::Unsubscribe => whole!(Unsubscribe, Unsubscribe::read),
+            PacketType::UnsubAck => whole!(UnsubAck, UnsubAck::read),
             PacketType::PingReq => reader.finish().map(|()| Some(Self::PingReq)),
             PacketType::PingResp => reader.finish().map(|()| Some(Self::PingResp)),
-            PacketType::Disconnect => whole!(Disconnect, Disconnect::read(reader)),
-            PacketType::Auth => whole!(Auth, Auth::read(reader)),
+            PacketType::Disconnect => whole!(Disconnect, Disconnect::read),
+            PacketType::Auth => whole!(Auth, Auth::read),
         }
     }
 

@@ -52,7 +52,13 @@ macro_rules! properties {
             /// The identifier of this value, if it is defined.
             #[must_use]
             pub const fn from_value(value: u32) -> Option<Self> {
-                match value { $($id => Some(Self::$name),)* _ => None }
+                // One load, where a `match` would be a jump.
+                const IDS: [Option<PropertyId>; 1 + 0x2A] = {
+                    let mut ids = [None; 1 + 0x2A];
+                    $(ids[$id] = Some(PropertyId::$name);)*
+                    ids
+                };
+                if value < IDS.len() as u32 { IDS[value as usize] } else { None }
             }
 
             const fn scopes(self) -> u16 {
@@ -83,10 +89,11 @@ macro_rules! properties {
                 match id { $(PropertyId::$name => Value::read(reader).map(Self::$name),)* }
             }
 
-            /// Refuses what [`Property::read`] refuses.
+            /// Refuses what [`Property::read`] refuses. The identifier is known to be defined.
             #[cfg_attr(target_pointer_width = "64", inline(always))]
-            pub(super) fn check(id: PropertyId, reader: &mut Reader<'a>) -> Result<(), DecodeError> {
-                match id { $(PropertyId::$name => <$type>::check(reader),)* }
+            pub(super) fn check(id: u32, reader: &mut Reader<'a>) -> Result<(), DecodeError> {
+                // By its value: to make an identifier of it first would be a jump more.
+                match id { $($id => <$type>::check(reader),)* _ => Ok(()) }
             }
 
             #[cfg_attr(target_pointer_width = "64", inline(always))]

@@ -42,7 +42,9 @@ pub(super) trait Value<'a>: Sized {
     /// Refuses what `read` refuses, and has nothing to return.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn check(reader: &mut Reader<'a>) -> Result<(), DecodeError> {
-        Self::read(reader).map(drop)
+        // Not mapped: what is in it would be put together to be dropped.
+        Self::read(reader)?;
+        Ok(())
     }
 
     /// Puts the identifier and the value.
