@@ -175,6 +175,7 @@ impl<'a> Element<'a> for TopicFilter<'a> {
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
+        sink.demand(|_| self.admit(sink.version))?;
         sink.topic(self.as_bytes(), [])
     }
 }

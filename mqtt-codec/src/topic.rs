@@ -153,6 +153,15 @@ impl<'a> TopicFilter<'a> {
         Ok(Self(bytes))
     }
 
+    /// Refuses a filter that was made for a version without Shared Subscriptions and is none in the
+    /// version that it is written in.
+    pub(crate) fn admit(self, version: Version) -> Result<(), Violation> {
+        match self.0.strip_prefix(SHARE) {
+            Some(shared) if version.has_properties() => check_share(shared).map(drop),
+            _ => Ok(()),
+        }
+    }
+
     /// The filter as text, with `$share/NAME/` if it has that. Costs as much as
     /// [`TopicName::as_str`].
     #[inline]

@@ -116,6 +116,7 @@ impl<'a> Element<'a> for Subscription<'a> {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         let options = if sink.version.has_properties() {
+            sink.demand(|_| self.filter.admit(sink.version))?;
             sink.check(!self.is_shared_no_local(), Violation::NoLocalOnShared)?;
             self.options()
         } else {

@@ -78,6 +78,30 @@ fn no_local_on_a_shared_subscription_is_refused() {
     written(client(Version::V5), subscribe(&[plain]));
 }
 
+/// [MQTT-4.8.2-1], [MQTT-4.8.2-2]: a filter that was good before version 5 is looked at again when
+/// it is written in it.
+#[test]
+fn a_filter_of_3_1_1_that_is_no_shared_subscription_is_not_written_in_version_5() {
+    for (text, violation) in [
+        ("$share/", Violation::ShareNameEmpty),
+        ("$share//a", Violation::ShareNameEmpty),
+        ("$share/g", Violation::ShareFilterMissing),
+        ("$share/g/", Violation::ShareFilterMissing),
+        ("$share/+/a", Violation::ShareNameWildcard),
+    ] {
+        let filters = [TopicFilter::for_version(text, Version::V311).unwrap()];
+        let subscriptions = [Subscription::new(filters[0], QoS::AtMostOnce)];
+        for packet in [subscribe(&subscriptions), unsubscribe(&filters)] {
+            let received = written(client(Version::V311), packet);
+            for packet in [packet, read(client(Version::V311), &received)] {
+                assert_eq!(not_written(client(Version::V5), packet), violation, "{text}");
+            }
+        }
+    }
+    let filters = [TopicFilter::for_version("$share/g/a/#", Version::V311).unwrap()];
+    written(client(Version::V5), unsubscribe(&filters));
+}
+
 /// [MQTT-3.8.3-5], [MQTT-3.8.3-4 of 3.1.1]; section 3.8.3.1. `Subscription` has no more.
 #[test]
 fn subscription_options_use_the_bits_that_are_defined() {
