@@ -260,3 +260,25 @@ fn a_datagram_of_a_gateway_shows_its_json_and_the_frames_in_it() {
     assert!(shown.contains("aa555a0000000000"), "{shown}");
     assert!(shown.contains("MHDR | MACPayload | MIC"), "{shown}");
 }
+
+/// A 1.1 device on a 1.0 network does not encrypt FOpts; the line knows, the frame does not say.
+#[test]
+fn fopts_of_1_1_are_decrypted_unless_the_line_says_they_are_in_clear() {
+    let keys = json!({
+        "s_nwk_s_int_key": "02020202020202020202020202020202",
+        "nwk_s_enc_key": "02020202020202020202020202020204",
+    });
+    let line = |inputs: Value| {
+        json!({ "kind": "data_down", "lorawan_version": "1.1", "keys": keys, "inputs": inputs,
+            "phy_hex": "6004030201030000dfb4f1e24f1f9f" })
+    };
+    let lines = [
+        line(json!({ "fcnt32": 0 })),
+        line(json!({ "fcnt32": 0, "fopts_encrypted": true })),
+        line(json!({ "fcnt32": 0, "fopts_encrypted": false })),
+    ];
+    for (answer, plain) in answers(&lines).iter().zip(["020701", "020701", "dfb4f1"]) {
+        assert_eq!(answer["expected"]["fopts_plain"], plain, "{answer}");
+        assert_eq!(answer["expected"]["mic_valid"], true);
+    }
+}

@@ -146,7 +146,11 @@ fn data(line: &Line<'_>, frame: &DataFrame<'_>) -> Answer {
         }
     }
     let mut buf = [0; 255];
-    if keys.reads_fopts() {
+    // A line may say that they are in clear, as 1.1 has them where the network is a 1.0 one.
+    if line.input("fopts_encrypted") == false {
+        answer["fopts_plain"] = hex(frame.fopts).into();
+        answer["fopts_commands"] = command_list(frame.direction, frame.fopts).0.into();
+    } else if keys.reads_fopts() {
         let fopts = frame.decrypt_fopts(&keys.session.network, fcnt, &context, &mut buf)?;
         answer["fopts_plain"] = hex(fopts).into();
         answer["fopts_commands"] = command_list(frame.direction, fopts).0.into();
