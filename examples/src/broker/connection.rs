@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use std::io::{self, IoSlice};
 
 use mqtt_session::Transmit;
-use mqtt_session::broker::{ConnectionId, Notice, Outputs};
+use mqtt_session::broker::{Cause, ConnectionId, Notice, Outputs};
 
 use super::log::Log;
 use super::partials::{Partials, Place, SMALL};
@@ -43,6 +43,8 @@ pub(super) struct Tx {
     refused: bool,
     /// Whether the peer takes nothing any more.
     broken: bool,
+    /// Whether the peer has said all that it will, and it was read.
+    pub(super) is_done: bool,
 }
 
 /// Shared bytes that are written when so many of the own ones are.
@@ -65,6 +67,7 @@ impl Tx {
             is_full: false,
             refused: false,
             broken: false,
+            is_done: false,
         }
     }
 
@@ -245,6 +248,8 @@ pub(super) struct Connection {
     pub(super) rx: Vec<u8>,
     /// Whether there may be more to read.
     pub(super) readable: bool,
+    /// Whether all was read that was there.
+    is_drained: bool,
     /// Whether the peer sends no more, which is told once: behind what it has sent is the end.
     pub(super) read_closed: bool,
     /// Whether the broker waits for room, or for its policy, before it takes more.
@@ -266,6 +271,7 @@ impl Connection {
         let input = self.tx.transport.read(buffer)?;
         // The end is not told again.
         self.readable = input.more || self.read_closed;
+        self.is_drained = !input.more;
         Ok(input.len)
     }
 }
@@ -305,6 +311,7 @@ impl Connections {
             tx: Tx::new(transport, self.is_held),
             rx: Vec::new(),
             readable: false,
+            is_drained: false,
             read_closed: false,
             blocked: false,
             is_dirty: false,
@@ -444,7 +451,13 @@ impl Outputs for Connections {
     }
 
     fn notice(&mut self, id: ConnectionId, notice: &Notice<'_>) {
-        let peer = self.at(id.index()).map(|connection| connection.peer);
+        let connection = self.at(id.index());
+        let peer = connection.as_ref().map(|connection| connection.peer);
+        if let (Some(connection), Notice::Ended { cause: Cause::Client(_), .. }) =
+            (connection, notice)
+        {
+            connection.tx.is_done = connection.is_drained;
+        }
         self.log.notice(peer, notice);
     }
 }

@@ -1,5 +1,6 @@
 //! Sockets that the broker has done with. What it said last still has to arrive: a socket that is
-//! closed while bytes from its peer wait unread takes back what it has sent.
+//! closed while bytes from its peer wait unread takes back what it has sent. A client that has sent
+//! DISCONNECT sends nothing behind it [MQTT-3.14.4-1], and need not be waited for.
 
 use core::time::Duration;
 use std::io;
@@ -99,6 +100,9 @@ impl Lingering {
         self.tx.flush();
         if !self.tx.is_empty() {
             return false;
+        }
+        if self.tx.is_done && self.tx.transport.is_plain() {
+            return true;
         }
         if !self.is_shut {
             while self.tx.transport.say_goodbye() {

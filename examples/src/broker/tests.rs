@@ -51,6 +51,24 @@ fn a_client_that_ends_right_behind_its_last_packet_is_not_waited_for() {
     }
 }
 
+// [MQTT-3.14.4-1], [MQTT-3.14.4-2]
+#[test]
+fn a_client_that_says_goodbye_gets_all_its_answers_and_then_the_end() {
+    let running = start();
+    for _ in 0..20 {
+        let mut client = connect(&running);
+        let mut sent = Vec::new();
+        for id in 1..=200 {
+            sent.extend_from_slice(&[0x32, 6, 0, 1, b't', 0, id, 0]);
+        }
+        sent.extend_from_slice(&[0xE0, 0]);
+        client.write_all(&sent).unwrap();
+        let mut told = Vec::new();
+        client.read_to_end(&mut told).unwrap();
+        assert_eq!(told.len(), 200 * 5, "PUBACK with No matching subscribers");
+    }
+}
+
 #[test]
 fn the_reason_of_a_close_arrives_though_the_client_goes_on_sending() {
     let running = start();

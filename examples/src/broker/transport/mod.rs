@@ -160,6 +160,11 @@ impl Transport {
         if len == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(len) }
     }
 
+    /// Whether there is nothing between MQTT and the socket.
+    pub(super) const fn is_plain(&self) -> bool {
+        matches!(self.wire, Wire::Socket(_)) && self.tls.is_none() && self.websocket.is_none()
+    }
+
     /// Whether something that was taken is not written yet.
     pub(super) fn has_pending(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.has_pending())
