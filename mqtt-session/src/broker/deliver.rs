@@ -180,10 +180,10 @@ impl Broker {
             if let Some(expires) = earlier.expires {
                 self.timers.cancel(expires, Timer::Retained(node));
             }
-            earlier
+            earlier.frame
         });
         let is_set = !message.publish.payload.is_empty() && self.set_retained(message);
-        if let (Some(journal), Some(earlier)) = (&mut self.journal, earlier) {
+        if let (Some(journal), Some(earlier)) = (&mut self.journal, earlier.flatten()) {
             journal.not_retained(topic.as_str(), &earlier, is_set);
         }
     }
@@ -210,8 +210,9 @@ impl Broker {
     /// A retained message may have expired.
     pub(super) fn expire_retained(&mut self, now: Instant, node: NodeId) {
         let Some(expired) = self.retained.expire(node, now) else { return };
-        if let (Some(journal), Some(publish)) = (&mut self.journal, unframe(&expired.frame)) {
-            journal.not_retained(publish.topic.as_str(), &expired, false);
+        let (Some(journal), Some(frame)) = (&mut self.journal, expired.frame) else { return };
+        if let Some(publish) = unframe(&frame) {
+            journal.not_retained(publish.topic.as_str(), &frame, false);
         }
     }
 
@@ -434,7 +435,7 @@ impl Broker {
             };
             let id = replay.options.id.map(Property::SubscriptionIdentifier);
             let mut entry = Entry {
-                frame: message.frame.clone(),
+                frame: message.frame,
                 qos: message.qos.min(replay.options.qos),
                 retain: true, // [MQTT-3.3.1-8]
                 expires: message.expires,

@@ -270,7 +270,7 @@ impl Journal {
     }
 
     /// A topic has no message any more, or another than this one.
-    pub(super) fn not_retained(&mut self, topic: &str, retained: &Retained, replaced: bool) {
+    pub(super) fn not_retained(&mut self, topic: &str, frame: &Frame, replaced: bool) {
         if self.is_own(topic) {
             return;
         }
@@ -278,7 +278,7 @@ impl Journal {
             self.records.urgent = true;
             self.records.remove(Kind::Retained, |key| key.extend_from_slice(topic.as_bytes()));
         }
-        self.let_go(&retained.frame);
+        self.let_go(frame);
     }
 
     /// A record is stored that means nothing.

@@ -121,6 +121,44 @@ pub(crate) fn unframe(mut frame: &[u8]) -> Option<Publish<'_>> {
     }
 }
 
+/// What of a message that was kept is behind its topic, which has so many bytes.
+pub(crate) fn behind_topic(frame: &[u8], topic: usize) -> Option<&[u8]> {
+    let header = RULES.fixed_header(frame).ok()??;
+    frame.get(header.len() + TOPIC_LEN + topic..)
+}
+
+/// How long a frame is with a topic of so many bytes, and so many behind it.
+pub(crate) const fn frame_len(topic: usize, behind: usize) -> usize {
+    let remaining = TOPIC_LEN + topic + behind;
+    let more = (remaining > 0x7F) as usize + (remaining > 0x3FFF) as usize;
+    2 + more + (remaining > 0x001F_FFFF) as usize + remaining
+}
+
+/// Puts a frame together again: `topic` appends the topic, which has so many bytes.
+pub(crate) fn join(
+    topic: impl FnOnce(&mut Vec<u8>),
+    topic_len: usize,
+    behind: &[u8],
+    scratch: &mut Vec<u8>,
+) -> Frame {
+    const PUBLISH: u8 = 0x30;
+    scratch.clear();
+    scratch.push(PUBLISH);
+    let mut remaining = TOPIC_LEN + topic_len + behind.len();
+    while remaining > 0x7F {
+        scratch.push(remaining as u8 | 0x80);
+        remaining >>= 7;
+    }
+    scratch.push(remaining as u8);
+    scratch.extend_from_slice(&(topic_len as u16).to_be_bytes());
+    topic(scratch);
+    scratch.extend_from_slice(behind);
+    Frame::from(&scratch[..])
+}
+
+/// What goes before the bytes of a topic.
+const TOPIC_LEN: usize = 2;
+
 /// Where a stored entry stands among those of its session: six bytes, for which an entry has room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seq([u8; 6]);

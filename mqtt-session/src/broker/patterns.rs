@@ -25,6 +25,8 @@ struct Pattern {
 }
 
 impl Value for Pattern {
+    type Wildcards = ();
+
     fn is_vacant(&self) -> bool {
         self.uses == 0
     }

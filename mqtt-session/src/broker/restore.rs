@@ -345,7 +345,7 @@ impl Restore<'_> {
             return Err(Unreadable);
         }
         let retained = Retained { frame: frame.clone(), qos, expires };
-        match broker.retained.set(topic, retained.clone()) {
+        match broker.retained.set(topic, retained) {
             Some(node) => {
                 if let Some(expires) = expires {
                     broker.timers.set(expires, Timer::Retained(node));
@@ -353,7 +353,7 @@ impl Restore<'_> {
             }
             None => {
                 if let Some(journal) = &mut broker.journal {
-                    journal.not_retained(topic.as_str(), &retained, false);
+                    journal.not_retained(topic.as_str(), &frame, false);
                 }
             }
         }

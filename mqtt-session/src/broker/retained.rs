@@ -1,12 +1,15 @@
 //! Retained messages (section 3.3.1.3).
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::iter;
 
+use hashbrown::HashMap;
 use mqtt_codec::{QoS, TopicFilter, TopicName, Version};
 
 use super::config::Config;
-use super::message::Frame;
+use super::message::{Frame, behind_topic, frame_len, join};
+use super::slab::Slab;
 use super::tree::{NONE, NodeId, ROOT, Tree, Value};
 use crate::Instant;
 
@@ -19,16 +22,75 @@ pub(crate) struct Retained {
     pub(crate) expires: Option<Instant>,
 }
 
+/// A message that was retained.
+#[derive(Debug)]
+pub(crate) struct Removed {
+    /// If it was kept as it is.
+    pub(crate) frame: Option<Frame>,
+    pub(crate) expires: Option<Instant>,
+}
+
+/// The message of a topic, as [`Kept`] reads it. Without any bytes it holds the place where a cursor
+/// stands.
 #[derive(Debug, Default)]
-struct Topic {
-    message: Option<Retained>,
-    /// How many cursors stand here.
-    pins: u32,
+struct Topic(Option<Box<[u8]>>);
+
+impl Topic {
+    fn has_message(&self) -> bool {
+        self.0.as_ref().is_some_and(|bytes| !bytes.is_empty())
+    }
 }
 
 impl Value for Topic {
+    type Wildcards = ();
+
     fn is_vacant(&self) -> bool {
-        self.message.is_none() && self.pins == 0
+        self.0.is_none()
+    }
+}
+
+/// Frames up to this size are kept without what all of them have, and without the topic, of which the
+/// tree knows. To put one together again for a subscriber takes less than the memory is worth.
+const SMALL: usize = 1024;
+
+/// The first byte of a message: its QoS, and what follows.
+const EXPIRES: u8 = 4;
+const SHARED: u8 = 8;
+
+/// How a message is kept.
+enum Kept<'k> {
+    /// At this place of [`Store::shared`].
+    Shared(u32),
+    /// What is behind the topic.
+    Small { qos: QoS, expires: Option<Instant>, behind: &'k [u8] },
+}
+
+impl<'k> Kept<'k> {
+    fn read(bytes: &'k [u8]) -> Option<Self> {
+        let (flags, rest) = bytes.split_first()?;
+        if flags & SHARED != 0 {
+            return Some(Self::Shared(u32::from_be_bytes(rest.try_into().ok()?)));
+        }
+        let (expires, behind) = if flags & EXPIRES == 0 {
+            (None, rest)
+        } else {
+            let (millis, behind) = rest.split_first_chunk()?;
+            (Some(Instant::from_millis(u64::from_be_bytes(*millis))), behind)
+        };
+        Some(Self::Small { qos: QoS::from_bits(flags & 3)?, expires, behind })
+    }
+
+    fn shared(index: u32) -> Box<[u8]> {
+        let [a, b, c, d] = index.to_be_bytes();
+        Box::new([SHARED, a, b, c, d])
+    }
+
+    fn small(message: &Retained, topic: TopicName<'_>) -> Option<Box<[u8]>> {
+        let behind = behind_topic(&message.frame, topic.as_str().len())?;
+        let expires = message.expires.map(|at| at.as_millis().to_be_bytes());
+        let flags = message.qos.bits() | expires.map_or(0, |_| EXPIRES);
+        let parts = [&[flags][..], expires.as_ref().map_or(&[][..], |bytes| bytes), behind];
+        Some(parts.concat().into())
     }
 }
 
@@ -36,6 +98,12 @@ impl Value for Topic {
 #[derive(Debug)]
 pub(crate) struct Store {
     tree: Tree<Topic>,
+    /// Messages that are not small, and all where they are known by their frames.
+    shared: Slab<Retained>,
+    is_durable: bool,
+    /// How many cursors stand at a node.
+    pins: HashMap<NodeId, u32>,
+    scratch: Vec<u8>,
     len: usize,
     bytes: usize,
     max: usize,
@@ -71,6 +139,10 @@ impl Store {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             tree: Tree::new(config.max_filter_levels, config.max_filter_bytes),
+            shared: Slab::new(),
+            is_durable: config.durable,
+            pins: HashMap::new(),
+            scratch: Vec::new(),
             len: 0,
             bytes: 0,
             max: config.max_retained_messages,
@@ -93,43 +165,80 @@ impl Store {
             return None;
         }
         let node = self.tree.insert(topic.levels())?;
-        self.tree.value_mut(node)?.message = Some(message);
+        let kept = if self.is_durable || size > SMALL {
+            self.shared.insert(message).map(|key| Kept::shared(key.index))
+        } else {
+            Kept::small(&message, topic)
+        };
+        let (Some(kept), Some(place)) = (kept, self.tree.value_mut(node)) else {
+            self.tree.prune(node);
+            return None;
+        };
+        place.0 = Some(kept);
         self.len += 1;
         self.bytes += size;
         Some(node)
     }
 
     /// Forgets the message of this topic [MQTT-3.3.1-6].
-    pub(crate) fn clear(&mut self, topic: TopicName<'_>) -> Option<(NodeId, Retained)> {
+    pub(crate) fn clear(&mut self, topic: TopicName<'_>) -> Option<(NodeId, Removed)> {
         let node = self.tree.find(topic.levels());
         Some((node, self.remove(node)?))
     }
 
-    /// All messages.
+    /// All messages of a durable broker.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Retained> {
-        self.tree.values().filter_map(|topic| topic.message.as_ref())
+        self.shared.iter()
     }
 
-    fn remove(&mut self, node: NodeId) -> Option<Retained> {
-        let message = self.tree.value_mut(node)?.message.take()?;
+    fn remove(&mut self, node: NodeId) -> Option<Removed> {
+        let topic = self.topic_len(node);
+        let place = self.tree.value_mut(node)?;
+        let (size, removed) = match Kept::read(place.0.as_deref()?)? {
+            Kept::Shared(index) => {
+                let key = self.shared.key(index)?;
+                let Retained { frame, expires, .. } = self.shared.remove(key)?;
+                (frame.len(), Removed { frame: Some(frame), expires })
+            }
+            Kept::Small { expires, behind, .. } => {
+                (frame_len(topic, behind.len()), Removed { frame: None, expires })
+            }
+        };
+        place.0 = self.pins.contains_key(&node).then(Box::default);
         self.len -= 1;
-        self.bytes -= message.frame.len();
+        self.bytes -= size;
         self.tree.prune(node);
-        Some(message)
+        Some(removed)
     }
 
     /// Forgets the message here if it has expired.
-    pub(crate) fn expire(&mut self, node: NodeId, now: Instant) -> Option<Retained> {
-        let message = self.tree.value(node)?.message.as_ref()?;
-        if message.expires? > now {
+    pub(crate) fn expire(&mut self, node: NodeId, now: Instant) -> Option<Removed> {
+        let expires = match Kept::read(self.tree.value(node)?.0.as_deref()?)? {
+            Kept::Shared(index) => self.shared.at(index)?.expires,
+            Kept::Small { expires, .. } => expires,
+        };
+        if expires? > now {
             return None;
         }
         self.remove(node)
     }
 
+    /// How many bytes the topic of this node has.
+    fn topic_len(&self, node: NodeId) -> usize {
+        let len: usize = self.path_from(node).map(|node| self.tree.level(node).len() + 1).sum();
+        len.saturating_sub(1)
+    }
+
+    /// This node and those above it, but for the root.
+    fn path_from(&self, node: NodeId) -> impl Iterator<Item = NodeId> {
+        let is_one = |node: &NodeId| *node != ROOT && *node != NONE;
+        let parent = move |node: &NodeId| Some(self.tree.parent(*node)).filter(is_one);
+        iter::successors(Some(node).filter(is_one), parent)
+    }
+
     /// A walk that begins before the first match.
     pub(crate) fn cursor(&mut self, filter: TopicFilter<'_>) -> Cursor {
-        self.pin(ROOT, 1);
+        self.pin(ROOT);
         let filter = filter.as_str();
         // A filter is at most 65,535 bytes long.
         let starts = filter.match_indices('/').map(|(slash, _)| (slash + 1) as u16);
@@ -143,8 +252,32 @@ impl Store {
     }
 
     /// The message of the match where the cursor stands.
-    pub(crate) fn get(&self, cursor: &Cursor) -> Option<&Retained> {
-        self.tree.value(cursor.node)?.message.as_ref().filter(|_| cursor.at_match)
+    pub(crate) fn get(&mut self, cursor: &Cursor) -> Option<Retained> {
+        if !cursor.at_match {
+            return None;
+        }
+        match Kept::read(self.tree.value(cursor.node)?.0.as_deref()?)? {
+            Kept::Shared(index) => self.shared.at(index).cloned(),
+            Kept::Small { qos, expires, behind } => {
+                let len = self.topic_len(cursor.node);
+                let mut scratch = core::mem::take(&mut self.scratch);
+                let topic = |bytes: &mut Vec<u8>| {
+                    let mut end = bytes.len() + len;
+                    bytes.resize(end, b'/');
+                    for node in self.path_from(cursor.node) {
+                        let level = self.tree.level(node).as_bytes();
+                        let start = end.saturating_sub(level.len());
+                        if let Some(place) = bytes.get_mut(start..end) {
+                            place.copy_from_slice(level);
+                        }
+                        end = start.saturating_sub(1);
+                    }
+                };
+                let frame = join(topic, len, behind, &mut scratch);
+                self.scratch = scratch;
+                Some(Retained { frame, qos, expires })
+            }
+        }
     }
 
     /// Goes on to the next match, or until `steps` are used up.
@@ -158,28 +291,42 @@ impl Store {
             if !self.step(cursor, steps) {
                 break Walked::End;
             }
-            let has_message = self.tree.value(cursor.node).is_some_and(|t| t.message.is_some());
+            let has_message = self.tree.value(cursor.node).is_some_and(Topic::has_message);
             if has_message && self.is_match(cursor) {
                 cursor.at_match = true;
                 break Walked::Match;
             }
         };
-        self.pin(cursor.node, 1);
-        self.pin(start, -1);
-        self.tree.prune(start);
+        self.pin(cursor.node);
+        self.unpin(start);
         walked
     }
 
     /// The walk ends.
     pub(crate) fn drop_cursor(&mut self, cursor: &Cursor) {
-        self.pin(cursor.node, -1);
-        self.tree.prune(cursor.node);
+        self.unpin(cursor.node);
     }
 
-    fn pin(&mut self, node: NodeId, change: i32) {
+    /// One more cursor stands at this node, which stays.
+    fn pin(&mut self, node: NodeId) {
+        *self.pins.entry(node).or_insert(0) += 1;
         if let Some(topic) = self.tree.value_mut(node) {
-            topic.pins = topic.pins.saturating_add_signed(change);
+            topic.0.get_or_insert_default();
         }
+    }
+
+    /// One less does.
+    fn unpin(&mut self, node: NodeId) {
+        let Some(count) = self.pins.get_mut(&node) else { return };
+        *count -= 1;
+        if *count > 0 {
+            return;
+        }
+        self.pins.remove(&node);
+        if let Some(topic) = self.tree.value_mut(node).filter(|topic| !topic.has_message()) {
+            topic.0 = None;
+        }
+        self.tree.prune(node);
     }
 
     /// Whether the filter ends at the node.

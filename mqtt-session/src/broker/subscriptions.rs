@@ -12,7 +12,7 @@ use mqtt_codec::{QoS, Subscription, SubscriptionId, TopicFilter, TopicName, Vers
 
 use super::few::Few;
 use super::patterns::Patterns;
-use super::tree::{NONE, NodeId, ROOT, Tree, Value};
+use super::tree::{NONE, NodeId, ROOT, Tree, Value, Wildcards};
 
 /// A subscription: an index that is used again once the subscription is gone.
 pub(crate) type SubIndex = u32;
@@ -144,6 +144,8 @@ impl Group {
 }
 
 impl Value for Subscribers {
+    type Wildcards = Wildcards;
+
     fn is_vacant(&self) -> bool {
         self.members().is_empty() && self.shared().is_none_or(|s| s.groups.is_empty())
     }

@@ -18,12 +18,49 @@ pub(crate) const ROOT: NodeId = 0;
 
 /// What a node holds.
 pub(crate) trait Value: Default {
+    /// Where the children `+` and `#` are, if there may be such.
+    type Wildcards: Children;
+
     /// Whether the node is of no use unless it has children.
     fn is_vacant(&self) -> bool;
 }
 
+/// Children that are found without looking for their level.
+pub(crate) trait Children: Default + core::fmt::Debug {
+    /// This is the child of this level now.
+    fn set(&mut self, level: &[u8], child: NodeId);
+}
+
+/// No child is found like this.
+impl Children for () {
+    fn set(&mut self, _: &[u8], _: NodeId) {}
+}
+
+/// The children `+` and `#`.
 #[derive(Debug)]
-struct Node<T> {
+pub(crate) struct Wildcards {
+    plus: NodeId,
+    hash: NodeId,
+}
+
+impl Default for Wildcards {
+    fn default() -> Self {
+        Self { plus: NONE, hash: NONE }
+    }
+}
+
+impl Children for Wildcards {
+    fn set(&mut self, level: &[u8], child: NodeId) {
+        match level {
+            b"+" => self.plus = child,
+            b"#" => self.hash = child,
+            _ => {}
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Node<T: Value> {
     parent: NodeId,
     /// What stands between the slashes.
     level: Text,
@@ -31,16 +68,14 @@ struct Node<T> {
     /// The siblings, or of a free node the next free one.
     next: NodeId,
     previous: NodeId,
-    /// The children `+` and `#`.
-    plus: NodeId,
-    hash: NodeId,
+    wildcards: T::Wildcards,
     value: T,
 }
 
 /// Values by paths of levels. A child is found by one look into one table, whatever the number of its
 /// siblings.
 #[derive(Debug)]
-pub(crate) struct Tree<T> {
+pub(crate) struct Tree<T: Value> {
     nodes: Vec<Node<T>>,
     free: NodeId,
     /// Of all levels.
@@ -52,7 +87,7 @@ pub(crate) struct Tree<T> {
     hasher: DefaultHashBuilder,
 }
 
-impl<T> Node<T> {
+impl<T: Value> Node<T> {
     fn new(parent: NodeId, level: &str, value: T) -> Self {
         Self {
             parent,
@@ -60,10 +95,21 @@ impl<T> Node<T> {
             first_child: NONE,
             next: NONE,
             previous: NONE,
-            plus: NONE,
-            hash: NONE,
+            wildcards: T::Wildcards::default(),
             value,
         }
+    }
+}
+
+impl<T: Value<Wildcards = Wildcards>> Tree<T> {
+    /// The child `+`, or [`NONE`].
+    pub(crate) fn plus(&self, parent: NodeId) -> NodeId {
+        self.nodes.get(parent as usize).map_or(NONE, |node| node.wildcards.plus)
+    }
+
+    /// The child `#`, or [`NONE`].
+    pub(crate) fn hash(&self, parent: NodeId) -> NodeId {
+        self.nodes.get(parent as usize).map_or(NONE, |node| node.wildcards.hash)
     }
 }
 
@@ -94,11 +140,6 @@ impl<T: Value> Tree<T> {
         self.nodes.get_mut(node as usize).map(|node| &mut node.value)
     }
 
-    /// What all nodes hold.
-    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
-        self.nodes.iter().map(|node| &node.value)
-    }
-
     /// The child with this level, or [`NONE`].
     pub(crate) fn child(&self, parent: NodeId, level: &str) -> NodeId {
         let level = level.as_bytes();
@@ -108,16 +149,6 @@ impl<T: Value> Tree<T> {
                 .is_some_and(|node| node.parent == parent && node.level.as_bytes() == level)
         };
         self.children.find(self.hasher.hash_one((parent, level)), is_it).copied().unwrap_or(NONE)
-    }
-
-    /// The child `+`, or [`NONE`].
-    pub(crate) fn plus(&self, parent: NodeId) -> NodeId {
-        self.nodes.get(parent as usize).map_or(NONE, |node| node.plus)
-    }
-
-    /// The child `#`, or [`NONE`].
-    pub(crate) fn hash(&self, parent: NodeId) -> NodeId {
-        self.nodes.get(parent as usize).map_or(NONE, |node| node.hash)
     }
 
     /// Any child, from which [`Tree::next`] leads to all others, or [`NONE`].
@@ -198,11 +229,7 @@ impl<T: Value> Tree<T> {
         }
         if let Some(parent) = self.nodes.get_mut(parent as usize) {
             parent.first_child = id;
-            match level {
-                "+" => parent.plus = id,
-                "#" => parent.hash = id,
-                _ => {}
-            }
+            parent.wildcards.set(level.as_bytes(), id);
         }
         let (nodes, hasher) = (&self.nodes, &self.hasher);
         let hash = |id: &NodeId| {
@@ -243,11 +270,7 @@ impl<T: Value> Tree<T> {
                 if previous == NONE {
                     parent.first_child = next;
                 }
-                match level {
-                    b"+" => parent.plus = NONE,
-                    b"#" => parent.hash = NONE,
-                    _ => {}
-                }
+                parent.wildcards.set(level, NONE);
             }
             id = parent;
         }

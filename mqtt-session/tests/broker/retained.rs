@@ -288,3 +288,54 @@ fn a_long_search_through_retained_messages_lets_others_have_their_turn() {
     net.wait(0.1);
     assert_eq!(net.payloads(late), ["yes", "yes"]);
 }
+
+#[test]
+fn a_retained_message_of_any_length_is_what_it_was() {
+    let list = [
+        Property::UserProperty(("key", "value")),
+        Property::ContentType("text"),
+        Property::MessageExpiryInterval(60),
+    ];
+    let long = "long level/".repeat(100);
+    let topics = ["a", "/", "//", "a//b/", "/x", &long, &"y".repeat(125), &"z".repeat(20_000)];
+    for is_durable in [false, true] {
+        let mut net = Net::with(|config| config.durable = is_durable);
+        let publisher = net.client(Version::V5, "p");
+        for topic in topics {
+            for (n, len) in
+                [1, 90, 110, 119, 120, 121, 122, 123, 1000, 1020, 16_380].iter().enumerate()
+            {
+                let payload = "x".repeat(*len);
+                for properties in [&list[..], &list[..1], &[]] {
+                    let qos = EVERY_QOS[n % 3];
+                    let publish = Publish {
+                        qos,
+                        retain: true,
+                        properties: properties.into(),
+                        ..message(topic, &payload)
+                    };
+                    net.publish_all_of(publisher, &publish);
+                    assert_eq!(net.broker.statistics().retained_messages, 1);
+                    let late = net.client(Version::V5, "late");
+                    net.subscribe(late, "#", QoS::ExactlyOnce);
+                    let messages = net.messages(late);
+                    let [told] = &messages[..] else { panic!("{topic} {len}: {messages:?}") };
+                    assert!(told.topic.as_str() == topic && told.payload == payload.as_bytes());
+                    assert!(told.retain && told.qos == qos, "{told:?}");
+                    assert!(told.properties.iter().eq(properties.iter().copied()), "{told:?}");
+                    net.cut(late);
+                }
+            }
+            if topic.len() > 1 {
+                net.retain(publisher, topic, "", QoS::AtMostOnce);
+            } else {
+                let properties = list[2..].into();
+                let publish = Publish { retain: true, properties, ..message(topic, "gone") };
+                net.publish_all_of(publisher, &publish);
+                net.wait(61.0);
+            }
+            let statistics = net.broker.statistics();
+            assert_eq!((statistics.retained_messages, statistics.retained_bytes), (0, 0));
+        }
+    }
+}
