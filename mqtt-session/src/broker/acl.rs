@@ -165,10 +165,10 @@ impl Acl {
         filter: TopicFilter<'_>,
     ) -> bool {
         let names = Names { client_id, user_name };
-        let filter = filter.shared().map_or(filter, |shared| shared.filter);
+        let filter = explicit(filter.shared().map_or(filter, |shared| shared.filter).as_str());
         self.decide(user_name, |rule| match rule.right {
-            Right::Read | Right::ReadWrite => rule.covers(filter.as_str(), names),
-            Right::Deny => rule.overlaps(filter.as_str(), names),
+            Right::Read | Right::ReadWrite => rule.covers(filter, names),
+            Right::Deny => rule.overlaps(filter, names),
             Right::Write => false,
         })
     }
@@ -202,7 +202,7 @@ impl Rule {
         };
         // A rule about `$share/...` is one about topics of that name.
         TopicFilter::for_version(filter, Version::V311).map_err(|_| "no topic filter")?;
-        let levels = filter.split('/').map(|level| match level {
+        let levels = explicit(filter).split('/').map(|level| match level {
             "+" => Level::Plus,
             "#" => Level::Hash,
             _ if is_pattern && (level.contains("%c") || level.contains("%u")) => {
@@ -306,6 +306,11 @@ impl Names<'_> {
         }
         if left == Some(rest) { Fit::Yes } else { Fit::No }
     }
+}
+
+/// `/#` in words that say all: the empty name, which it would match too, is no topic [MQTT-4.7.3-1].
+fn explicit(filter: &str) -> &str {
+    if filter == "/#" { "/+/#" } else { filter }
 }
 
 fn is_part_of_level(name: &str, is_start: bool) -> bool {

@@ -109,6 +109,14 @@ fn a_shared_subscription_is_one_to_the_filter_that_is_shared() {
     assert!(!subscribe(&acl, "c", None, "$share/a/b"));
 }
 
+// [MQTT-4.7.3-1]
+#[test]
+fn a_topic_that_begins_with_a_slash_has_two_levels_at_least() {
+    assert!(subscribe(&acl("topic read +/+/#"), "c", None, "/#"));
+    assert!(subscribe(&acl("topic read /#\ntopic deny +"), "c", None, "/#"));
+    assert!(!subscribe(&acl("topic read +/+"), "c", None, "/#"));
+}
+
 #[test]
 fn a_line_that_is_no_rule_is_named() {
     for (text, line) in [
