@@ -33,7 +33,7 @@ pub enum Overlap {
 }
 
 /// Which topics that begin with `$` clients may use; all others are the embedder's own. Topics below
-/// `$SYS/` are for the broker to publish to, whatever this says.
+/// `$SYS/` are for the broker to publish to, but for one, whatever this says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DollarTopics {
@@ -155,7 +155,9 @@ pub struct Config {
     /// How often the broker publishes its numbers to topics that begin with `$SYS/broker/`, which are kept
     /// for new subscribers as retained messages are. Zero: never. Default: never.
     pub sys_interval: Duration,
-    /// Topics that begin with `$` to which clients may publish; `$SYS/` is never among them. Default: all.
+    /// Topics that begin with `$` to which clients may publish; of `$SYS/` at most
+    /// `$SYS/broker/connection/NAME/state`, where mosquitto's bridges tell whether they are connected.
+    /// Default: all.
     pub dollar_publish: DollarTopics,
     /// Filters that begin with `$` to which clients may subscribe, shared ones by what is behind the name of
     /// the group. Default: all.
@@ -221,7 +223,8 @@ impl Config {
             return Ok(());
         }
         let topic = topic.as_str();
-        if topic.starts_with(PREFIX) || !self.dollar_publish.include(topic) {
+        let is_own = topic.starts_with(PREFIX) && !tells_of_a_bridge(topic);
+        if is_own || !self.dollar_publish.include(topic) {
             return Err(ReasonCode::NotAuthorized);
         }
         Ok(())
@@ -238,4 +241,10 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Whether it is where a bridge of mosquitto says that it is connected, and has its will say that it is not.
+fn tells_of_a_bridge(topic: &str) -> bool {
+    let name = topic.strip_prefix("$SYS/broker/connection/").and_then(|t| t.strip_suffix("/state"));
+    name.is_some_and(|name| !name.is_empty() && !name.contains('/'))
 }

@@ -263,7 +263,9 @@ impl Session<'_> {
             let version = match error.violation {
                 // A client of a version that is yet to come reads the latest one.
                 Violation::ProtocolLevel => match rx.get(error.offset as usize) {
-                    Some(0..=4) | None => Version::V311,
+                    // So mosquitto's bridges ask to be known as such: what they understand tells them to
+                    // go on as other clients.
+                    Some(0..=4 | 0x83 | 0x84) | None => Version::V311,
                     Some(5..) => Version::V5,
                 },
                 _ => error.version,

@@ -95,6 +95,26 @@ fn nobody_else_publishes_there() {
 }
 
 #[test]
+fn a_bridge_of_mosquitto_tells_there_of_its_connection_and_of_nothing_else() {
+    let mut net = net();
+    let watcher = net.client(Version::V5, "watcher");
+    net.subscribe(watcher, "$SYS/broker/connection/#", QoS::AtMostOnce);
+    let topic = TopicName::new("$SYS/broker/connection/host.name/state").unwrap();
+    let will = Will { retain: true, ..Will::new(topic, b"0") };
+    let (bridge, _) =
+        net.connect(&Connect { will: Some(will), ..Connect::new(Version::V311, "b") });
+    net.publish(bridge, topic.as_str(), "1", QoS::AtLeastOnce);
+    net.cut(bridge);
+    assert_eq!(net.payloads(watcher), ["1", "0"]);
+    let client = net.client(Version::V5, "c");
+    for topic in ["connection/a/b/state", "connection//state", "connection/a/other", "state"] {
+        let topic = format!("$SYS/broker/{topic}");
+        let publish = Publish { qos: QoS::AtLeastOnce, ..message(&topic, "x") };
+        assert_eq!(net.publish_all_of(client, &publish), ReasonCode::NotAuthorized, "{topic}");
+    }
+}
+
+#[test]
 fn topics_that_begin_with_a_dollar_are_for_clients_as_far_as_the_configuration_says() {
     let only = |all: &[&str]| DollarTopics::Only(all.iter().map(|text| (*text).into()).collect());
     let reasons = |publish: DollarTopics, subscribe: DollarTopics| {

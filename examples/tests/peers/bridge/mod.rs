@@ -1,6 +1,8 @@
 //! Bridges of the program `broker` to mosquitto and to another one of itself, which are stopped and killed
 //! while messages pass.
 
+mod others;
+
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
@@ -15,8 +17,8 @@ use std::thread;
 use mqtt_client::blocking::{Client, Subscription, wait};
 use mqtt_client::{Filter, Message, Options, QoS, Server, Version};
 
-use super::support::program::{Program, free_address, until};
-use super::support::{PATIENCE, example, peer};
+use crate::support::program::{Program, free_address, until};
+use crate::support::{PATIENCE, example, peer};
 
 /// Who is behind the bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,9 +63,10 @@ impl Station {
             Kind::Mosquitto => (
                 format!(
                     "listener {} {}\nallow_anonymous true\npersistence false\n\
-                     max_queued_messages 0\n",
+                     max_queued_messages 0\n{}",
                     self.address.port(),
                     self.address.ip(),
+                    self.more,
                 ),
                 peer("mosquitto").expect("it was found before"),
             ),
