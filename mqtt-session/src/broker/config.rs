@@ -144,7 +144,7 @@ pub struct Config {
     pub max_pattern_levels: usize,
     /// Most levels of such patterns that one session is the first to need. Default: 1,024.
     pub max_pattern_levels_per_session: usize,
-    /// Most levels of a topic name or filter. Default: 128.
+    /// Most levels of a topic name or filter. Default: 256.
     pub max_topic_levels: usize,
     /// How long a client waits for an answer of the policy about a message or a subscription, before its
     /// connection is closed. Default: 10 s.
@@ -201,7 +201,7 @@ impl Default for Config {
             max_filter_bytes: 1 << 30,
             max_pattern_levels: 8192,
             max_pattern_levels_per_session: 1024,
-            max_topic_levels: 128,
+            max_topic_levels: 256,
             policy_timeout: Duration::from_secs(10),
             max_deferred_bytes: 64 << 20,
             sys_interval: Duration::ZERO,

@@ -537,7 +537,7 @@ fn the_bounds_are_by_default_what_the_documentation_says() {
         (config.max_filter_bytes, 1024 * mib),
         (config.max_pattern_levels, 8192),
         (config.max_pattern_levels_per_session, 1024),
-        (config.max_topic_levels, 128),
+        (config.max_topic_levels, 256),
         (config.max_deferred_bytes, 64 * mib),
     ];
     for (index, (bound, said)) in bounds.into_iter().enumerate() {
