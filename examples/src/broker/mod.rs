@@ -36,7 +36,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use rustls::ServerConfig;
 
 pub use access::{Access, AccessHandle, Rules};
-pub use bridge::{BridgeSettings, BridgeStatus, Direction, TopicRule, UpstreamTls};
+pub use bridge::{BridgeSettings, BridgeStatus, Direction, TopicRule, Upstream, UpstreamTls};
 use command::Command;
 use event_loop::EventLoop;
 pub use listener::{Endpoint, Place};

@@ -8,6 +8,7 @@ mod echoes;
 mod relay;
 mod runner;
 mod topics;
+mod upstream;
 
 use alloc::sync::Arc;
 use core::num::NonZeroU16;
@@ -35,6 +36,7 @@ use relay::Relay;
 use runner::Runner;
 pub use topics::{Direction, TopicRule};
 use topics::{Side, Way};
+pub use upstream::Upstream;
 
 /// How long a bridge may take to say goodbye.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -47,8 +49,8 @@ const COMPLAINTS: Duration = Duration::from_secs(10);
 pub struct BridgeSettings {
     /// What it is called here.
     pub name: String,
-    /// `host:port` of the other broker; the second and those behind it when the first cannot be reached.
-    pub addresses: Vec<String>,
+    /// Where the other broker is; the second and those behind it when the first cannot be reached.
+    pub addresses: Vec<Upstream>,
     /// Which version is spoken there: 3.1.1 or 5.
     pub version: Version,
     /// The bridge's client identifier there.
@@ -57,7 +59,7 @@ pub struct BridgeSettings {
     pub user_name: Option<String>,
     /// Its password.
     pub password: Option<String>,
-    /// TLS, if that is spoken there.
+    /// How it is known where TLS is spoken.
     pub tls: Option<UpstreamTls>,
     /// Whether the other broker forgets the bridge with each connection.
     pub clean_start: bool,

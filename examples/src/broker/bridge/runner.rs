@@ -20,7 +20,7 @@ use rustls::pki_types::ServerName;
 use tracing::{info, warn};
 
 use super::relay::{Relay, Told};
-use super::{Attach, Attached, BridgeSettings, Numbers};
+use super::{Attach, Attached, BridgeSettings, Numbers, Upstream};
 use crate::broker::Control;
 use crate::broker::bell::Bell;
 use crate::broker::command::Command;
@@ -89,6 +89,8 @@ struct Link {
     /// What is being sent, and how much of it is.
     up: Vec<u8>,
     sent: usize,
+    /// How much of it is as it goes over the wire.
+    ready: usize,
     /// How much was added to that by reading, since it was empty last.
     owed: usize,
     /// The connection to this broker, once there is one.
@@ -191,14 +193,14 @@ impl Runner {
     }
 
     /// Works on one connection until it ends. Whether messages went.
-    fn serve(&mut self, address: &str) -> bool {
+    fn serve(&mut self, address: &Upstream) -> bool {
         let bridge = Arc::clone(&self.parts.settings);
         let bridge = &bridge.name;
         let transport = match self.dial(address) {
             Ok(transport) => transport,
             Err(_) if self.is_stopping => return false,
             Err(reason) => {
-                warn!(bridge, address, %reason, "the other broker cannot be reached: messages wait");
+                warn!(bridge, %address, %reason, "the other broker cannot be reached: messages wait");
                 return false;
             }
         };
@@ -210,10 +212,10 @@ impl Runner {
         match ended {
             Err(_) if self.is_stopping || self.is_again => {}
             Err(reason) if link.is_up => {
-                warn!(bridge, address, %reason, "the connection to the other broker ended: messages wait");
+                warn!(bridge, %address, %reason, "the connection to the other broker ended: messages wait");
             }
             Err(reason) => {
-                warn!(bridge, address, %reason, "no connection to the other broker: messages wait");
+                warn!(bridge, %address, %reason, "no connection to the other broker: messages wait");
             }
             Ok(()) => info!(bridge, "the bridge ends"),
         }
@@ -221,7 +223,7 @@ impl Runner {
         // Whether it arrives makes no difference.
         let _ = link.write();
         while link.transport.say_goodbye() {
-            if link.transport.write(&[]).is_err() {
+            if link.write().is_err() || link.is_full {
                 break;
             }
         }
@@ -241,17 +243,21 @@ impl Runner {
     }
 
     /// Connects to this address.
-    fn dial(&mut self, address: &str) -> Result<Transport, String> {
+    fn dial(&mut self, upstream: &Upstream) -> Result<Transport, String> {
         let until = Instant::now() + PATIENCE;
         let mut reason = String::from("the name has no address");
-        let all = address.to_socket_addrs().map_err(|error| error.to_string())?;
+        let all = upstream.address.to_socket_addrs().map_err(|error| error.to_string())?;
         for one in all.take(8) {
             match self.dial_one(one, until) {
                 Ok(stream) => {
                     // Packets are gathered here already.
                     let _ = stream.set_nodelay(true);
-                    let tls = self.tls(address)?;
-                    return Ok(Transport::new(Socket::Tcp(stream), tls, false));
+                    let tls = self.tls(upstream)?;
+                    let socket = Socket::Tcp(stream);
+                    return Ok(match &upstream.websocket {
+                        Some(path) => Transport::asking(socket, tls, &upstream.address, path),
+                        None => Transport::new(socket, tls, false),
+                    });
                 }
                 Err(error) => reason = error.to_string(),
             }
@@ -281,12 +287,11 @@ impl Runner {
         }
     }
 
-    fn tls(&self, address: &str) -> Result<Option<Box<Tls>>, String> {
-        let Some(config) = &self.parts.tls else { return Ok(None) };
+    fn tls(&self, upstream: &Upstream) -> Result<Option<Box<Tls>>, String> {
+        let config = self.parts.tls.as_ref().filter(|_| upstream.is_secure);
+        let Some(config) = config else { return Ok(None) };
         let given = self.parts.settings.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
-        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let name = ServerName::try_from(given.unwrap_or(host).to_owned());
+        let name = ServerName::try_from(given.unwrap_or(upstream.host()).to_owned());
         let name = name.map_err(|error| error.to_string())?;
         Tls::to(config, name).map(|tls| Some(Box::new(tls))).map_err(|error| error.to_string())
     }
@@ -474,6 +479,7 @@ impl Link {
             rx: Vec::new(),
             up: Vec::new(),
             sent: 0,
+            ready: 0,
             owed: 0,
             local: None,
             is_up: false,
@@ -486,8 +492,9 @@ impl Link {
 
     /// Writes as much as the socket takes.
     fn write(&mut self) -> io::Result<()> {
+        self.ready = self.transport.wrap(&mut self.up, self.ready);
         while !self.is_full {
-            let rest = self.up.get(self.sent..).unwrap_or_default();
+            let rest = self.up.get(self.sent..self.ready).unwrap_or_default();
             if rest.is_empty() && !self.transport.has_pending() {
                 break;
             }
@@ -507,10 +514,11 @@ impl Link {
         }
         if self.sent == self.up.len() {
             self.up.clear();
-            self.sent = 0;
+            (self.sent, self.ready) = (0, 0);
             self.owed = 0;
         } else if self.sent >= MAX_WAITING {
             self.up.drain(..self.sent);
+            self.ready -= self.sent;
             self.sent = 0;
         }
         Ok(())

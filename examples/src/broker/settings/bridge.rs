@@ -10,7 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::limits::{MaximumQoS, OnOverflow};
-use crate::broker::bridge::{BridgeSettings, Direction, TopicRule, UpstreamTls};
+use crate::broker::bridge::{BridgeSettings, Direction, TopicRule, Upstream, UpstreamTls};
 
 /// A table as it is written.
 #[derive(Deserialize)]
@@ -118,11 +118,8 @@ impl Bridge {
         let addresses_at = self.addresses.span().start;
         let mut addresses = Vec::new();
         for address in self.addresses.into_inner() {
-            let port = address.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>()));
-            match port {
-                Some((host, Ok(port))) if !host.is_empty() && port > 0 => addresses.push(address),
-                _ => return Err(at(addresses_at, "bridge.addresses", "each as \"host:port\"")),
-            }
+            let upstream = Upstream::parse(&address, self.tls.is_some());
+            addresses.push(upstream.map_err(|what| at(addresses_at, "bridge.addresses", what))?);
         }
         if addresses.is_empty() {
             return Err(at(addresses_at, "bridge.addresses", "at least one is needed"));

@@ -3,6 +3,7 @@
 //! Whatever it is, bytes are read into one buffer and decoded in place, and what is written is
 //! gathered from where it lies.
 
+mod asking;
 mod pipe;
 mod socket;
 mod tls;
@@ -86,6 +87,12 @@ impl Transport {
         Self { wire, tls: None, websocket: websocket.then(Default::default) }
     }
 
+    /// A connection to a server of WebSockets: for this path of this host.
+    pub(super) fn asking(socket: Socket, tls: Option<Box<Tls>>, host: &str, path: &str) -> Self {
+        let wire = Wire::Socket(socket);
+        Self { wire, tls, websocket: Some(Box::new(WebSocket::to(host, path))) }
+    }
+
     /// Lets pages of these origins ask for a WebSocket and no others; `None`: all.
     pub(super) fn restrict(&mut self, origins: Option<&Arc<[String]>>) {
         if let Some(websocket) = &mut self.websocket {
@@ -129,6 +136,24 @@ impl Transport {
         if self.websocket.is_some() {
             WebSocket::frame(len, tx);
         }
+    }
+
+    /// Puts the packets that are at the end, behind so many bytes, into frames, if frames there are; and before
+    /// them what the layers below have to say. How many bytes are ready to be written then.
+    pub(super) fn wrap(&mut self, tx: &mut Vec<u8>, ready: usize) -> usize {
+        let Some(websocket) = &mut self.websocket else { return tx.len() };
+        if ready == tx.len() && !websocket.has_words() {
+            return ready;
+        }
+        let packets = tx.split_off(ready.min(tx.len()));
+        websocket.say(tx);
+        if websocket.is_open() {
+            websocket.put_packets(&packets, tx);
+            return tx.len();
+        }
+        let ready = tx.len();
+        tx.extend_from_slice(&packets);
+        ready
     }
 
     /// Whether the layers below have something to say, between two packets.

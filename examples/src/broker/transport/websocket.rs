@@ -2,15 +2,18 @@
 //!
 //! Frames are not gathered: what has come of one is unmasked where it lies and handed on. So a frame
 //! may be of any size, and none needs memory. What is sent has a frame for each packet: a receiver must
-//! not count on it \[MQTT-6.0.0-2], and Paho's C library 1.3 does.
+//! not count on it \[MQTT-6.0.0-2], and Paho's C library 1.3 does. What a bridge sends to a server is in
+//! frames as it was gathered.
 
 use alloc::sync::Arc;
 use std::io::Cursor;
 
+use ring::rand::{SecureRandom, SystemRandom};
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
 use super::Ended;
+use super::asking::{self, Asked};
 use super::upgrade::{self, Answer};
 
 /// Longest frame header.
@@ -19,8 +22,11 @@ const MAX_HEADER: usize = 14;
 /// Longest payload of a control frame (RFC 6455, section 5.5).
 const MAX_CONTROL: usize = 125;
 
-/// Largest HTTP request.
+/// Largest HTTP request, and answer to one.
 const MAX_REQUEST: usize = 8 * 1024;
+
+/// Longest frame to a server.
+const MAX_FRAME: usize = 64 * 1024;
 
 /// One connection's frames.
 #[derive(Debug, Default)]
@@ -28,13 +34,15 @@ pub(super) struct WebSocket {
     state: State,
     /// Of which origins pages may ask for it, if not all.
     pub(super) origins: Option<Arc<[String]>>,
+    /// What was asked, if this is the end that has.
+    asked: Option<Box<Asked>>,
     /// The beginning of the HTTP request or of a frame header, or the payload of a control frame.
     partial: Vec<u8>,
     /// The frame that is being read.
     frame: Option<Frame>,
     /// Whether a message goes on in the next data frame.
     is_fragmented: bool,
-    /// The answer to the HTTP request, until it is sent.
+    /// The answer to the HTTP request, until it is sent; or the request.
     response: Vec<u8>,
     /// The last PING that is not answered (RFC 6455, section 5.5.3).
     ping: Option<Vec<u8>>,
@@ -54,7 +62,7 @@ enum State {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     Refused(u16),
     Wrong(&'static str),
 }
@@ -69,6 +77,12 @@ struct Frame {
 }
 
 impl WebSocket {
+    /// The end of who asks: for this path of this host.
+    pub(super) fn to(host: &str, path: &str) -> Self {
+        let (asked, response) = asking::request(host, path, &random());
+        Self { asked: Some(Box::new(asked)), response, ..Self::default() }
+    }
+
     /// Decodes in place: how many bytes of MQTT the buffer begins with then, and whether the end is
     /// behind them.
     pub(super) fn decode(&mut self, buffer: &mut [u8]) -> Result<(usize, bool), Ended> {
@@ -89,7 +103,8 @@ impl WebSocket {
         }
     }
 
-    /// Takes what belongs to the HTTP request, and answers once it is whole. How much it was.
+    /// Takes what belongs to the HTTP request, and answers once it is whole; or what answers it. How much it
+    /// was.
     fn upgrade(&mut self, buffer: &[u8]) -> usize {
         let earlier = self.partial.len();
         let room = MAX_REQUEST - earlier;
@@ -97,26 +112,36 @@ impl WebSocket {
         // Only what is new is looked through, so that a request in single bytes costs no more.
         let fresh = self.partial.get(earlier.saturating_sub(3)..).unwrap_or_default();
         let end = fresh.windows(4).position(|window| window == b"\r\n\r\n");
-        let answer = match end {
-            Some(_) => upgrade::answer(&self.partial, self.origins.as_deref()),
-            None if self.partial.len() >= MAX_REQUEST => Answer::Refuse(431, ""),
-            None if !b"GET ".starts_with(self.partial.get(..4).unwrap_or(&self.partial)) => {
-                Answer::Refuse(400, "")
-            }
-            None => return buffer.len(),
-        };
         let head = end.map_or(0, |at| earlier.saturating_sub(3) + at + 4);
-        self.partial = Vec::new();
-        self.state = match answer {
-            Answer::Accept(response) => {
-                self.response = response;
-                State::Open
-            }
-            Answer::Refuse(status, more) => {
-                self.response = upgrade::refusal(status, more);
-                State::Ended(Some(End::Refused(status)))
+        let is_full = self.partial.len() >= MAX_REQUEST;
+        let beginning: &[u8] = if self.asked.is_some() { b"HTTP" } else { b"GET " };
+        let is_http = beginning.starts_with(self.partial.get(..4).unwrap_or(&self.partial));
+        if end.is_none() && !is_full && is_http {
+            return buffer.len();
+        }
+        self.state = match &self.asked {
+            Some(asked) if end.is_some() => asked
+                .check(&self.partial)
+                .map_or_else(|end| State::Ended(Some(end)), |()| State::Open),
+            Some(_) => State::Ended(Some(End::Wrong("what answers the request is not HTTP"))),
+            None => {
+                let answer = match end {
+                    Some(_) => upgrade::answer(&self.partial, self.origins.as_deref()),
+                    None => Answer::Refuse(if is_http { 431 } else { 400 }, ""),
+                };
+                match answer {
+                    Answer::Accept(response) => {
+                        self.response = response;
+                        State::Open
+                    }
+                    Answer::Refuse(status, more) => {
+                        self.response = upgrade::refusal(status, more);
+                        State::Ended(Some(End::Refused(status)))
+                    }
+                }
             }
         };
+        self.partial = Vec::new();
         head - earlier.min(head)
     }
 
@@ -176,7 +201,13 @@ impl WebSocket {
         header: &FrameHeader,
         left: u64,
     ) -> Result<Option<Frame>, &'static str> {
-        let Some(mask) = header.mask else { return Err("a frame without mask") };
+        // RFC 6455, section 5.1: who asked masks, and nobody else.
+        let mask = match (header.mask, self.asked.is_some()) {
+            (Some(mask), false) => mask,
+            (None, true) => [0; 4],
+            (None, false) => return Err("a frame without mask"),
+            (Some(_), true) => return Err("a frame with a mask"),
+        };
         if header.rsv1 || header.rsv2 || header.rsv3 {
             return Err("a frame with reserved bits");
         }
@@ -241,20 +272,42 @@ impl WebSocket {
     pub(super) fn say(&mut self, tx: &mut Vec<u8>) {
         tx.append(&mut self.response);
         if let Some(ping) = self.ping.take() {
-            header(OpCode::Control(Control::Pong), ping.len(), tx);
-            tx.extend_from_slice(&ping);
+            self.put(OpCode::Control(Control::Pong), &ping, tx);
         }
         // Once; 0 stands for a code that was sent.
         if let Some(code) = self.close.filter(|code| *code != 0) {
             self.close = Some(0);
-            header(OpCode::Control(Control::Close), 2, tx);
-            tx.extend_from_slice(&code.to_be_bytes());
+            self.put(OpCode::Control(Control::Close), &code.to_be_bytes(), tx);
+        }
+    }
+
+    /// Whether frames may be sent.
+    pub(super) fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// Appends packets in frames, as a whole.
+    pub(super) fn put_packets(&self, packets: &[u8], tx: &mut Vec<u8>) {
+        for part in packets.chunks(MAX_FRAME) {
+            self.put(OpCode::Data(Data::Binary), part, tx);
+        }
+    }
+
+    /// Appends a frame with all that is in it.
+    fn put(&self, opcode: OpCode, payload: &[u8], tx: &mut Vec<u8>) {
+        // RFC 6455, section 5.3: not to be foreseen by who chooses the payload.
+        let mask = self.asked.is_some().then(random);
+        header(opcode, payload.len(), mask, tx);
+        let start = tx.len();
+        tx.extend_from_slice(payload);
+        if let Some(mut mask) = mask {
+            unmask(tx.get_mut(start..).unwrap_or_default(), &mut mask);
         }
     }
 
     /// What goes before a packet of so many bytes.
     pub(super) fn frame(len: usize, tx: &mut Vec<u8>) {
-        header(OpCode::Data(Data::Binary), len, tx);
+        header(OpCode::Data(Data::Binary), len, None, tx);
     }
 
     /// The server closes. Whether that is still to be said.
@@ -267,10 +320,17 @@ impl WebSocket {
     }
 }
 
-fn header(opcode: OpCode, len: usize, tx: &mut Vec<u8>) {
-    let header = FrameHeader { opcode, ..FrameHeader::default() };
+fn header(opcode: OpCode, len: usize, mask: Option<[u8; 4]>, tx: &mut Vec<u8>) {
+    let header = FrameHeader { opcode, mask, ..FrameHeader::default() };
     // Into memory, which does not fail.
     let _ = header.format(len as u64, tx);
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // Where the system has none, the broker has not begun.
+    let _ = SystemRandom::new().fill(&mut bytes);
+    bytes
 }
 
 /// Applies the mask, and turns it for what follows.
@@ -285,6 +345,8 @@ fn unmask(payload: &mut [u8], mask: &mut [u8; 4]) {
 
 #[cfg(test)]
 mod tests {
+    use tungstenite::protocol::frame::coding::{Control, OpCode};
+
     use super::{State, WebSocket};
 
     const REQUEST: &[u8] = b"GET /mqtt HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: other, mqtt\r\n\r\n";
@@ -386,6 +448,29 @@ mod tests {
                 assert_eq!(said(&mut websocket), [0x88, 2, a, b], "{bytes:02x?}");
             }
         }
+    }
+
+    /// RFC 6455, section 5.1.
+    #[test]
+    fn who_asked_masks_its_frames_and_takes_those_of_the_server_without() {
+        let long: Vec<u8> = (0..200_000_u32).map(|n| n as u8).collect();
+        let (mut asking, mut server) = (WebSocket::to("h:1", "/mqtt"), WebSocket::default());
+        assert!(!asking.is_open());
+        let (all, error) = decoded(&mut server, &said(&mut asking), 7);
+        assert!(all.is_empty() && error.is_none(), "{error:?}");
+        let mut tx = said(&mut server);
+        server.put_packets(b"one", &mut tx);
+        server.put(OpCode::Control(Control::Ping), b"ping", &mut tx);
+        server.put_packets(b"two", &mut tx);
+        let (all, error) = decoded(&mut asking, &tx, 5);
+        assert!(all == b"onetwo" && error.is_none() && asking.is_open(), "{error:?}");
+        let mut back = said(&mut asking);
+        assert_eq!(back[..2], [0x8A, 0x84], "a masked PONG");
+        asking.put_packets(&long, &mut back);
+        let (all, error) = decoded(&mut server, &back, 10_000);
+        assert!(all == long && error.is_none(), "{error:?}");
+        let (_, error) = decoded(&mut asking, &frame(0x82, b"masked"), 1000);
+        assert!(error.is_some());
     }
 
     #[test]

@@ -150,7 +150,7 @@ impl Gate {
 }
 
 /// A bridge to this address.
-fn bridge(to: SocketAddr, version: &str, topics: &str) -> String {
+fn bridge(to: impl core::fmt::Display, version: &str, topics: &str) -> String {
     format!(
         "[[bridge]]\nname = \"up\"\naddresses = [\"127.0.0.1:1\", \"{}\"]\nversion = \"{version}\"\n\
          client_id = \"bridge\"\nmax_retry = 1\nkeep_alive = 5\n{topics}",

@@ -2,10 +2,13 @@
 
 use core::time::Duration;
 
+use mqtt_client::blocking::{Client, Subscription};
 use mqtt_client::{Message, QoS, Version};
 
-use super::{Kind, PATIENCE, Station, joined, subscribe};
+use super::{Kind, PATIENCE, Station, bridge, joined, subscribe, topic};
 use crate::support::peer;
+use crate::support::program::{Program, free_address};
+use crate::transports::certificates;
 
 /// It asks to be known as a bridge first, by a protocol level that is none, and goes on without when that
 /// is refused with the code of 3.1.1 [MQTT-3.1.2-2].
@@ -27,16 +30,97 @@ fn a_bridge_of_mosquitto_carries_messages_to_and_from_us() {
         let mut to_here = subscribe(&here, "in/#");
         joined(&here, "out/join", &mut to_there);
         joined(&there, "to/join", &mut to_here);
-        for n in 0..20 {
-            let qos = [QoS::AtLeastOnce, QoS::ExactlyOnce][n % 2];
-            here.send(Message::new("out/a", n.to_string(), qos)).expect("delivered");
-            there.send(Message::new("to/a", n.to_string(), qos)).expect("delivered");
-            for (to, topic) in [(&mut to_there, "site/a"), (&mut to_here, "in/a")] {
-                let got = to.next_within(PATIENCE).expect("a message");
-                assert_eq!((&*got.topic, got.qos), (topic, qos), "{version}");
-                assert_eq!(got.text(), Some(&*n.to_string()), "{version}");
-            }
+        exchange([(&here, &mut to_here), (&there, &mut to_there)], QoS::ExactlyOnce);
+    }
+}
+
+/// Messages from `out/` here to `site/` there, and from `to/` there to `in/` here, each with the QoS it has or
+/// the highest.
+fn exchange([(here, to_here), (there, to_there)]: [(&Client, &mut Subscription); 2], highest: QoS) {
+    for n in 0..30 {
+        let qos = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][n % 3];
+        let payload = n.to_string().repeat(1 + n * 1000);
+        here.send(Message::new("out/a", payload.clone(), qos)).expect("delivered");
+        there.send(Message::new("to/a", payload.clone(), qos)).expect("delivered");
+        for (to, topic) in [(&mut *to_there, "site/a"), (&mut *to_here, "in/a")] {
+            let got = to.next_within(PATIENCE).expect("a message");
+            assert_eq!((&*got.topic, got.qos), (topic, qos.min(highest)));
+            assert_eq!(got.text(), Some(&*payload));
         }
-        assert!(to_there.next_within(Duration::from_millis(200)).is_none(), "{version}");
+    }
+    assert!(to_there.next_within(Duration::from_millis(200)).is_none());
+    assert!(to_here.next_within(Duration::from_millis(50)).is_none());
+}
+
+/// A bridge with these addresses to a broker that a client can reach there.
+fn bridged(addresses: &str, more: &str, version: &str, there: &Client, highest: QoS) {
+    let topics = [topic("out", "#", "out/", "site/"), topic("in", "#", "in/", "to/")].concat();
+    let config = bridge("127.0.0.1:2", version, &format!("{more}\n{topics}"));
+    let config = config.replace("\"127.0.0.1:1\", \"127.0.0.1:2\"", addresses);
+    let near = Station::new(Kind::Motewire, &config);
+    let here = near.client("here", Version::V5);
+    let mut to_there = subscribe(there, "site/#");
+    let mut to_here = subscribe(&here, "in/#");
+    joined(&here, "out/join", &mut to_there);
+    joined(there, "to/join", &mut to_here);
+    exchange([(&here, &mut to_here), (there, &mut to_there)], highest);
+}
+
+/// [MQTT-6.0.0-1] to [MQTT-6.0.0-4].
+#[test]
+fn a_bridge_goes_over_websocket_and_tls() {
+    let keys = tempfile::tempdir().expect("a temporary folder");
+    certificates::write(keys.path(), &["server"]);
+    let file = |name: &str| keys.path().join(name).display().to_string();
+    let [ws, wss, tls] = [(); 3].map(|()| free_address().port());
+    let far = Station::new(
+        Kind::Motewire,
+        &format!(
+            "[[listener]]\naddress = \"127.0.0.1:{ws}\"\nwebsocket = true\n\
+             [[listener]]\naddress = \"127.0.0.1:{wss}\"\nwebsocket = true\ntls = true\n\
+             [[listener]]\naddress = \"127.0.0.1:{tls}\"\ntls = true\n\
+             [tls]\ncertificate = \"{}\"\nkey = \"{}\"\n",
+            file("server.pem"),
+            file("server.key")
+        ),
+    );
+    let trust = format!("tls = {{ ca = \"{}\" }}", file("ca.pem"));
+    let there = far.client("there", Version::V5);
+    for (address, version) in [
+        (format!("\"mqtt://127.0.0.1:{}\"", far.address.port()), "3.1.1"),
+        (format!("\"mqtts://localhost:{tls}\""), "3.1.1"),
+        (format!("\"ws://127.0.0.1:{ws}\""), "3.1.1"),
+        (format!("\"ws://127.0.0.1:{ws}/other\", \"ws://localhost:{ws}/mqtt?a\""), "5"),
+        (format!("\"wss://localhost:{wss}/mqtt\""), "5"),
+    ] {
+        bridged(&address, &trust, version, &there, QoS::ExactlyOnce);
+    }
+}
+
+#[test]
+fn a_bridge_goes_over_websocket_to_aedes() {
+    if peer("npm:ws").is_none() {
+        return;
+    }
+    let Some(mut command) = peer("npm:aedes") else { return };
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/aedes.js")).arg("open");
+    let aedes = Program::start(command);
+    let url = format!("ws://127.0.0.1:{}/mqtt", aedes.line(PATIENCE).expect("its port"));
+    // Two of them meet there.
+    let one = |client_id: &str, topic: &str| {
+        let config = bridge("127.0.0.1:2", "3.1.1", topic).replace("127.0.0.1:2", &url);
+        Station::new(Kind::Motewire, &config.replace("\"bridge\"", client_id))
+    };
+    let near = one("\"a\"", &topic("out", "#", "out/", "site/"));
+    let far = one("\"b\"", &topic("in", "#", "in/", "site/"));
+    let (here, there) = (near.client("here", Version::V5), far.client("there", Version::V5));
+    let mut to_there = subscribe(&there, "in/#");
+    joined(&here, "out/join", &mut to_there);
+    for n in 0..30 {
+        let qos = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][n % 3];
+        let payload = n.to_string().repeat(1 + n * 5000);
+        here.send(Message::new("out/a", payload.clone(), qos)).expect("delivered");
+        let got = to_there.next_within(PATIENCE).expect("a message");
+        assert_eq!((&*got.topic, got.qos, got.text()), ("in/a", qos, Some(&*payload)));
     }
 }

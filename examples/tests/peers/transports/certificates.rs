@@ -10,7 +10,7 @@ use rcgen::{
 
 /// Writes `ca.pem`, and `NAME.pem` with `NAME.key` for each name, into this folder. Servers and clients
 /// are told apart by nothing; the name is the common name of the subject.
-pub(super) fn write(folder: &Path, names: &[&str]) {
+pub(crate) fn write(folder: &Path, names: &[&str]) {
     let authority_key = KeyPair::generate().expect("randomness");
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
