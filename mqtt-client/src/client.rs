@@ -207,8 +207,10 @@ impl Client {
 
     /// The messages that an earlier run of the program has left in the [`store`](Options::store), in the
     /// order they were submitted, each with its outcome, which may be there already. They are sent
-    /// whether anybody asks for them or not, and kept here until somebody does. The second time there
-    /// are none.
+    /// whether anybody asks for them or not, and kept here until somebody does, so that no outcome is
+    /// missed: as many and as large as the earlier run had on their way, within its
+    /// [`outbox_messages`](Options::outbox_messages) and [`outbox_bytes`](Options::outbox_bytes), and
+    /// never more than that. The second time there are none; to be rid of them, drop what this returns.
     #[must_use]
     pub fn resumed(&self) -> Vec<Resumed> {
         core::mem::take(&mut self.handle.shared.lock().resumed)

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use std::io;
 
-use mqtt_codec::{DecodeError, ReasonCode, Version, Violation};
+use mqtt_codec::{DecodeError, PacketType, ReasonCode, Version, Violation};
 
 use crate::Server;
 
@@ -175,8 +175,20 @@ fn packet_len(bytes: &[u8]) -> u64 {
     len + remaining
 }
 
+/// What the server says, for people to read: its control characters are not for their terminals, nor its
+/// line ends for their logs.
 fn told(text: &Option<String>) -> String {
-    text.as_deref().map_or_else(String::new, |text| alloc::format!(" ({text})"))
+    const MAX: usize = 200;
+    let Some(text) = text else { return String::new() };
+    let mut told = String::from(" (");
+    for char in text.chars().take(MAX) {
+        match char {
+            '"' | '\'' | '\\' => told.push(char),
+            char => told.extend(char.escape_debug()),
+        }
+    }
+    told.push_str(if text.chars().nth(MAX).is_some() { "…)" } else { ")" });
+    told
 }
 
 /// Why a message was not delivered, or why that is not known.
@@ -202,6 +214,14 @@ pub enum PublishError {
     /// acknowledged: it may or may not have arrived.
     #[error("it is not known whether the message was delivered")]
     InDoubt,
+    /// The server acknowledged it as one of another QoS, as RabbitMQ 3.10 answers QoS 2 with PUBACK: it
+    /// may or may not have arrived. To send it again would end each connection in the same way.
+    #[error(
+        "the server answered with {}, which this QoS does not know: it is not known whether the \
+         message was delivered",
+        .0.name()
+    )]
+    Misanswered(PacketType),
     /// The client was closed before it was sent: it has not arrived.
     #[error("the client was closed before the message was sent")]
     Closed,

@@ -55,7 +55,7 @@ pub mod migration {}
 pub mod demands {}
 
 pub use bytes::Bytes;
-pub use mqtt_codec::{QoS, ReasonCode, RetainHandling, Version};
+pub use mqtt_codec::{PacketType, QoS, ReasonCode, RetainHandling, Version};
 pub use mqtt_session::{Instant, TopicAliases};
 
 pub use authentication::Authentication;

@@ -12,6 +12,10 @@ use crate::message::{user_properties, whole_seconds};
 use crate::server::Url;
 use crate::{Error, Message, Server, UrlError};
 
+/// How many messages of QoS 1 and 2 a server takes or sends that does not tell its limit: mosquitto does
+/// with so many.
+const USUAL_IN_FLIGHT: u16 = 20;
+
 /// How a client connects and behaves. Start from [`Options::new`] or from a URL, and assign.
 ///
 /// ```
@@ -82,7 +86,7 @@ pub struct Options {
     pub reconnect: Reconnect,
     /// Whether to go to the server that a server names which has moved or sends its clients to another
     /// one (version 5, section 4.11). Should that fail, the [`servers`](Self::servers) are tried
-    /// again. Default: true.
+    /// again. Never from TLS to a server without, and never to a Unix socket. Default: true.
     pub follow_server_reference: bool,
     /// How many messages may wait to be sent or acknowledged, at least 1. Default: 4,096.
     pub outbox_messages: u16,
@@ -117,7 +121,12 @@ pub struct Options {
     #[cfg(feature = "websocket")]
     pub websocket_hook: Option<crate::websocket::RequestHook>,
     /// How many messages that belong to no subscription are kept until there is one: with a session
-    /// that the server has kept, messages may come before the program has subscribed. Default: 256.
+    /// that the server has kept, messages may come before the program has subscribed, or for a filter
+    /// that it subscribes to no more. Beyond that the oldest makes way, and is acknowledged. With
+    /// [`manual_acknowledge`](Self::manual_acknowledge) they are not acknowledged while they are kept,
+    /// nor is what came behind them. So that this does not end with a server that sends nothing more,
+    /// they are given up when there are 10 of them or 10 messages behind them, or half of
+    /// [`receive_maximum`](Self::receive_maximum), if that is less. Default: 256.
     pub unrouted_messages: usize,
 }
 
@@ -310,8 +319,16 @@ impl Options {
 
     /// How many messages may be in flight.
     pub(crate) fn in_flight_limit(&self) -> u16 {
-        let default = if self.version.has_properties() { 256 } else { 20 };
+        let default = if self.version.has_properties() { 256 } else { USUAL_IN_FLIGHT };
         self.max_in_flight.unwrap_or(default).max(1)
+    }
+
+    /// How many messages that belong to no subscription are kept.
+    pub(crate) fn unrouted_limit(&self) -> usize {
+        // Whatever it is told, a server may have a limit of its own.
+        let half = usize::from(self.receive_maximum.min(USUAL_IN_FLIGHT) / 2);
+        let limit = if self.manual_acknowledge { half } else { usize::MAX };
+        self.unrouted_messages.min(limit)
     }
 
     /// Makes CONNECT of it, and lends that out.

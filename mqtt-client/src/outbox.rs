@@ -7,10 +7,11 @@ use core::task::Waker;
 
 use bytes::Bytes;
 use futures::channel::oneshot;
-use mqtt_codec::{PacketId, Property, PropertyId, Publish, QoS};
+use mqtt_codec::{PacketId, PacketType, Property, PropertyId, Publish, QoS};
 use mqtt_session::client::Session;
 use mqtt_session::{
-    Error, Event, Instant, Misuse, Outcome, Queue, QueueConfig, Stage, Ticket, Tracker, Transmit,
+    Error, Event, Instant, Misuse, Outcome, Queue, QueueConfig, SHORT_PACKET, Stage, Ticket,
+    Tracker, Transmit,
 };
 
 use crate::message::whole_seconds;
@@ -93,9 +94,28 @@ struct Limited<'t> {
     enough: usize,
 }
 
+impl Limited<'_> {
+    /// Where packets go, as long as they may.
+    fn room(&mut self) -> Option<&mut Vec<u8>> {
+        if self.tx.len() < self.enough { Some(self.tx) } else { None }
+    }
+}
+
 impl Transmit for Limited<'_> {
     fn packet(&mut self, len: usize) -> Option<&mut [u8]> {
-        if self.tx.len() < self.enough { self.tx.packet(len) } else { None }
+        self.room()?.packet(len)
+    }
+
+    fn packet_with(&mut self, head: usize, payload: &[u8]) -> Option<&mut [u8]> {
+        self.room()?.packet_with(head, payload)
+    }
+
+    fn short(&mut self) -> Option<&mut [u8; SHORT_PACKET]> {
+        self.room()?.short()
+    }
+
+    fn keep(&mut self, len: usize) {
+        self.tx.keep(len);
     }
 }
 
@@ -197,6 +217,19 @@ impl Outbox {
                 (&mut self.outcomes.journal, &event)
             {
                 journal.not_in_flight(*id);
+            }
+        }
+    }
+
+    /// The session has given this one up, as the server answered it with that.
+    pub(crate) fn misanswered(&mut self, id: PacketId, stage: Stage, packet: PacketType) {
+        // One of QoS 1 is not to be sent again either.
+        let stage = if stage == Stage::PubAck { Stage::PubRec } else { stage };
+        let before = self.outcomes.finished.len();
+        self.on_events(&mut alloc::vec![Event::Lost { id, stage }]);
+        for (_, told) in self.outcomes.finished.iter_mut().skip(before) {
+            if let Err(PublishError::InDoubt) = told {
+                *told = Err(PublishError::Misanswered(packet));
             }
         }
     }

@@ -89,6 +89,8 @@ struct State {
     receipts: usize,
     waker: Option<Waker>,
     closed: bool,
+    /// Nobody is interested in what comes.
+    ignored: bool,
     /// How many messages were dropped.
     lagged: u64,
     /// The driver, if it waits for room.
@@ -167,6 +169,10 @@ impl Queue {
     /// Adds messages for which there is room, so many of them with a receipt. None is held.
     pub(crate) fn append(&self, messages: &mut Taken, receipts: usize) {
         let mut state = self.lock();
+        if state.ignored {
+            drop(state);
+            return acknowledge(messages);
+        }
         if state.unheld == state.messages.len() {
             state.unheld += messages.len();
         }
@@ -188,6 +194,10 @@ impl Queue {
     /// [`Queue::wake`].
     pub(crate) fn push(&self, message: Message, hold: Option<&Arc<Hold>>) {
         let mut state = self.lock();
+        if state.ignored {
+            drop(state);
+            return message.acknowledge();
+        }
         let mut held = None;
         if self.room_in(&state) == 0 {
             held = hold.cloned();
@@ -279,9 +289,14 @@ impl Queue {
         drop(released);
     }
 
-    /// Adds a message, in favour of which the oldest one makes way.
-    pub(crate) fn push_over(&self, message: Message) {
+    /// Adds a message, in favour of which the oldest one makes way; whether none had to.
+    pub(crate) fn push_over(&self, message: Message) -> bool {
         let mut state = self.lock();
+        if state.ignored {
+            drop(state);
+            message.acknowledge();
+            return false;
+        }
         let oldest = if state.messages.len() >= self.capacity {
             state.lagged += 1;
             state.pop()
@@ -291,9 +306,32 @@ impl Queue {
         state.push(message, None);
         drop(state);
         // Left without an answer it would take up the server's quota for good.
-        if let Some(oldest) = oldest {
+        if let Some(oldest) = &oldest {
             oldest.message.acknowledge();
         }
+        oldest.is_none()
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().messages.is_empty()
+    }
+
+    /// From now on nobody is interested in what comes, nor in what is here, or somebody is again. What is
+    /// of no interest is acknowledged, so that it does not take up the server's quota. Returns how many
+    /// messages were here.
+    pub(crate) fn ignore(&self, ignored: bool) -> u64 {
+        let mut state = self.lock();
+        state.ignored = ignored;
+        if !ignored {
+            return 0;
+        }
+        let mut dropped = core::mem::take(&mut state.messages);
+        state.recount();
+        self.tell(state);
+        let count = dropped.len() as u64;
+        acknowledge(&mut dropped);
+        count
     }
 
     /// Takes out what is wanted.
@@ -351,7 +389,7 @@ impl Queue {
     }
 
     /// One of those that the stream has taken was handed out; so many are left of them.
-    fn handed_out(&self, left: usize) {
+    pub(crate) fn handed_out(&self, left: usize) {
         self.taken.store(left, Ordering::SeqCst);
         if self.attention.load(Ordering::SeqCst) {
             self.tell(self.lock());
@@ -384,5 +422,12 @@ impl Queue {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+}
+
+/// Drops messages that nobody waits for.
+fn acknowledge(dropped: &mut Taken) {
+    for waiting in dropped.drain(..) {
+        waiting.message.acknowledge();
     }
 }

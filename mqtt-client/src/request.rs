@@ -114,7 +114,8 @@ enum Open {
 }
 
 impl Requester {
-    fn new(client: Client, options: RequesterOptions, responses: Subscription) -> Self {
+    fn new(client: Client, options: RequesterOptions, mut responses: Subscription) -> Self {
+        responses.ignore(true);
         // What is late may be an answer to a request of an earlier run.
         let random = RandomState::new().build_hasher().finish().to_be_bytes();
         let [.., a, b, c, d] = random;
@@ -249,6 +250,9 @@ impl<'r> Ticket<'r> {
         let now = requester.client.shared().now();
         let mut state = requester.lock();
         let id = state.requests.open(now, requester.options.timeout).ok_or(RequestError::Full)?;
+        if state.open.is_empty() {
+            state.responses.ignore(false);
+        }
         state.open.insert(id, Open::Waiting(None));
         Ok(Self { requester, id })
     }
@@ -259,6 +263,10 @@ impl Drop for Ticket<'_> {
         let mut state = self.requester.lock();
         state.requests.cancel(self.id);
         state.open.remove(&self.id);
+        if state.open.is_empty() {
+            // Nobody would take what comes, until it has used up the server's quota for all messages.
+            state.responses.ignore(true);
+        }
         // It may be who was to be woken for the next response.
         let next = state.open.values_mut().find_map(|open| match open {
             Open::Waiting(waker) => waker.take(),

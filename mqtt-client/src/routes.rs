@@ -58,8 +58,13 @@ pub(crate) struct Routes {
     entries: Vec<Entry>,
     trie: Trie,
     leaving: Vec<Leaving>,
-    /// What belongs to no subscription.
+    /// What belongs to no subscription, how much of it at most, and how many messages came behind it
+    /// whose acknowledgement has to wait for its own.
     unrouted: Queue,
+    max_unrouted: usize,
+    behind: usize,
+    /// How much of it was given up.
+    given_up: u64,
     route: Route,
     /// The places of entries that were touched.
     touched: Vec<usize>,
@@ -110,11 +115,17 @@ impl Entry {
 
 impl Routes {
     pub(crate) fn new(unrouted: usize) -> Self {
+        let max_unrouted = unrouted;
+        let unrouted = Queue::new(max_unrouted, Lag::DropOldest);
+        unrouted.ignore(max_unrouted == 0);
         Self {
+            max_unrouted,
+            behind: 0,
+            given_up: 0,
             entries: Vec::new(),
             trie: Trie::default(),
             leaving: Vec::new(),
-            unrouted: Queue::new(unrouted, Lag::DropOldest),
+            unrouted,
             route: Route::default(),
             touched: Vec::new(),
             filled: None,
@@ -195,13 +206,21 @@ impl Routes {
         session: &mut Session<'_>,
         tx: &mut Vec<u8>,
     ) -> Result<(), mqtt_session::Error> {
-        for leaving in self.leaving.iter_mut().filter(|leaving| leaving.state == State::Wanted) {
-            let Ok(filter) = TopicFilter::new(&leaving.filter) else { continue };
-            match session.unsubscribe(now, &[filter], Properties::EMPTY, tx) {
-                Ok(id) => leaving.state = State::Asked(id),
-                Err(mqtt_session::Error::QuotaExceeded) => return Ok(()),
-                Err(error) => return Err(error),
+        let mut place = 0;
+        while let Some(leaving) = self.leaving.get_mut(place) {
+            let filter = TopicFilter::new(&leaving.filter).ok();
+            if let (State::Wanted, Some(filter)) = (leaving.state, filter) {
+                match session.unsubscribe(now, &[filter], Properties::EMPTY, tx) {
+                    Ok(id) => leaving.state = State::Asked(id),
+                    Err(mqtt_session::Error::QuotaExceeded) => return Ok(()),
+                    Err(error) => {
+                        // It cannot be said to this server, whose packets have to be smaller, say.
+                        answer(self.leaving.remove(place).done, Err(Error::Options(error)));
+                        continue;
+                    }
+                }
             }
+            place += 1;
         }
         let named = session.limits().subscription_identifier_available;
         let mut refused = Vec::new();
@@ -221,7 +240,8 @@ impl Routes {
         }
         for key in refused {
             if let Ok(place) = self.entries.binary_search_by_key(&key, |entry| entry.key) {
-                self.take(place);
+                // Nothing will come any more.
+                self.take(place).queue.close();
             }
         }
         Ok(())
@@ -321,11 +341,14 @@ impl Routes {
     ) -> bool {
         self.find(&message.topic, topic, properties);
         let manual = message.receipt.is_some();
+        if manual && !self.route.targets.is_empty() {
+            self.come_behind();
+        }
         let Self { entries, route, touched, .. } = self;
         match *route.targets {
             [] => {
                 // The application acknowledges it, or nobody has to.
-                self.unrouted.push_over(message);
+                self.given_up += u64::from(!self.unrouted.push_over(message));
                 return !manual;
             }
             // As it mostly is.
@@ -365,6 +388,26 @@ impl Routes {
         }
         // What holds it acknowledges it in the end.
         !manual && hold.is_none()
+    }
+
+    /// Another message came whose acknowledgement waits until what belongs to no subscription is
+    /// acknowledged \[MQTT-4.6.0-2]. Before that uses up the server's quota, it is.
+    fn come_behind(&mut self) {
+        if self.unrouted.is_empty() {
+            self.behind = 0;
+            return;
+        }
+        self.behind += 1;
+        if self.behind >= self.max_unrouted {
+            self.given_up += self.unrouted.ignore(true);
+            self.unrouted.ignore(false);
+            self.behind = 0;
+        }
+    }
+
+    /// How many messages were given up since this was last asked, as they belong to no subscription.
+    pub(crate) const fn take_given_up(&mut self) -> u64 {
+        core::mem::replace(&mut self.given_up, 0)
     }
 
     /// Whether a stream was filled up by messages of QoS 0, so that nothing should be read before

@@ -100,10 +100,19 @@ impl Server {
     pub(crate) fn referred_to(&self, reference: &str) -> Option<Self> {
         let first = reference.split_whitespace().next()?;
         if first.contains("://") {
-            return first.parse().ok();
+            return first.parse().ok().filter(|server| self.may_send_to(server));
         }
         let url = Url::parse(&alloc::format!("{}://{first}", self.scheme.name())).ok()?;
         Some(Self { path: self.path.clone(), ..url.server })
+    }
+}
+
+impl Server {
+    /// Whether a client of this server may follow its reference to that one: not out of TLS, where the
+    /// password would be read on the way, and not to a socket of the client's own machine.
+    fn may_send_to(&self, other: &Self) -> bool {
+        let is_encrypted = |scheme| matches!(scheme, Scheme::Tls | Scheme::Wss);
+        (is_encrypted(other.scheme) || !is_encrypted(self.scheme)) && other.scheme != Scheme::Unix
     }
 }
 
@@ -266,10 +275,18 @@ mod tests {
             ("new", "mqtts://new:8883"),
             ("new:1 other:2", "mqtts://new:1"),
             ("[fe80::1]:3", "mqtts://[fe80::1]:3"),
-            ("mqtt://plain", "mqtt://plain:1883"),
+            ("wss://new/mqtt", "wss://new:443/mqtt"),
         ] {
             assert_eq!(server.referred_to(reference).unwrap().to_string(), url);
         }
+        let plain: Server = "mqtt://old".parse().unwrap();
+        assert_eq!(plain.referred_to("mqtts://new").unwrap().to_string(), "mqtts://new:8883");
+        assert_eq!(plain.referred_to("ws://new").unwrap().to_string(), "ws://new:80");
+        // A password must not leave TLS, and the sockets of this machine are no server's business.
+        for reference in ["mqtt://plain", "ws://plain", "unix:///run/docker.sock"] {
+            assert_eq!(server.referred_to(reference), None);
+        }
+        assert_eq!(plain.referred_to("unix:///run/docker.sock"), None);
         assert_eq!(server.referred_to(""), None);
         assert_eq!(server.referred_to("new:port"), None);
     }

@@ -17,6 +17,9 @@ pub struct Statistics {
     pub received: u64,
     /// Messages that came and were passed over as they were too large (before version 5 only).
     pub oversized: u64,
+    /// Messages that came, belonged to no subscription, and had to make way:
+    /// [`Options::unrouted_messages`](crate::Options::unrouted_messages).
+    pub unrouted: u64,
     /// Messages that were delivered as their QoS says, and of which somebody waited for the outcome.
     pub delivered: u64,
     /// Messages that were not, or where that is not known, and of which somebody waited for the outcome.
@@ -48,7 +51,7 @@ macro_rules! counters {
 }
 
 counters! {
-    connections "connections", failures "failures", received "received", oversized "oversized", delivered "delivered",
+    connections "connections", failures "failures", received "received", oversized "oversized", unrouted "unrouted", delivered "delivered",
     undelivered "undelivered", bytes_received "bytes_received", bytes_sent "bytes_sent"
 }
 

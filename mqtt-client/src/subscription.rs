@@ -65,8 +65,8 @@ impl Filter {
     }
 }
 
-/// The messages of a subscription, in the order they came. Ends when the client is closed and all
-/// messages are taken.
+/// The messages of a subscription, in the order they came. Ends when all messages are taken and the client
+/// is closed, or the server has lost the subscription and does not grant it again.
 ///
 /// A full stream never keeps anything else from going on: messages of QoS 0 are dropped as
 /// [`Filter::lag`] says; those of QoS 1 and 2 wait without being acknowledged, so that the server's
@@ -107,12 +107,19 @@ impl Subscription {
         Ok(subscription)
     }
 
+    /// From now on what comes is of no interest, nor is what came, or it is again.
+    pub(crate) fn ignore(&mut self, ignored: bool) {
+        self.taken.clear();
+        self.queue.handed_out(0);
+        self.queue.ignore(ignored);
+    }
+
     /// Which one of this client it is.
     pub(crate) const fn key(&self) -> u32 {
         self.key
     }
 
-    /// The next message; `None` when the client is closed. Cancel safe: no message is lost.
+    /// The next message; `None` when the subscription is over. Cancel safe: no message is lost.
     pub async fn next(&mut self) -> Option<Message> {
         core::future::poll_fn(|cx| self.queue.poll(cx, &mut self.taken)).await
     }

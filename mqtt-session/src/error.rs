@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use mqtt_codec::{DecodeError, EncodeError, PacketType, ReasonCode};
+use mqtt_codec::{DecodeError, EncodeError, PacketId, PacketType, ReasonCode};
 
 /// Why a call on a session did not do what it was asked to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,15 @@ pub enum Fault {
     Packet(DecodeError),
     /// A packet that has no place here: before CONNECT or CONNACK, or a second one of those.
     Unexpected(PacketType),
+    /// An acknowledgement that answers something else than was sent under its identifier, such as
+    /// PUBACK a message of QoS 2 \[MQTT-4.3.2-4], \[MQTT-4.3.3-8]: it would be the same for ever, so the
+    /// client has [`give_up`](crate::client::Session::give_up).
+    Misanswered {
+        /// What came.
+        packet: PacketType,
+        /// The identifier.
+        id: PacketId,
+    },
     /// More messages in flight than the Receive Maximum \[MQTT-3.3.4-7], \[MQTT-3.3.4-9].
     ReceiveMaximum,
     /// A Topic Alias above the Topic Alias Maximum \[MQTT-3.3.2-9].
@@ -81,6 +90,7 @@ impl Fault {
             Self::KeepAlive => ReasonCode::KeepAliveTimeout,
             Self::Timeout => ReasonCode::UnspecifiedError,
             Self::Unexpected(_)
+            | Self::Misanswered { .. }
             | Self::TopicAliasUnknown
             | Self::SessionPresent
             | Self::SessionExpiry
@@ -193,6 +203,10 @@ impl fmt::Display for Fault {
         f.write_str(match self {
             Self::Packet(error) => return error.fmt(f),
             Self::Unexpected(packet) => return write!(f, "{} has no place here", packet.name()),
+            Self::Misanswered { packet, id } => {
+                let packet = packet.name();
+                return write!(f, "{packet} is no answer to what has Packet Identifier {id}");
+            }
             Self::ReceiveMaximum => "more messages in flight than the Receive Maximum",
             Self::TopicAlias => "Topic Alias above the Topic Alias Maximum",
             Self::TopicAliasUnknown => "Topic Alias that stands for no topic",

@@ -43,4 +43,4 @@ pub use ring::Ring;
 #[cfg(feature = "std")]
 pub use time::Clock;
 pub use time::Instant;
-pub use transmit::{Buffer, Transmit};
+pub use transmit::{Buffer, SHORT_PACKET, Transmit};

@@ -35,7 +35,7 @@ pub trait Transmit {
     /// Room for a packet that may be so short, before its length is known: [`Transmit::keep`] is
     /// called next and tells it. `None`, the default: there is no such room now, and the packet is put
     /// together elsewhere.
-    fn short(&mut self) -> Option<&mut [u8; SHORT]> {
+    fn short(&mut self) -> Option<&mut [u8; SHORT_PACKET]> {
         None
     }
 
@@ -51,15 +51,15 @@ pub trait Transmit {
     }
 }
 
-/// Most bytes of a packet that is written before its length is known.
-const SHORT: usize = 128;
+/// Most bytes of a packet that is written before its length is known: [`Transmit::short`].
+pub const SHORT_PACKET: usize = 128;
 
 /// Checks the packet, finds room for it, and writes it.
 ///
 /// # Errors
 /// [`Error::Encode`] if it must not be sent, [`Error::TransmitFull`] without room for it.
 pub(crate) fn send(packet: &Packet<'_>, rules: &Rules, tx: &mut dyn Transmit) -> Result<(), Error> {
-    if matches!(packet, Packet::Publish(publish) if publish.payload.len() >= SHORT) {
+    if matches!(packet, Packet::Publish(publish) if publish.payload.len() >= SHORT_PACKET) {
         return send_long(packet, rules, tx);
     }
     // To write a short packet at once takes less than to measure it, ask for room and write it.
@@ -70,7 +70,7 @@ pub(crate) fn send(packet: &Packet<'_>, rules: &Rules, tx: &mut dyn Transmit) ->
             result
         }
         None => {
-            let mut short = [0; SHORT];
+            let mut short = [0; SHORT_PACKET];
             let result = rules.encode(packet, &mut short);
             if let Ok(len) = result {
                 let room = tx.packet_with(0, short.get(..len).unwrap_or_default());
@@ -137,13 +137,13 @@ pub(crate) fn send_written(
 
 #[cfg(feature = "alloc")]
 impl Transmit for alloc::vec::Vec<u8> {
-    fn short(&mut self) -> Option<&mut [u8; SHORT]> {
-        self.extend_from_slice(&[0; SHORT]);
+    fn short(&mut self) -> Option<&mut [u8; SHORT_PACKET]> {
+        self.extend_from_slice(&[0; SHORT_PACKET]);
         self.last_chunk_mut()
     }
 
     fn keep(&mut self, len: usize) {
-        self.truncate((self.len() + len).saturating_sub(SHORT));
+        self.truncate((self.len() + len).saturating_sub(SHORT_PACKET));
     }
 
     fn packet(&mut self, len: usize) -> Option<&mut [u8]> {
@@ -226,7 +226,7 @@ impl Transmit for Buffer<'_> {
         Some(room)
     }
 
-    fn short(&mut self) -> Option<&mut [u8; SHORT]> {
+    fn short(&mut self) -> Option<&mut [u8; SHORT_PACKET]> {
         self.bytes.get_mut(self.len..)?.first_chunk_mut()
     }
 
@@ -241,7 +241,7 @@ mod tests {
 
     use mqtt_codec::{Packet, Publish, QoS, Rules, Sender, TopicName, Version};
 
-    use super::{Buffer, SHORT, Transmit, send};
+    use super::{Buffer, SHORT_PACKET, Transmit, send};
     use crate::Error;
 
     /// Has no room for what may be short.
@@ -258,7 +258,7 @@ mod tests {
         let rules = Rules { max_packet_size: 200, ..Rules::new(Version::V311, Sender::Client) };
         let payload = [7; 256];
         let (mut expected, mut plain) = (Vec::new(), Plain(Vec::new()));
-        let (mut vec, mut lent) = (Vec::new(), [0; 2 * SHORT]);
+        let (mut vec, mut lent) = (Vec::new(), [0; 2 * SHORT_PACKET]);
         for len in 0..256 {
             let topic = TopicName::new("a").unwrap();
             let publish = Packet::Publish(Publish::new(topic, &payload[..len]));
@@ -267,12 +267,12 @@ mod tests {
             expected.extend(written.is_ok().then_some([0xC0, 0]).iter().flatten());
             let result = written.map(|_| ()).map_err(Error::from);
             // A packet before and behind it, as nothing may be left or lost between.
-            for used in [0, 100, SHORT, 2 * SHORT] {
+            for used in [0, 100, SHORT_PACKET, 2 * SHORT_PACKET] {
                 let mut buffer = Buffer::new(&mut lent);
                 assert!(buffer.packet(used).is_some());
                 let before = buffer.filled().len();
                 let sent = send(&publish, &rules, &mut buffer);
-                let fits = used + written.unwrap_or(0) <= 2 * SHORT;
+                let fits = used + written.unwrap_or(0) <= 2 * SHORT_PACKET;
                 assert_eq!(sent, if fits { result } else { Err(Error::TransmitFull) });
                 let len = if sent.is_ok() { written.unwrap() } else { 0 };
                 assert_eq!(buffer.filled()[before..], expected[..len]);
@@ -296,7 +296,7 @@ mod tests {
         let publish = Publish::new(TopicName::new("a").unwrap(), b"");
         // Without a Packet Identifier [MQTT-2.2.1-2].
         let packet = Packet::Publish(Publish { qos: QoS::AtLeastOnce, ..publish });
-        let (mut vec, mut lent) = (alloc::vec![1, 2], [0; 2 * SHORT]);
+        let (mut vec, mut lent) = (alloc::vec![1, 2], [0; 2 * SHORT_PACKET]);
         let mut buffer = Buffer::new(&mut lent);
         assert!(matches!(send(&packet, &rules, &mut vec), Err(Error::Encode(_))));
         assert!(matches!(send(&packet, &rules, &mut buffer), Err(Error::Encode(_))));

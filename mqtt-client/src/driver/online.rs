@@ -5,8 +5,9 @@ use core::task::{Context, Poll};
 use std::io;
 
 use bytes::Bytes;
-use mqtt_codec::{ConnAck, Disconnect, Properties, ReasonCode};
-use mqtt_session::{Delta, Event, Instant};
+use mqtt_codec::{ConnAck, Disconnect, PacketId, PacketType, Properties, ReasonCode};
+use mqtt_session::Error::Peer;
+use mqtt_session::{Delta, Event, Fault, Instant};
 
 use super::oversized::Passed;
 use super::{Driver, Pause, Phase, Step, earliest};
@@ -175,6 +176,9 @@ impl Driver {
                 }
                 Ok(None) => break Ok(false),
                 Err(error) => {
+                    if let Peer(Fault::Misanswered { packet, id }) = error {
+                        self.misanswered(packet, id);
+                    }
                     let limit = self.options.max_packet_size;
                     break Err(Error::protocol(error, bytes, limit));
                 }
@@ -182,11 +186,23 @@ impl Driver {
         };
         self.routes.wake();
         self.shared.counters.received.add(core::mem::take(&mut self.messages));
+        self.shared.counters.unrouted.add(self.routes.take_given_up());
         let rest = bytes.len();
         rx.keep(rest, matches!(result, Ok(true)));
         rx.pass_over(missing);
         self.rx = rx;
         result.map(|_| ())
+    }
+
+    /// The answer to a message is that of another QoS, which ends the connection. To send it again on the
+    /// next one would bring the same answer, and so on for ever: who published it is told.
+    #[cold]
+    fn misanswered(&mut self, packet: PacketType, id: PacketId) {
+        if let Some(stage) = self.session.give_up(id) {
+            let mut state = self.shared.lock();
+            state.outbox.on_events(&mut self.events);
+            state.outbox.misanswered(id, stage, packet);
+        }
     }
 
     pub(super) fn on_event(

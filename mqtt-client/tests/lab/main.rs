@@ -7,6 +7,7 @@
 mod cancellation;
 mod clock;
 mod faults;
+mod hostile;
 mod network;
 mod observe;
 mod outbox;

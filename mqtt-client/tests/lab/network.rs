@@ -52,7 +52,12 @@ pub(crate) enum Answer {
     Moved(&'static str),
     /// Not at all.
     Silence,
+    /// By hanging up.
+    HangUp,
 }
+
+/// Changes what is about to be written: whole packets.
+pub(crate) type Tamper = Box<dyn FnMut(&mut Vec<u8>) + Send>;
 
 /// What happened at the server, in words.
 pub(crate) type Log = Vec<String>;
@@ -87,6 +92,10 @@ pub(crate) struct State {
     pub(crate) servers: Vec<String>,
     /// Bytes that passed on the last connection, from the client and to it.
     pub(crate) passed: (usize, usize),
+    /// Further limits that CONNACK tells.
+    pub(crate) limits: Vec<Property<'static>>,
+    /// What a server that does wrong makes of what it writes.
+    pub(crate) tamper: Option<Tamper>,
     /// Ends the connection that there is, with a reason in version 5.
     hang_up: Option<Option<ReasonCode>>,
     session: Option<Session<'static>>,
@@ -103,6 +112,8 @@ impl Network {
             keeps_session: true,
             receive_maximum: None,
             topic_alias_maximum: None,
+            limits: Vec::new(),
+            tamper: None,
             log: Vec::new(),
             topics: Vec::new(),
             messages: Vec::new(),
@@ -250,6 +261,7 @@ impl State {
             match event {
                 Event::Connect(connect) => match self.answer {
                     Answer::Silence => {}
+                    Answer::HangUp => ended = true,
                     Answer::Moved(reference) => {
                         let list = [Property::ServerReference(reference)];
                         let connack = ConnAck {
@@ -276,8 +288,12 @@ impl State {
                         }
                         let max = self.receive_maximum.and_then(core::num::NonZeroU16::new);
                         let aliases = self.topic_alias_maximum.map(Property::TopicAliasMaximum);
-                        let list: Vec<_> =
-                            max.map(Property::ReceiveMaximum).into_iter().chain(aliases).collect();
+                        let list: Vec<_> = max
+                            .map(Property::ReceiveMaximum)
+                            .into_iter()
+                            .chain(aliases)
+                            .chain(self.limits.iter().copied())
+                            .collect();
                         let connack = ConnAck {
                             session_present: present,
                             properties: Properties::from(&list[..]),
@@ -333,13 +349,18 @@ impl State {
         let rest = bytes.len();
         rx.drain(..rx.len() - rest);
         if session.is_connected() {
-            self.queue.send(now, session, tx, &mut |_, _| {}).expect("a Vec has room");
+            // Who sends nonsense may also be told that it did.
+            let sent = self.queue.send(now, session, tx, &mut |_, _| {});
+            assert!(sent.is_ok() || self.tamper.is_some(), "a Vec has room: {sent:?}");
             if let Some(reason) = self.hang_up.take() {
                 if let Some(reason) = reason {
                     session.disconnect(&Disconnect::new(reason), tx).expect("a goodbye");
                 }
                 ended = true;
             }
+        }
+        if let Some(tamper) = self.tamper.as_mut().filter(|_| !tx.is_empty()) {
+            tamper(tx);
         }
         ended
     }

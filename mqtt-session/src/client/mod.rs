@@ -305,6 +305,18 @@ impl<'s> Session<'s> {
         result
     }
 
+    /// Gives up a message that is in flight: it is not sent again, and its identifier is free. Returns
+    /// what it waited for. Only where no right answer is to be expected, as after
+    /// [`Fault::Misanswered`]: otherwise it is not over before that \[MQTT-4.3.2-3], \[MQTT-4.3.3-3].
+    pub fn give_up(&mut self, id: PacketId) -> Option<Stage> {
+        let (index, stage) = self.link.outbound.get(id)?;
+        if matches!(stage, Stage::SubAck | Stage::UnsubAck) {
+            return None;
+        }
+        self.link.outbound.remove_at(index);
+        Some(stage)
+    }
+
     /// The topic of the message that was received last, whether a Topic Alias stands for it or not.
     /// Ask before more is received, which may give the alias another meaning.
     #[must_use]

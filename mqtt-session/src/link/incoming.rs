@@ -207,7 +207,7 @@ impl Link<'_> {
                 return Ok((stage == Stage::PubRec).then_some(Event::Received { id }));
             }
             // An answer to something else than was asked.
-            _ => return Err(Fault::Unexpected(kind).into()),
+            _ => return Err(Fault::Misanswered { packet: kind, id }.into()),
         }
         self.outbound.remove_at(index);
         Ok(Some(Event::Acknowledged { id, reason }))

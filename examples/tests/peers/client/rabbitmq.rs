@@ -9,7 +9,8 @@ use std::process::Stdio;
 use std::time::Instant;
 
 use mqtt_client::{
-    Client, ConnectionEvent, Error, Filter, Message, Options, PublishError, QoS, Subscription, Will,
+    Client, ConnectionEvent, Error, Filter, Message, Options, PacketType, PublishError, QoS,
+    Subscription, Will,
 };
 use tempfile::TempDir;
 
@@ -86,7 +87,7 @@ fn one_node_of_rabbitmq_does_what_clusters_md_says() {
         let node = node.expect("RabbitMQ starts");
         let address = node.address;
         each_qos_up_to_1_arrives_and_2_is_granted_as_1(address).await;
-        what_is_published_with_qos_2_is_answered_wrongly_and_in_doubt(address).await;
+        what_is_published_with_qos_2_is_answered_wrongly_and_not_sent_again(address).await;
         a_retained_message_and_a_will_arrive(address).await;
         a_session_is_gone_on_with(address).await;
         a_full_stream_holds_it_back_and_nothing_is_lost(address).await;
@@ -120,22 +121,31 @@ async fn each_qos_up_to_1_arrives_and_2_is_granted_as_1(address: SocketAddr) {
     assert!(in_time(client.disconnect()).await.is_empty());
 }
 
-/// It answers with PUBACK, which no client can take for PUBREC [MQTT-4.3.3-1].
-async fn what_is_published_with_qos_2_is_answered_wrongly_and_in_doubt(address: SocketAddr) {
-    let client = connect(address, Version::V311, "two").await;
-    let mut events = client.connection_events();
-    let outcome = in_time(client.publish("two/a", "x", QoS::ExactlyOnce)).await;
-    assert!(matches!(outcome, Err(PublishError::InDoubt)), "{outcome:?}");
-    let Some(ConnectionEvent::Disconnected { error, retry_after: Some(_) }) =
-        in_time(events.next()).await
-    else {
-        panic!("the connection ends");
-    };
-    assert!(matches!(error, Error::Protocol(_)), "{error}");
-    assert!(error.to_string().contains("PUBACK"), "{error}");
-    // And all else goes on.
-    in_time(client.publish("two/a", "x", QoS::AtLeastOnce)).await.expect("delivered");
-    in_time(client.disconnect()).await;
+/// It answers with PUBACK, which no client can take for PUBREC [MQTT-4.3.3-1 of 3.1.1].
+async fn what_is_published_with_qos_2_is_answered_wrongly_and_not_sent_again(address: SocketAddr) {
+    for clean_start in [true, false] {
+        let mut options = options(address, "two");
+        options.clean_start = clean_start;
+        let client = in_time(mqtt_client::tokio::connect(options)).await.expect("accepted");
+        let mut events = client.connection_events();
+        let outcome = in_time(client.publish("two/a", "x", QoS::ExactlyOnce)).await;
+        let wrong = matches!(outcome, Err(PublishError::Misanswered(PacketType::PubAck)));
+        assert!(wrong, "{outcome:?}");
+        let Some(ConnectionEvent::Disconnected { error, retry_after: Some(_) }) =
+            in_time(events.next()).await
+        else {
+            panic!("the connection ends");
+        };
+        assert!(matches!(error, Error::Protocol(_)), "{error}");
+        assert!(error.to_string().contains("PUBACK"), "{error}");
+        // And all else goes on, over the one connection that is made then.
+        for _ in 0..20 {
+            in_time(client.publish("two/a", "x", QoS::AtLeastOnce)).await.expect("delivered");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(client.statistics().connections, 2);
+        in_time(client.disconnect()).await;
+    }
 }
 
 async fn a_retained_message_and_a_will_arrive(address: SocketAddr) {
