@@ -30,7 +30,7 @@ use mqtt_codec::QoS;
 
 use crate::{
     ConnectionEvents, Delivered, Delivery, Disconnect, Error, Filter, Message, Options,
-    PublishError, Resumed,
+    PublishError, RequestError, RequesterOptions, Resumed, Statistics,
 };
 pub use runtime::{ThreadRuntime, wait, wait_until};
 
@@ -42,6 +42,11 @@ pub struct Client(crate::Client);
 /// A [`Subscription`](crate::Subscription) as an iterator that blocks.
 #[derive(Debug)]
 pub struct Subscription(crate::Subscription);
+
+/// A [`Requester`](crate::Requester) whose requests block: one thread's does not keep another's from its
+/// response.
+#[derive(Debug)]
+pub struct Requester(crate::Requester);
 
 impl Client {
     /// Connects to the server that a URL names, as [`Options::from_url`] reads it, and waits until it
@@ -126,6 +131,42 @@ impl Client {
         wait(self.0.subscribe_with(filter)).map(Subscription)
     }
 
+    /// As [`Client::requester`](crate::Client::requester).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn requester(&self, response_topic: &str) -> Result<Requester, Error> {
+        self.requester_with(RequesterOptions::new(response_topic))
+    }
+
+    /// As [`Client::requester_with`](crate::Client::requester_with).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn requester_with(&self, options: RequesterOptions) -> Result<Requester, Error> {
+        wait(self.0.requester_with(options)).map(Requester)
+    }
+
+    /// As [`Client::reauthenticate`](crate::Client::reauthenticate).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn reauthenticate(&self) -> Result<(), Error> {
+        wait(self.0.reauthenticate())
+    }
+
+    /// As [`Client::statistics`](crate::Client::statistics).
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        self.0.statistics()
+    }
+
+    /// As [`Client::undelivered`](crate::Client::undelivered).
+    #[must_use]
+    pub fn undelivered(&self) -> usize {
+        self.0.undelivered()
+    }
+
     /// What happens to the connection from now on; [`wait`] for each.
     #[must_use]
     pub fn connection_events(&self) -> ConnectionEvents {
@@ -162,10 +203,49 @@ impl Client {
     }
 }
 
+impl Requester {
+    /// As [`Requester::request`](crate::Requester::request): waits for the response.
+    ///
+    /// # Errors
+    /// [`RequestError`] says why there will be none.
+    pub fn request(&self, request: Message) -> Result<Message, RequestError> {
+        wait(self.0.request(request))
+    }
+
+    /// The same requester, for asynchronous code.
+    #[must_use]
+    pub const fn asynchronous(&self) -> &crate::Requester {
+        &self.0
+    }
+}
+
 impl Subscription {
-    /// The next message, if it comes within this time. `None`: it has not, or the client is closed.
+    /// The next message, if it comes within this time. `None`: it has not, or the subscription is over.
     pub fn next_within(&mut self, time: Duration) -> Option<Message> {
-        wait_until(self.0.next(), Instant::now() + time).flatten()
+        match Instant::now().checked_add(time) {
+            Some(deadline) => wait_until(self.0.next(), deadline).flatten(),
+            None => self.next(), // that is for ever
+        }
+    }
+
+    /// Ends the subscription, as [`Subscription::unsubscribe`](crate::Subscription::unsubscribe).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn unsubscribe(self) -> Result<(), Error> {
+        wait(self.0.unsubscribe())
+    }
+
+    /// The Maximum QoS that the server has granted.
+    #[must_use]
+    pub const fn granted(&self) -> QoS {
+        self.0.granted()
+    }
+
+    /// How many messages of QoS 0 were dropped because the stream was full.
+    #[must_use]
+    pub fn lagged(&self) -> u64 {
+        self.0.lagged()
     }
 
     /// The same subscription, for asynchronous code.
@@ -178,7 +258,7 @@ impl Subscription {
 impl Iterator for Subscription {
     type Item = Message;
 
-    /// The next message; `None` when the client is closed.
+    /// The next message; `None` when the subscription is over.
     fn next(&mut self) -> Option<Message> {
         wait(self.0.next())
     }

@@ -15,7 +15,9 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
-use mqtt_client::{Client, Options, QoS, blocking};
+use mqtt_client::{
+    Client, Message, Options, QoS, RequestError, RequesterOptions, Version, blocking,
+};
 use mqtt_codec::{ConnAck, List, Properties, Publish, ReasonCode, SubAck};
 use mqtt_session::client::Slots;
 use mqtt_session::server::{Config, Session};
@@ -123,6 +125,7 @@ fn talk_blocking(options: Options) {
     let client = blocking::Client::connect_with(options).expect("accepted");
     let mut subscription = client.subscribe("a/#", QoS::ExactlyOnce).expect("granted");
     assert!(subscription.next_within(Duration::from_millis(1)).is_none());
+    assert_eq!(subscription.granted(), QoS::ExactlyOnce);
     for qos in ALL {
         for size in [0, 10, 300_000] {
             let payload = vec![b'x'; size];
@@ -132,8 +135,49 @@ fn talk_blocking(options: Options) {
             assert!(message.payload == payload);
         }
     }
+    // Without end, and not at an hour that no clock knows.
+    client.publish("a/b", "last", QoS::AtLeastOnce).expect("delivered");
+    let message = subscription.next_within(Duration::MAX).expect("it goes on");
+    assert_eq!(message.text(), Some("last"));
+    assert_eq!(client.undelivered(), 0);
+    assert!(client.statistics().delivered >= 10);
     assert!(client.disconnect().is_empty());
     assert!(subscription.next().is_none());
+}
+
+/// Many threads ask at once, and each gets its own response: from a thread that is asked by the same
+/// server, in either version (section 4.10).
+#[test]
+fn threads_ask_at_once_and_each_gets_its_response() {
+    for version in [Version::V311, Version::V5] {
+        let mut options = options(&tcp());
+        options.version = version;
+        let client = blocking::Client::connect_with(options).expect("accepted");
+        let mut requests = client.subscribe("double/#", QoS::AtLeastOnce).expect("granted");
+        let requester = client.requester("answers/me").expect("granted");
+        thread::scope(|scope| {
+            for n in 0..10_u32 {
+                let requester = &requester;
+                scope.spawn(move || {
+                    let request = Message::new("double", n.to_string(), QoS::AtLeastOnce);
+                    let response = requester.request(request).expect("a response");
+                    assert_eq!(response.text(), Some(&*(2 * n).to_string()));
+                });
+            }
+            for _ in 0..10 {
+                let request = requests.next().expect("a request");
+                let n: u32 = request.text().expect("text").parse().expect("a number");
+                let response = request.response((2 * n).to_string()).expect("it is a request");
+                client.send(response).expect("delivered");
+            }
+        });
+        let mut options = RequesterOptions::new("answers/other");
+        options.timeout = Duration::from_millis(20);
+        let requester = client.requester_with(options).expect("granted");
+        let late = requester.request(Message::new("double", "1", QoS::AtLeastOnce));
+        assert!(matches!(late, Err(RequestError::TimedOut)), "{late:?}");
+        client.disconnect();
+    }
 }
 
 /// [MQTT-4.2.0-1], [MQTT-7.1.2-1 of 3.1.1].
