@@ -116,8 +116,8 @@ pub struct Config {
     /// What becomes of a message that several subscriptions of a client match.
     pub overlap: Overlap,
     /// Most subscriptions of one client that a message is matched with; it does not get the copies, or the
-    /// Subscription Identifiers, of more. A few bytes to many filters would otherwise become as many
-    /// copies. Default: 1,024.
+    /// Subscription Identifiers, of more. As many groups of Shared Subscriptions a client gets a message
+    /// for. A few bytes to many filters would otherwise become as many copies. Default: 1,024.
     pub max_overlap: usize,
     /// Whether sessions, their messages, and retained messages are to survive the process: then the
     /// broker tells all [`Change`](super::Change)s of them, which must be taken with

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use hashbrown::HashMap;
 use mqtt_codec::{PacketId, Property, Publish, QoS, ReasonCode, TopicName};
 
 use super::config::Overlap;
@@ -160,12 +161,22 @@ impl Broker {
                 }
             }
         }
+        // How many groups each session gets it for, where that can be too many.
+        let max = self.config.max_overlap;
+        let mut counts: Option<HashMap<u32, usize>> = (groups.len() > max).then(HashMap::new);
         for group in &groups {
             let Some(group) = self.subscriptions.group(*group) else { continue };
-            match self.choose(group, message.publish.qos) {
-                Some(chosen) => self.deliver(message, &[chosen], Some(group), out),
-                None => self.statistics.dropped.offline += 1,
+            let has_enough = |session| {
+                counts.as_ref().and_then(|counts| counts.get(&session)).is_some_and(|n| *n >= max)
+            };
+            let Some(chosen) = self.choose(group, message.publish.qos, has_enough) else {
+                self.statistics.dropped.offline += 1;
+                continue;
+            };
+            if let Some(counts) = &mut counts {
+                *counts.entry(chosen.session).or_insert(0) += 1;
             }
+            self.deliver(message, &[chosen], Some(group), out);
         }
         self.matching = matching;
         self.groups = groups;

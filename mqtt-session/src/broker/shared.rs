@@ -12,11 +12,18 @@ use super::{Broker, Outputs};
 use crate::Instant;
 
 impl Broker {
-    /// The member of a group that gets a message of this QoS: of those who can take it, each in turn.
-    pub(super) fn choose(&mut self, group: Group, qos: QoS) -> Option<Subscriber> {
+    /// The member of a group that gets a message of this QoS: of those who can take it, each in turn, but for
+    /// sessions that have enough of it.
+    pub(super) fn choose(
+        &mut self,
+        group: Group,
+        qos: QoS,
+        has_enough: impl Fn(u32) -> bool,
+    ) -> Option<Subscriber> {
         let (sessions, connections, config) = (&self.sessions, &self.connections, &self.config);
         self.subscriptions.choose(group, |subscriber| {
-            let session = sessions.at(subscriber.session)?;
+            let session =
+                sessions.at(subscriber.session).filter(|_| !has_enough(subscriber.session))?;
             let connection = session.connection.and_then(|key| connections.get(key));
             let backlog = session.backlog.as_ref();
             let zero = qos.min(subscriber.options.qos) == QoS::AtMostOnce;
@@ -44,7 +51,7 @@ impl Broker {
             if entry.is_expired(now) || (was_sent && entry.qos == QoS::ExactlyOnce) {
                 continue;
             }
-            if let Some(chosen) = self.choose(group, entry.qos) {
+            if let Some(chosen) = self.choose(group, entry.qos, |_| false) {
                 self.hand_over(now, entry, &chosen, out);
             }
         }

@@ -447,6 +447,25 @@ fn a_small_message_does_not_become_as_many_copies_as_there_are_filters() {
 }
 
 #[test]
+fn who_is_in_very_many_groups_gets_a_message_for_some_of_them() {
+    let mut net = Net::with(|config| config.max_overlap = 10);
+    let greedy = net.client(Version::V5, "greedy");
+    let modest = net.client(Version::V5, "modest");
+    for n in 0..50 {
+        net.subscribe(greedy, &format!("$share/{n}/a"), QoS::AtLeastOnce);
+    }
+    net.subscribe(modest, "$share/49/a", QoS::AtLeastOnce);
+    net.subscribe(modest, "$share/50/a", QoS::AtLeastOnce);
+    let publisher = net.client(Version::V5, "p");
+    for _ in 0..4 {
+        net.publish(publisher, "a", "x", QoS::AtLeastOnce);
+        assert_eq!(net.messages(greedy).len(), 10);
+        // Also for the group that both are in: who has enough is passed over.
+        assert_eq!(net.messages(modest).len(), 2);
+    }
+}
+
+#[test]
 fn retained_messages_to_come_are_bounded_as_those_that_wait() {
     let mut net = Net::with(|config| config.max_queued_bytes = 5000);
     let client = net.client(Version::V5, "c");
