@@ -102,41 +102,30 @@ fn short_word(bytes: &[u8]) -> u64 {
 /// the last one. Where flash is dearer than time, it is only known that they are if it says so.
 #[cfg_attr(target_pointer_width = "64", inline(always))]
 pub(super) fn is_plain_filter(bytes: &[u8]) -> bool {
-    if !FAST {
-        return is_plain(bytes, Wildcards::Found);
-    }
-    if let Some(last) = bytes.last_chunk() {
-        let mut rest = bytes;
-        while let (true, Some((chunk, behind))) = (rest.len() > 16, rest.split_first_chunk()) {
-            let at = bytes.len() - rest.len();
-            if any_stands_out(chunk, Wildcards::Found) && !fits(chunk, at, bytes) {
-                return false;
-            }
-            rest = behind;
+    is_plain(bytes, Wildcards::Found) || (FAST && has_plain_levels(bytes))
+}
+
+/// As [`is_plain_filter`], of bytes in which something stands out.
+#[inline(never)]
+fn has_plain_levels(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk() else {
+        // Filled up with what is looked for nowhere.
+        let word = bytes.iter().rev().fold(ONES, |word, byte| word << 8 | u64::from(*byte));
+        return word_fits(word, 0, bytes);
+    };
+    let mut rest = bytes;
+    while let (true, Some((word, behind))) = (rest.len() > 8, rest.split_first_chunk()) {
+        if !word_fits(u64::from_le_bytes(*word), bytes.len() - rest.len(), bytes) {
+            return false;
         }
-        return !any_stands_out(last, Wildcards::Found) || fits(last, bytes.len() - 16, bytes);
+        rest = behind;
     }
-    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
-        return word_fits(u64::from_le_bytes(*first), 0, bytes)
-            && word_fits(u64::from_le_bytes(*last), bytes.len() - 8, bytes);
-    }
-    // Fewer than eight, filled up with what is looked for nowhere.
-    word_fits(bytes.iter().rev().fold(ONES, |word, byte| word << 8 | u64::from(*byte)), 0, bytes)
+    word_fits(u64::from_le_bytes(*last), bytes.len() - 8, bytes)
 }
 
-/// Whether nothing speaks against these bytes of a filter, of which the first is there.
-#[inline]
-fn fits(chunk: &[u8; 16], at: usize, filter: &[u8]) -> bool {
-    let words = u128::from_le_bytes(*chunk);
-    word_fits(words as u64, at, filter) && word_fits((words >> 64) as u64, at + 8, filter)
-}
-
-/// As [`fits`] of eight bytes.
+/// Whether nothing speaks against these eight bytes of a filter, of which the first is there.
 #[inline]
 fn word_fits(word: u64, at: usize, filter: &[u8]) -> bool {
-    if !is_plain_word(word) {
-        return false;
-    }
     // What is found behind a wildcard may be none: that one is then not alone in its level, and
     // refused before.
     let mut found = found_wildcards(word) & HIGH;
@@ -149,7 +138,7 @@ fn word_fits(word: u64, at: usize, filter: &[u8]) -> bool {
         }
         found &= found - 1;
     }
-    true
+    is_plain_word(word)
 }
 
 /// Refuses what is no topic name; `wildcard` is the rule that a wildcard in it breaks.

@@ -52,7 +52,7 @@ impl<T: Text> Codec for Limit<T> {
     }
 
     /// Here no packet is more than itself: not one of several in a type that has room for each.
-    #[inline]
+    #[inline(always)]
     fn pass<'a>(&mut self, input: &mut Self::Input<'a>) -> bool {
         let Some((first, body)) = read::front(self.v5, input) else { return false };
         match first {

@@ -50,33 +50,33 @@ pub struct Subscribe<'a> {
 pub(super) struct Cursor<'a>(pub(super) &'a [u8]);
 
 impl<'a> Cursor<'a> {
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, len: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
         Some(taken)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn u8(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*first)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn u16(&mut self) -> Option<u16> {
         let (first, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(u16::from_be_bytes(*first))
     }
 
-    #[inline]
+    #[inline(always)]
     fn nonzero(&mut self) -> Option<u16> {
         self.u16().filter(|value| *value != 0)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn u32(&mut self) -> Option<u32> {
         let (first, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
@@ -84,7 +84,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A Variable Byte Integer; with `minimal`, none that is longer than it need be.
-    #[inline]
+    #[inline(always)]
     fn variable(&mut self, minimal: bool) -> Option<usize> {
         let first = self.u8()?;
         if first < 0x80 {
@@ -101,19 +101,19 @@ impl<'a> Cursor<'a> {
         None
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn binary(&mut self) -> Option<&'a [u8]> {
         let len = self.u16()?;
         self.take(usize::from(len))
     }
 
-    #[inline]
+    #[inline(always)]
     fn string<T: Text>(&mut self) -> Option<&'a [u8]> {
         let bytes = self.binary()?;
         T::is_string(bytes).then_some(bytes)
     }
 
-    #[inline]
+    #[inline(always)]
     fn name<T: Text>(&mut self) -> Option<&'a [u8]> {
         let bytes = self.binary()?;
         T::is_name(bytes).then_some(bytes)
@@ -121,7 +121,7 @@ impl<'a> Cursor<'a> {
 }
 
 /// First byte and body of the packet at the front of `input`.
-#[inline]
+#[inline(always)]
 pub(super) fn front<'a>(v5: bool, input: &mut &'a [u8]) -> Option<(u8, Cursor<'a>)> {
     let mut cursor = Cursor(input);
     let first = cursor.u8()?;
@@ -131,23 +131,23 @@ pub(super) fn front<'a>(v5: bool, input: &mut &'a [u8]) -> Option<(u8, Cursor<'a
     Some((first, body))
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn puback(mut body: Cursor<'_>) -> Option<u16> {
     whole(body.nonzero()?, &body)
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn pingreq(body: &Cursor<'_>) -> Option<()> {
     whole((), body)
 }
 
 /// The packet, if no bytes are left over. In no row does PUBACK have a reason code.
-#[inline]
+#[inline(always)]
 fn whole<T>(packet: T, body: &Cursor<'_>) -> Option<T> {
     body.0.is_empty().then_some(packet)
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn publish<'a, T: Text>(
     v5: bool,
     first: u8,
@@ -160,7 +160,7 @@ pub(super) fn publish<'a, T: Text>(
     }
     let topic = body.name::<T>()?;
     let packet_id = if qos == 0 { None } else { Some(body.nonzero()?) };
-    let (properties, seen) = if v5 { properties::<T>(PUBLISH, &mut body)? } else { (&[][..], 0) };
+    let (properties, seen) = if v5 { properties::<T, PUBLISH>(&mut body)? } else { (&[][..], 0) };
     if topic.is_empty() && seen & 1 << 0x23 == 0 {
         return None;
     }
@@ -168,7 +168,7 @@ pub(super) fn publish<'a, T: Text>(
     Some(Publish { flags, topic, packet_id, properties, payload })
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn connect<'a, T: Text>(mut body: Cursor<'a>) -> Option<Connect<'a>> {
     if body.take(7)? != b"\0\x04MQTT\x05" {
         return None;
@@ -179,11 +179,11 @@ pub(super) fn connect<'a, T: Text>(mut body: Cursor<'a>) -> Option<Connect<'a>> 
         return None;
     }
     let keep_alive = body.u16()?;
-    let properties = properties::<T>(CONNECT, &mut body)?.0;
+    let properties = properties::<T, CONNECT>(&mut body)?.0;
     let client_id = body.string::<T>()?;
     let will = if has_will {
         Some(Will {
-            properties: self::properties::<T>(WILL, &mut body)?.0,
+            properties: self::properties::<T, WILL>(&mut body)?.0,
             topic: body.name::<T>().filter(|topic| !topic.is_empty())?,
             payload: body.binary()?,
         })
@@ -196,11 +196,11 @@ pub(super) fn connect<'a, T: Text>(mut body: Cursor<'a>) -> Option<Connect<'a>> 
     whole(connect, &body)
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn subscribe<'a, T: Text>(v5: bool, mut body: Cursor<'a>) -> Option<Subscribe<'a>> {
     let packet_id = body.nonzero()?;
     if v5 {
-        properties::<T>(SUBSCRIBE, &mut body)?;
+        properties::<T, SUBSCRIBE>(&mut body)?;
     }
     let filters = body.0;
     if filters.is_empty() {
@@ -239,41 +239,46 @@ const CONNECT: u64 = 1 << 0x11
 const SUBSCRIBE: u64 = 1 << 0x0B | 1 << 0x26;
 
 /// The properties, checked, and which there are, as bits.
-#[inline]
-fn properties<'a, T: Text>(allowed: u64, body: &mut Cursor<'a>) -> Option<(&'a [u8], u64)> {
+#[inline(always)]
+fn properties<'a, T: Text, const ALLOWED: u64>(body: &mut Cursor<'a>) -> Option<(&'a [u8], u64)> {
     match body.variable(true)? {
         0 => Some((&[], 0)),
         len => {
             let span = body.take(len)?;
-            Some((span, check_properties::<T>(allowed, span)?))
+            Some((span, check_properties::<T, ALLOWED>(span)?))
         }
     }
 }
 
-fn check_properties<T: Text>(allowed: u64, span: &[u8]) -> Option<u64> {
+/// One for each packet: what it may not carry is not compiled.
+#[inline(never)]
+fn check_properties<T: Text, const ALLOWED: u64>(span: &[u8]) -> Option<u64> {
     let mut rest = Cursor(span);
-    let mut seen = 0;
+    let (mut seen, mut twice) = (0, 0);
     while !rest.0.is_empty() {
         let id = rest.u8()?;
-        let bit = if id < 64 { 1 << id } else { 0 };
-        if allowed & bit == 0 || (seen & bit != 0 && id != 0x26) {
+        // No identifier that is known has one of the two highest bits.
+        let bit = 1 << (id & 0x3F);
+        if id >= 64 || ALLOWED & bit == 0 {
             return None;
         }
+        twice |= seen & bit;
         seen |= bit;
         match id {
             0x01 | 0x17 | 0x19 => drop(rest.u8().filter(|value| *value < 2)?),
-            0x02 | 0x11 | 0x18 => drop(rest.u32()?),
+            0x02 | 0x11 | 0x18 => drop(rest.take(4)?),
             0x03 | 0x15 => drop(rest.string::<T>()?),
             0x08 => drop(rest.name::<T>().filter(|topic| !topic.is_empty())?),
             0x09 | 0x16 => drop(rest.binary()?),
             0x0B => drop(rest.variable(true).filter(|value| *value != 0)?),
             0x21 | 0x23 => drop(rest.nonzero()?),
-            0x22 => drop(rest.u16()?),
+            0x22 => drop(rest.take(2)?),
             0x26 => drop((rest.string::<T>()?, rest.string::<T>()?)),
             0x27 => drop(rest.u32().filter(|value| *value != 0)?),
             _ => return None,
         }
     }
-    // Authentication Data belongs to a method.
-    (seen & (1 << 0x16) == 0 || seen & (1 << 0x15) != 0).then_some(seen)
+    // Only User Property may be there twice. Authentication Data belongs to a method.
+    let is_whole = seen & (1 << 0x16) == 0 || seen & (1 << 0x15) != 0;
+    (twice & !(1 << 0x26) == 0 && is_whole).then_some(seen)
 }
