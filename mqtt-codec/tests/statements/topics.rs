@@ -101,7 +101,7 @@ fn a_shared_subscription_has_a_share_name_and_a_filter() {
     assert!(TopicFilter::for_version("$share/g", Version::V311).is_ok());
 }
 
-/// What is read is what can be made, wherever in the eight bytes that are looked at at a time a
+/// What is read is what can be made, wherever in the bytes that are looked at together a
 /// character stands: [MQTT-4.7.1-1], [MQTT-4.7.1-2], [MQTT-3.3.2-2], [MQTT-4.7.3-2].
 #[test]
 fn names_and_filters_are_judged_alike_wherever_their_characters_stand() {

@@ -209,9 +209,9 @@ pub(super) fn subscribe<'a, T: Text>(v5: bool, mut body: Cursor<'a>) -> Option<S
     let mut rest = Cursor(filters);
     while !rest.0.is_empty() {
         let filter = rest.binary()?;
-        let shared = v5 && filter.starts_with(b"$share/");
+        // No row has a shared subscription.
+        let shared = v5 && filter.first()? == &b'$' && filter.starts_with(b"$share/");
         if filter.is_empty() || shared || !T::is_filter(filter) {
-            // No row has a shared subscription.
             return None;
         }
         let options = rest.u8()?;
