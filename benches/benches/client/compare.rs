@@ -1,17 +1,12 @@
 //! Measures all clients, and makes tables.
 
 use std::env;
+use std::path::PathBuf;
 
 use crate::case::{Case, Way};
-use crate::programs::{Client, Server, clients};
+use crate::programs::{Client, Figures, Server, clients};
 
-/// How many messages a measurement takes, by QoS, for one that is fast.
-const COUNTS: [usize; 3] = [300_000, 150_000, 80_000];
-
-/// The same against mosquitto.
-const COUNTS_OF_MOSQUITTO: [usize; 3] = [40_000, 20_000, 10_000];
-
-/// How many messages system calls are counted of.
+/// How many messages system calls are counted of, for a client that is fast.
 const COUNT_OF_CALLS: usize = 20_000;
 
 const HEAD: &str = "# Clients, measured
@@ -19,10 +14,11 @@ const HEAD: &str = "# Clients, measured
 Every client in the same run on the same machine, over TCP on loopback, each in a process of its own; CPU
 seconds are those of this process. At QoS 1 and 2, 100 messages that are published may be in flight, and
 1000 that are received. *The limit* is a loop written by hand, that sends ready bytes and counts packets.
-Median of so many runs as `RUNS` says. A dash: there is nothing to measure, or the client has stopped.
+Each figure is of about a third of a second, the lower median of so many runs as `RUNS` says. A dash: there is
+nothing to measure, or the client has failed. *stopped*: a run has not ended in five seconds, and was cut off.
 
 ```text
-RUNS=3 cargo bench -p motewire-benches --no-default-features --bench client -- results
+RUNS=2 cargo bench -p motewire-benches --no-default-features --bench client -- results
 ```
 
 ";
@@ -50,68 +46,102 @@ fn rows() -> Vec<Row> {
     rows
 }
 
-/// Prints the tables as they come to be, and returns them.
-pub(crate) fn compare(wanted: &[&str]) -> String {
+/// The tables as they come to be: printed, and with a file to write to also there after each line.
+struct Tables {
+    text: String,
+    file: Option<PathBuf>,
+}
+
+impl Tables {
+    fn line(&mut self, line: &str) {
+        println!("{line}");
+        self.text.push_str(line);
+        self.text.push('\n');
+        self.write();
+    }
+
+    fn write(&self) {
+        if let Some(file) = &self.file {
+            std::fs::write(file, &self.text).expect("the file can be written");
+        }
+    }
+}
+
+/// Prints the tables, and writes them to a file if one is given, followed by the notes.
+pub(crate) fn compare(wanted: &[&str], file: Option<PathBuf>) {
     let mut clients = clients();
     clients.retain(|client| wanted.is_empty() || wanted.contains(&client.name.as_str()));
     let sink = Server::sink();
     let mosquitto = Server::mosquitto();
-    let mut tables = String::from(HEAD);
-    let mut line = |line: &str| {
-        println!("{line}");
-        tables.push_str(line);
-        tables.push('\n');
-    };
+    let mut tables = Tables { text: String::from(HEAD), file };
+    if mosquitto.is_none() {
+        tables.line("Without mosquitto, which is not installed here.\n");
+    }
     let mut rates = Vec::new();
-    line("## CPU seconds of the client per million messages\n");
-    head("| | QoS | bytes", &clients).iter().for_each(|text| line(text));
+    tables.line("## CPU seconds of the client per million messages\n");
+    head("| | QoS | bytes", &clients).iter().for_each(|text| tables.line(text));
     for Row { case, mosquitto: to_mosquitto } in rows() {
         let server = if to_mosquitto { mosquitto.as_ref() } else { Some(&sink) };
         let Some(server) = server else { continue };
         let (mut cells, mut rate_cells) = (String::new(), String::new());
         for client in &clients {
-            let counts = if to_mosquitto { COUNTS_OF_MOSQUITTO } else { COUNTS };
-            // mosquitto takes longer than most clients.
-            let share = if to_mosquitto { client.share.div_ceil(10) } else { client.share };
-            let count = counts[usize::from(case.qos)] / share;
-            let case = Case { count, ..case };
-            let (cpu, rate) = client.measure("run", server.port, &words(case));
-            cells += &figure(cpu, 2);
-            rate_cells += &figure(rate / 1000.0, 0);
+            let figures = client.run(server.port, |count| words(Case { count, ..case }));
+            cells += &figure(figures.map(|(cpu, _)| cpu), 2);
+            rate_cells += &figure(figures.map(|(_, rate)| rate / 1000.0), 0);
         }
         let via = if to_mosquitto { ", mosquitto" } else { "" };
         let row = format!("| {}{via} | {} | {} |", case.way.word(), case.qos, case.size);
-        line(&(row.clone() + &cells));
+        tables.line(&(row.clone() + &cells));
         rates.push(row + &rate_cells);
     }
-    line("\n## Thousands of messages per second\n");
-    head("| | QoS | bytes", &clients).iter().for_each(|text| line(text));
-    rates.iter().for_each(|text| line(text));
-    if env::var("ROWS").is_ok() {
-        return tables;
+    tables.line("\n## Thousands of messages per second\n");
+    head("| | QoS | bytes", &clients).iter().for_each(|text| tables.line(text));
+    rates.iter().for_each(|text| tables.line(text));
+    if env::var("ROWS").is_err() {
+        system_calls(&mut tables, &clients, sink.port);
+        one_client(&mut tables, &clients, sink.port);
     }
-    line("\n## System calls per message, 64 bytes\n");
-    head("| | QoS", &clients).iter().for_each(|text| line(text));
+    let notes = concat!(env!("CARGO_MANIFEST_DIR"), "/NOTES-client.md");
+    let notes = std::fs::read_to_string(notes).expect("the notes");
+    // A level lower.
+    tables.text.push_str(&notes.replacen("# ", "\n## ", 1));
+    tables.write();
+}
+
+fn system_calls(tables: &mut Tables, clients: &[Client], port: u16) {
+    tables.line("\n## System calls per message, 64 bytes\n");
+    head("| | QoS", clients).iter().for_each(|text| tables.line(text));
     for (way, qos) in [(Way::Publish, 0), (Way::Publish, 1), (Way::Receive, 1), (Way::Echo, 1)] {
-        let case = Case { way, qos, size: 64, count: COUNT_OF_CALLS };
-        let calls = |client: &Client| client.system_calls(sink.port, &words(case));
-        let cells: String =
-            clients.iter().map(|c| figure(calls(c) / COUNT_OF_CALLS as f64, 3)).collect();
-        line(&format!("| {} | {qos} |{cells}", way.word()));
+        let mut cells = String::new();
+        for client in clients {
+            let count = COUNT_OF_CALLS / client.share;
+            let case = Case { way, qos, size: 64, count };
+            let calls = client.system_calls(port, &words(case));
+            cells += &figure(calls.map(|calls| calls / count as f64), 3);
+        }
+        tables.line(&format!("| {} | {qos} |{cells}", way.word()));
     }
-    line("\n## One client\n");
-    line(
+}
+
+fn one_client(tables: &mut Tables, clients: &[Client], port: u16) {
+    tables.line("\n## One client\n");
+    tables.line(
         "Round trip: from publishing at QoS 1, a thousand times a second, to the acknowledgement.\n",
     );
-    line("| | round trip, p50, us | p99, us | memory of one more, KiB | wake-ups / s of 50 |");
-    line("|---|---|---|---|---|");
-    for client in &clients {
-        let (p50, p99) = client.measure("round-trip", sink.port, "");
-        let (memory, wakes) = client.measure("idle", sink.port, "");
-        let [p50, p99] = [p50, p99].map(|time| figure(time, 0));
-        line(&format!("| {} |{p50}{p99}{}{}", client.name, figure(memory, 1), figure(wakes, 1)));
-    }
     tables
+        .line("| | round trip, p50, us | p99, us | memory of one more, KiB | wake-ups / s of 50 |");
+    tables.line("|---|---|---|---|---|");
+    for client in clients {
+        let trip = client.measure("round-trip", port, "");
+        let idle = client.measure_once("idle", port, "");
+        let cells = [
+            figure(trip.map(|(p50, _)| p50), 0),
+            figure(trip.map(|(_, p99)| p99), 0),
+            figure(idle.map(|(memory, _)| memory), 1),
+            figure(idle.map(|(_, wakes)| wakes), 1),
+        ];
+        tables.line(&format!("| {} |{}", client.name, cells.concat()));
+    }
 }
 
 /// As command lines have it.
@@ -126,6 +156,10 @@ fn head(first: &str, clients: &[Client]) -> [String; 2] {
     [format!("{first} |{names}"), format!("|{}", "---|".repeat(columns))]
 }
 
-fn figure(figure: f64, digits: usize) -> String {
-    if figure.is_nan() { " - |".into() } else { format!(" {figure:.digits$} |") }
+fn figure(figure: Figures<f64>, digits: usize) -> String {
+    match figure {
+        Figures::Measured(figure) => format!(" {figure:.digits$} |"),
+        Figures::Stopped => " stopped |".into(),
+        Figures::Nothing => " - |".into(),
+    }
 }

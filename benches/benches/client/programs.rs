@@ -10,15 +10,22 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
-/// A client that takes longer for a measurement has stopped: its figures are `NaN`.
-const PATIENCE: Duration = Duration::from_secs(15);
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A client that takes longer for a run has stopped, and is cut off.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many seconds a run should take, and how many messages it has to begin with and at most.
+const ENOUGH: f64 = 0.3;
+const FIRST: usize = 1_000;
+const MOST: usize = 2_000_000;
 
 /// A client: what it is called, and the program that it is in.
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) name: String,
     program: PathBuf,
-    /// It gets one of so many messages that others get: it takes that much longer for one.
+    /// It gets one of so many messages that others get, where they are not counted by time.
     pub(crate) share: usize,
 }
 
@@ -47,7 +54,7 @@ pub(crate) fn clients() -> Vec<Client> {
         .status();
     if built.is_ok_and(|status| status.success()) {
         for name in ["ntex-mqtt", "rumqttc", "mqrstt", "mqtt5", "endpoint-tokio"] {
-            let share = if name == "ntex-mqtt" { 1 } else { 10 };
+            let share = if name == "ntex-mqtt" { 1 } else { 4 };
             clients.push(client(name, &target.join("client-peers"), share));
         }
     } else {
@@ -64,7 +71,7 @@ pub(crate) fn clients() -> Vec<Client> {
                 .status()
         });
         if built.is_ok_and(|status| status.success()) {
-            clients.push(client(name, &program, 50));
+            clients.push(client(name, &program, 10));
         } else {
             eprintln!("without {name}: it needs cc and the headers of lib{library}");
         }
@@ -73,20 +80,72 @@ pub(crate) fn clients() -> Vec<Client> {
     clients
 }
 
+/// What a client has told of itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Figures<F> {
+    Measured(F),
+    /// It was cut off.
+    Stopped,
+    /// It cannot do it.
+    Nothing,
+}
+
+impl<F> Figures<F> {
+    pub(crate) fn map<G>(self, map: impl FnOnce(F) -> G) -> Figures<G> {
+        match self {
+            Self::Measured(figures) => Figures::Measured(map(figures)),
+            Self::Stopped => Figures::Stopped,
+            Self::Nothing => Figures::Nothing,
+        }
+    }
+}
+
 impl Client {
-    /// Two figures that it prints; the median of some runs.
-    pub(crate) fn measure(&self, what: &str, port: u16, arguments: &str) -> (f64, f64) {
+    /// CPU seconds per million messages, and messages per second, of as many messages as take long
+    /// enough, which shorter runs find out before.
+    pub(crate) fn run(
+        &self,
+        port: u16,
+        arguments: impl Fn(usize) -> String,
+    ) -> Figures<(f64, f64)> {
+        let mut count = FIRST;
+        loop {
+            let first = self.measure_once("run", port, &arguments(count));
+            let Figures::Measured((_, rate)) = first else { return first };
+            let wanted = rate * ENOUGH;
+            if count as f64 > wanted / 2.0 || count == MOST {
+                return self.measure("run", port, &arguments(count));
+            }
+            // The first run is mostly connecting, or filling the buffers of a socket.
+            count = MOST.min(wanted as usize).min(20 * count);
+        }
+    }
+
+    /// Two figures that it prints; the lower median of some runs.
+    pub(crate) fn measure(&self, what: &str, port: u16, arguments: &str) -> Figures<(f64, f64)> {
         let runs: usize = env::var("RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(1);
-        let mut figures: Vec<(f64, f64)> = (0..runs.max(1))
-            .map(|_| {
-                let mut command = Command::new(&self.program);
-                let told = told(self.arguments(&mut command, what, port, arguments));
-                let mut told = told.split_whitespace().map(|text| text.parse().unwrap_or(f64::NAN));
-                (told.next().unwrap_or(f64::NAN), told.next().unwrap_or(f64::NAN))
-            })
-            .collect();
-        figures.sort_by(|one, other| one.0.total_cmp(&other.0));
-        figures[figures.len() / 2]
+        let mut all = Vec::new();
+        for _ in 0..runs.max(1) {
+            match self.measure_once(what, port, arguments) {
+                Figures::Measured(figures) => all.push(figures),
+                other => return other,
+            }
+        }
+        all.sort_by(|one, other| one.0.total_cmp(&other.0));
+        Figures::Measured(all[(all.len() - 1) / 2])
+    }
+
+    /// Two figures that it prints.
+    pub(crate) fn measure_once(
+        &self,
+        what: &str,
+        port: u16,
+        arguments: &str,
+    ) -> Figures<(f64, f64)> {
+        let mut command = Command::new(&self.program);
+        // Many connections are made one after the other.
+        let patience = if what == "idle" { 4 * PATIENCE } else { PATIENCE };
+        told(self.arguments(&mut command, what, port, arguments), patience)
     }
 
     fn arguments<'c>(
@@ -99,36 +158,47 @@ impl Client {
         command.args([what, &self.name, &port.to_string()]).args(arguments.split_whitespace())
     }
 
-    /// How many system calls a run takes, as `strace` counts them; `NaN` without it.
-    pub(crate) fn system_calls(&self, port: u16, arguments: &str) -> f64 {
+    /// How many system calls a run takes, as `strace` counts them, if it is installed.
+    pub(crate) fn system_calls(&self, port: u16, arguments: &str) -> Figures<f64> {
         let counts = own_program().with_extension("strace");
         let mut command = Command::new("strace");
         command.args(["-f", "-c", "-qq", "-U", "calls,name", "-o"]).arg(&counts).arg(&self.program);
-        if told(self.arguments(&mut command, "run", port, arguments)).is_empty() {
-            return f64::NAN;
-        }
+        let figures = told(self.arguments(&mut command, "run", port, arguments), PATIENCE);
+        let Figures::Measured(_) = figures else { return figures.map(|(cpu, _)| cpu) };
         let counts = fs::read_to_string(counts).unwrap_or_default();
         let total = counts.lines().find_map(|line| line.trim().strip_suffix("total"));
-        total.and_then(|count| count.trim().parse().ok()).unwrap_or(f64::NAN)
+        let total = total.and_then(|count| count.trim().parse().ok());
+        total.map_or(Figures::Nothing, Figures::Measured)
     }
 }
 
-/// What a program prints before it ends, if it does in time.
-fn told(command: &mut Command) -> String {
+/// Two figures that a program prints before it ends, if it does in time.
+fn told(command: &mut Command, patience: Duration) -> Figures<(f64, f64)> {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-    let Ok(mut child) = child else { return String::new() };
+    let Ok(mut child) = child else { return Figures::Nothing };
     let start = Instant::now();
+    let mut stopped = false;
     while child.try_wait().is_ok_and(|ended| ended.is_none()) {
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > patience * (1 + u32::from(stopped)) {
+            // First in a way that strace hands on to what it runs.
+            let signal = if stopped { Signal::KILL } else { Signal::TERM };
+            stopped = true;
             // It runs, or has just ended.
-            let _ = child.kill();
+            let _ = kill_process(Pid::from_child(&child), signal);
         }
-        thread::sleep(Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(2));
+    }
+    if stopped {
+        return Figures::Stopped;
     }
     let mut told = String::new();
     let output = child.stdout.take().expect("it is piped");
     BufReader::new(output).read_to_string(&mut told).expect("it is text");
-    told
+    let told: Vec<f64> = told.split_whitespace().filter_map(|text| text.parse().ok()).collect();
+    match told[..] {
+        [first, second] if first.is_finite() => Figures::Measured((first, second)),
+        _ => Figures::Nothing,
+    }
 }
 
 /// A server, as long as this lives.
