@@ -27,6 +27,8 @@ pub(crate) type Listener = oneshot::Sender<Told>;
 pub(crate) struct Outbox {
     queue: Queue<'static>,
     outcomes: Outcomes,
+    /// Whether the driver could not send all: what comes behind it waits for the same thing.
+    stalled: bool,
     max_messages: usize,
     max_bytes: usize,
     /// Whether who finds it full waits.
@@ -84,7 +86,11 @@ impl Tracker for Outcomes {
 /// A message was taken, or there is no room for it now.
 #[derive(Debug)]
 pub(crate) enum Submitted {
-    Taken(oneshot::Receiver<Told>),
+    Taken {
+        told: oneshot::Receiver<Told>,
+        /// Whether the driver has something to do now.
+        wakes: bool,
+    },
     Wait,
 }
 
@@ -133,6 +139,7 @@ impl Outbox {
         Self {
             queue: Queue::heap(config),
             outcomes: Outcomes { first: 1, ..Outcomes::default() },
+            stalled: false,
             max_messages: usize::from(config.max_messages),
             max_bytes: usize::try_from(config.max_bytes).unwrap_or(usize::MAX),
             waits: options.overflow != Overflow::Reject,
@@ -176,7 +183,11 @@ impl Outbox {
                         Ok(())
                     });
                 }
-                Ok(Submitted::Taken(told))
+                // There is something to be stored, told or waited for.
+                let besides = outcomes.journal.is_some()
+                    || !outcomes.finished.is_empty()
+                    || message.properties.expiry.is_some();
+                Ok(Submitted::Taken { told, wakes: besides || !self.stalled })
             }
             // Alone it would have had room.
             Err(Error::QueueFull) if self.waits && !self.queue.is_empty() => Ok(Submitted::Wait),
@@ -279,7 +290,9 @@ impl Outbox {
         enough: usize,
     ) -> Result<(), Error> {
         let mut tx = Limited { tx, enough };
-        match self.queue.send(now, session, &mut tx, &mut self.outcomes) {
+        let sent = self.queue.send(now, session, &mut tx, &mut self.outcomes);
+        self.stalled = self.queue.has_waiting();
+        match sent {
             Err(Error::TransmitFull | Error::Misuse(Misuse::NotConnected)) => Ok(()),
             result => result,
         }

@@ -34,6 +34,8 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) outbox: Outbox,
+    /// As the driver has last seen it.
+    pub(crate) now: Instant,
     pub(crate) requests: VecDeque<Request>,
     pub(crate) answers: Vec<Answer>,
     pub(crate) closing: Option<Closing>,
@@ -107,6 +109,7 @@ impl Shared {
             counters: Counters::new(),
             state: Mutex::new(State {
                 outbox,
+                now: Instant::default(),
                 requests: VecDeque::new(),
                 answers: Vec::new(),
                 closing: None,
@@ -145,9 +148,8 @@ impl Shared {
         message: &Message,
         place: &mut Option<u64>,
     ) -> Poll<Result<Delivery, PublishError>> {
-        let now = self.now();
         let mut state = self.lock();
-        let submitted = state.submit(now, message, *place)?;
+        let submitted = state.submit(&self.clock, message, *place)?;
         if let Submitted::Wait = submitted {
             *place = Some(state.outbox.wait(*place, cx.waker()));
             return Poll::Pending;
@@ -160,9 +162,8 @@ impl Shared {
 
     /// Puts a message into the outbox if there is room.
     pub(crate) fn try_enqueue(&self, message: &Message) -> Result<Delivery, PublishError> {
-        let now = self.now();
         let mut state = self.lock();
-        let submitted = state.submit(now, message, None)?;
+        let submitted = state.submit(&self.clock, message, None)?;
         Self::submitted(state, submitted)
     }
 
@@ -170,9 +171,13 @@ impl Shared {
         state: MutexGuard<'_, State>,
         submitted: Submitted,
     ) -> Result<Delivery, PublishError> {
-        let Submitted::Taken(told) = submitted else { return Err(PublishError::Full) };
+        let Submitted::Taken { told, wakes } = submitted else { return Err(PublishError::Full) };
         let next = state.outbox.next_waiting();
-        Self::notify(state);
+        if wakes {
+            Self::notify(state);
+        } else {
+            drop(state);
+        }
         if let Some(next) = next {
             next.wake();
         }
@@ -303,14 +308,18 @@ impl Shared {
 impl State {
     fn submit(
         &mut self,
-        now: Instant,
+        clock: &Clock,
         message: &Message,
         place: Option<u64>,
     ) -> Result<Submitted, PublishError> {
         if self.is_closed() {
             return Err(PublishError::Closed);
         }
-        self.outbox.submit(now, message, place)
+        // Where nothing can expire, the time that the driver has last seen does.
+        if message.properties.expiry.is_some() || self.outbox.next_timeout().is_some() {
+            self.now = clock();
+        }
+        self.outbox.submit(self.now, message, place)
     }
 
     fn is_closed(&self) -> bool {

@@ -95,9 +95,11 @@ fn messages_wait_for_a_connection_and_keep_their_order() {
     let qos = [QoS::AtMostOnce, QoS::ExactlyOnce, QoS::AtLeastOnce];
     let tickets: Vec<Ticket> =
         (0..3_u8).map(|i| client.submit(&message(qos[i as usize], &[i])).unwrap()).collect();
+    assert!(client.queue.has_waiting());
     client.connect(&CONNACK);
     let sent: Vec<u8> = client.sent().iter().map(|sent| sent.2[0]).collect();
     assert_eq!(sent, [0, 1, 2]);
+    assert!(!client.queue.has_waiting());
     client.receive(&[0x40, 2, 0, 2]); // PUBACK
     client.receive(&[0x50, 2, 0, 1]); // PUBREC
     client.receive(&[0x70, 2, 0, 1]); // PUBCOMP

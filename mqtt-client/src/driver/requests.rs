@@ -13,6 +13,7 @@ impl Driver {
     /// Takes what the handles want, and tells them what room there is.
     pub(super) fn take_requests(&mut self, cx: &Context<'_>, now: Instant) {
         let mut state = self.shared.lock();
+        state.now = now;
         state.set_driver(cx.waker());
         state.outbox.on_events(&mut self.events);
         state.outbox.expire(now);

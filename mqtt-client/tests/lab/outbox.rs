@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use mqtt_client::{Disconnect, Message, Overflow, PublishError, QoS, TopicAliases, Version};
 
-use crate::network::Network;
+use crate::network::{Cut, How, Network};
 use crate::{BOTH, in_time, options, persistent, start};
 
 fn message(text: &str) -> Message {
@@ -130,6 +130,42 @@ async fn a_server_that_takes_one_at_a_time_gets_one_at_a_time_mqtt_4_9_0_2() {
     let expected: Vec<_> = (0..50).map(|n| n.to_string()).collect();
     assert_eq!(state.messages, expected);
     assert!(!state.log.iter().any(|line| line.starts_with("error")), "{:?}", state.log);
+}
+
+/// How many bytes of CONNACK such a server sends.
+async fn length_of_connack(receive_maximum: u16) -> usize {
+    let network = Network::new();
+    network.lock().receive_maximum = Some(receive_maximum);
+    let client = start(options(Version::V5), &network);
+    network.until(|state| state.passed.1 > 0).await;
+    drop(client);
+    network.lock().passed.1
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_a_full_window_messages_expire_in_time_and_none_is_forgotten_mqtt_3_3_2_3_3() {
+    let down = Some(length_of_connack(1).await + 1); // and a part of PUBACK
+    let network = Network::new();
+    network.lock().receive_maximum = Some(1);
+    // Nothing is acknowledged on the first connection.
+    network.lock().cuts.push_back(Cut { up: None, down, how: How::Stalls });
+    let client = start(options(Version::V5), &network);
+    let mut deliveries = Vec::new();
+    for n in 1..=3 {
+        deliveries.push(client.try_publish(&message(&n.to_string())).expect("there is room"));
+        network.until(|state| state.messages == ["1"]).await;
+    }
+    let before = tokio::time::Instant::now();
+    let stale = message("stale").expires_after(Duration::from_secs(5));
+    assert!(matches!(in_time(client.send(stale)).await, Err(PublishError::Expired)));
+    assert_eq!(before.elapsed().as_secs(), 5);
+    deliveries.push(client.try_publish(&message("4")).expect("there is room"));
+    for delivery in deliveries {
+        in_time(delivery).await.expect("delivered");
+    }
+    let mut messages = network.lock().messages.clone();
+    messages.dedup(); // the first one came once more
+    assert_eq!(messages, ["1", "2", "3", "4"]);
 }
 
 #[tokio::test(start_paused = true)]

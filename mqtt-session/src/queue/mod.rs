@@ -464,6 +464,13 @@ impl<'s> Queue<'s> {
             .map(|entry| (entry.ticket, entry.state.packet_id(), self.store.publish(entry)))
     }
 
+    /// Whether there is a message that was not sent. After [`Queue::send`] it waits for quota, room or a
+    /// connection, and so does whatever is submitted behind it.
+    #[must_use]
+    pub fn has_waiting(&mut self) -> bool {
+        self.next_waiting().is_some()
+    }
+
     fn find(&self, id: PacketId) -> Option<usize> {
         self.store.iter().position(|entry| entry.state.packet_id() == Some(id))
     }
