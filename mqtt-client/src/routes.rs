@@ -308,7 +308,9 @@ impl Routes {
             route.is_known &= route.topic == *name;
             route.topic = Arc::clone(name);
         }
-        if route.is_known && ids().eq(route.ids.iter().copied()) {
+        // As it mostly is: none.
+        let none = properties.is_empty() && route.ids.is_empty();
+        if route.is_known && (none || ids().eq(route.ids.iter().copied())) {
             return;
         }
         route.is_known = true;

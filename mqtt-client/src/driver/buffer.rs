@@ -12,9 +12,13 @@ use mqtt_codec::{Rules, Sender, Version};
 
 use crate::Transport;
 
-/// How much is read at once to begin with, and once there is much to read.
+/// How much is read at once to begin with, and once there is much to read. Each read is a wake-up more,
+/// of the server too where that waits for room.
 const SMALL: usize = 4 * 1024;
-const LARGE: usize = 64 * 1024;
+const LARGE: usize = 128 * 1024;
+
+/// How much memory is kept for what is to be sent.
+const ENOUGH: usize = 64 * 1024;
 
 /// A payload that is shorter is copied, next to others, so that one that is kept for long does not
 /// keep much memory with it.
@@ -237,7 +241,7 @@ impl WriteBuffer {
         if self.sent == self.bytes.len() {
             self.gone = self.end();
             self.bytes.clear();
-            self.bytes.shrink_to(LARGE);
+            self.bytes.shrink_to(ENOUGH);
             self.sent = 0;
         }
         if self.flush {
