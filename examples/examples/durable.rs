@@ -20,13 +20,18 @@ use std::thread;
 use mqtt_client::{DiskStore, Message, Options, QoS, blocking};
 
 fn main() -> Result<(), Box<dyn Error>> {
+    // Says on standard error what happens to the connection, such as that it waits for the server.
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (command, url, file, topic, qos) = match &arguments[..] {
         [command, url, file, topic] => (command, url, file, topic, QoS::ExactlyOnce),
         [command, url, file, topic, qos] if qos == "1" => {
             (command, url, file, topic, QoS::AtLeastOnce)
         }
-        _ => return Err("say pub or sub, a URL, a file, a topic, and perhaps QoS 1".into()),
+        _ => {
+            eprintln!("Usage: durable pub|sub URL FILE TOPIC [1]");
+            std::process::exit(2);
+        }
     };
     let mut options = Options::from_url(url)?;
     options.clean_start = false;

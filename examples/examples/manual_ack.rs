@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! cargo run --example manual_ack mqtt://localhost
+//! cargo run --example mqtt -- pub -t orders/7 -m 'two lamps' -q 1
 //! ```
 
 use core::time::Duration;
@@ -11,6 +12,8 @@ use mqtt_client::{Message, Options, QoS, ReasonCode};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn core::error::Error>> {
+    // Says on standard error what happens to the connection, such as that it waits for the server.
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let url = std::env::args().nth(1).unwrap_or_else(|| "mqtt://localhost".into());
     let mut options = Options::from_url(&url)?;
     options.client_id = "worker".into();
@@ -20,6 +23,7 @@ async fn main() -> Result<(), Box<dyn core::error::Error>> {
     options.manual_acknowledge = true;
     let client = mqtt_client::tokio::connect(options).await?;
     let mut orders = client.subscribe("orders/#", QoS::AtLeastOnce).await?;
+    eprintln!("what is published to orders/#, at QoS 1 or 2, until Ctrl-C:");
     while let Some(order) = orders.next().await {
         match store(&order).await {
             Ok(()) => order.acknowledge(),

@@ -17,6 +17,8 @@ use mqtt_client::{DiskStore, Message, Options, QoS};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn core::error::Error>> {
+    // Says on standard error what happens to the connection, such as that it waits for the server.
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let url = std::env::args().nth(1).unwrap_or_else(|| "mqtt://localhost".into());
     let mut options = Options::from_url(&url)?;
     options.client_id = "logbook".into();
@@ -28,6 +30,7 @@ async fn main() -> Result<(), Box<dyn core::error::Error>> {
     let delivery = client.enqueue(greeting).await?;
     client.stored().await?; // From here on it is delivered, come what may.
     delivery.await?;
+    println!("residence/logbook has what this has published; for two seconds, what has come:");
     // With such a session, dropping the stream does not end the subscription.
     let mut messages = client.subscribe("residence/#", QoS::AtLeastOnce).await?;
     let patience = Duration::from_secs(2);

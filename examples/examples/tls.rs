@@ -5,6 +5,15 @@
 //! cargo run --example tls mqtts://broker.example
 //! cargo run --example tls mqtts://localhost ca.pem client.pem client.key
 //! ```
+//!
+//! A server of one's own to try it with has a certificate that only this client trusts:
+//!
+//! ```text
+//! openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost -keyout key.pem -out cert.pem \
+//!     -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE
+//! cargo run --example broker -- --tls-listen 127.0.0.1:8883 --tls-cert cert.pem --tls-key key.pem
+//! cargo run --example tls mqtts://localhost cert.pem
+//! ```
 
 extern crate alloc;
 
@@ -19,6 +28,8 @@ type Result<T = ()> = core::result::Result<T, Box<dyn core::error::Error>>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result {
+    // Says on standard error what happens to the connection, such as that it waits for the server.
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let mut options = match arguments.first() {
         Some(url) => Options::from_url(url)?,
@@ -40,6 +51,9 @@ fn config(roots: &str, client: Option<(&String, &String)>) -> Result<ClientConfi
     let mut store = RootCertStore::empty();
     for root in CertificateDer::pem_file_iter(roots)? {
         store.add(root?)?;
+    }
+    if store.is_empty() {
+        return Err(format!("{roots}: there is no certificate in it").into());
     }
     let config = ClientConfig::builder_with_provider(ring())
         .with_safe_default_protocol_versions()?

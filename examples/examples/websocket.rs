@@ -1,6 +1,7 @@
 //! Connects by WebSocket, with a token that is asked for anew for each connection.
 //!
 //! ```text
+//! cargo run --example broker -- --ws-listen 127.0.0.1:8080
 //! cargo run --example websocket ws://localhost:8080/mqtt
 //! cargo run --example websocket wss://broker.example/mqtt my-token
 //! ```
@@ -15,6 +16,8 @@ async fn token() -> std::io::Result<Option<String>> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn core::error::Error>> {
+    // Says on standard error what happens to the connection, such as that it waits for the server.
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let url = std::env::args().nth(1).unwrap_or_else(|| "ws://localhost:8080/mqtt".into());
     let mut options = Options::from_url(&url)?;
     options.websocket_headers.push(("X-Site".into(), "residence".into()));

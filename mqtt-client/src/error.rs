@@ -3,21 +3,23 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
+use core::fmt;
 use std::io;
 
 use mqtt_codec::{DecodeError, PacketType, ReasonCode, Version, Violation};
 
 use crate::Server;
 
-/// Why there is no connection, or why something was not done.
-#[derive(Clone, Debug, thiserror::Error)]
+/// Why there is no connection, or why something was not done. `Debug` says what `Display` does: it is
+/// what a program ends with whose `main` returns an error.
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The URL is none, or says what is not understood.
     #[error("not a server's URL: {0}")]
     Url(#[from] UrlError),
     /// The options cannot be said in CONNECT.
-    #[error("the options are not valid: {0}")]
+    #[error("the options do not fit: {0}")]
     Options(mqtt_session::Error),
     /// The server cannot be reached, or the connection to it broke.
     #[error("{server}: {source}")]
@@ -191,8 +193,8 @@ fn told(text: &Option<String>) -> String {
     told
 }
 
-/// Why a message was not delivered, or why that is not known.
-#[derive(Clone, Debug, thiserror::Error)]
+/// Why a message was not delivered, or why that is not known. `Debug` says what `Display` does.
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
     /// Topic, payload or properties break a rule of the protocol: never sent.
@@ -227,8 +229,8 @@ pub enum PublishError {
     Closed,
 }
 
-/// What is wrong with a URL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// What is wrong with a URL. `Debug` says what `Display` does.
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UrlError {
     /// It begins with none of `mqtt://`, `mqtts://`, `ws://`, `wss://` and `unix://`.
@@ -243,7 +245,24 @@ pub enum UrlError {
     /// `%` without two hexadecimal digits, or bytes that are no UTF-8 text.
     #[error("its percent-encoding is broken")]
     Escape,
-    /// A parameter behind `?` that is unknown or has no such value.
-    #[error("a parameter behind ? is unknown, or its value is not valid")]
+    /// A parameter behind `?` that is unknown or has no such value:
+    /// [`Options::from_url`](crate::Options::from_url).
+    #[error(
+        "behind ? it may say version=5, 3.1.1 or 3.1, client_id=NAME, clean_start=true or false, \
+         keep_alive=SECONDS and session_expiry=SECONDS, joined by &"
+    )]
     Parameter,
 }
+
+/// For programs that end with an error, and so for people.
+macro_rules! debug_is_display {
+    ($($error:ty),*) => {
+        $(impl fmt::Debug for $error {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        })*
+    };
+}
+
+debug_is_display!(Error, PublishError, crate::RequestError, UrlError);

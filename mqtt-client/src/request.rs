@@ -19,8 +19,8 @@ use crate::{Client, Delivered, Error, Filter, Message, PublishError, Subscriptio
 /// What stands between the topic of a request and its Response Topic where there are no properties.
 const ANSWER_AT: &str = "/@/";
 
-/// Why there is no response.
-#[derive(Clone, Debug, thiserror::Error)]
+/// Why there is no response. `Debug` says what `Display` does.
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
     /// The request was not delivered.

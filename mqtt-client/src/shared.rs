@@ -272,7 +272,7 @@ impl Shared {
             ConnectionEvent::Disconnected { error, retry_after } => {
                 self.counters.failures.add(1);
                 #[cfg(feature = "tracing")]
-                tracing::warn!(%error, ?retry_after, "disconnected");
+                tracing::warn!(%error, retry_after = ?retry_after.unwrap_or_default(), "no connection");
                 #[cfg(not(feature = "tracing"))]
                 let _ = (error, retry_after);
             }

@@ -28,7 +28,10 @@ pub struct Filter {
     pub retain_as_published: bool,
     /// Which retained messages come first (version 5). Default: all that match.
     pub retain_handling: RetainHandling,
-    /// How many messages wait in the stream before it is full, at least 1. Default: 256.
+    /// How many messages wait in the stream before it is full, at least 1. They can be as large as
+    /// [`Options::max_packet_size`](crate::Options::max_packet_size) each, and those of QoS 1 and 2 that are
+    /// not acknowledged yet come on top, up to
+    /// [`Options::receive_maximum`](crate::Options::receive_maximum). Default: 256.
     pub capacity: usize,
     /// What to do with a QoS 0 message that finds the stream full.
     pub lag: Lag,

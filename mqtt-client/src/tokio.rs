@@ -115,11 +115,14 @@ pub async fn connect(options: Options) -> Result<Client, Error> {
 
 impl Client {
     /// Connects on tokio to the server that a URL names, as [`Options::from_url`] reads it, and waits
-    /// until it has accepted: see [`tokio::connect`](connect).
+    /// until it has accepted: see [`tokio::connect`](connect). While the server cannot be reached, this
+    /// goes on trying, and says so to nobody but those who ask: with the feature `tracing`, or by
+    /// [`start`] and [`Client::connection_events`]. With
+    /// [`Reconnect::first`](crate::Reconnect::first) false it is an error instead.
     ///
     /// # Errors
     /// [`Error::Url`], [`Error::Options`], and for bad credentials and the like
-    /// [`Error::Refused`]. While the server cannot be reached, this goes on trying.
+    /// [`Error::Refused`].
     ///
     /// # Panics
     /// Outside of a tokio runtime.

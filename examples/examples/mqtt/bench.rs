@@ -38,8 +38,8 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result {
     let topic = arguments.topic.clone();
     let topic = topic.unwrap_or_else(|| format!("motewire/bench/{}", std::process::id()));
-    let publisher = arguments.connection.connect("bench_pub").await?;
-    let subscriber = arguments.connection.connect("bench_sub").await?;
+    let publisher = arguments.connection.connect("bench_pub", None).await?;
+    let subscriber = arguments.connection.connect("bench_sub", None).await?;
     let work = async {
         let received = async {
             if arguments.publish_only {

@@ -20,9 +20,9 @@ pub(crate) struct Connection {
     /// ws:// and wss://
     #[arg(short = 'L', long, conflicts_with_all = ["host", "port"], help_heading = HEADING)]
     url: Option<String>,
-    /// Version of the protocol: 31, 311 or 5
-    #[arg(short = 'V', long, default_value = "311", value_parser = version, help_heading = HEADING)]
-    protocol_version: Version,
+    /// Version of the protocol: 31, 311 or 5 [default: what the URL says, otherwise 311]
+    #[arg(short = 'V', long, value_parser = version, help_heading = HEADING)]
+    protocol_version: Option<Version>,
     /// Client Identifier; otherwise the name of the program and its process id
     #[arg(short, long, help_heading = HEADING)]
     id: Option<String>,
@@ -32,9 +32,9 @@ pub(crate) struct Connection {
     /// Password
     #[arg(short = 'P', long = "pw", help_heading = HEADING)]
     password: Option<String>,
-    /// Keep Alive in seconds, 0 for none
-    #[arg(short, long, default_value_t = 60, help_heading = HEADING)]
-    keepalive: u16,
+    /// Keep Alive in seconds, 0 for none [default: what the URL says, otherwise 60]
+    #[arg(short, long, help_heading = HEADING)]
+    keepalive: Option<u16>,
     /// Keep the session on the server (no clean start); needs --id
     #[arg(short = 'c', long = "disable-clean-session", requires = "id", help_heading = HEADING)]
     keep_session: bool,
@@ -84,13 +84,18 @@ impl Connection {
         self.keep_session
     }
 
-    /// Connects; the first attempt has to succeed.
-    pub(crate) async fn connect(&self, name: &str) -> Result<Client> {
+    /// Connects; the first attempt has to succeed. When the connection breaks, there may be so many further
+    /// ones in a row.
+    pub(crate) async fn connect(&self, name: &str, max_attempts: Option<u32>) -> Result<Client> {
         let mut options = match &self.url {
             Some(url) => Options::from_url(url)?,
             None => Options::new(Server::tcp(&self.host, self.port)),
         };
-        options.version = self.protocol_version;
+        match (self.protocol_version, &self.url) {
+            (Some(version), _) => options.version = version,
+            (None, Some(url)) if url.contains("version=") => {}
+            (None, _) => options.version = Version::V311,
+        }
         if options.client_id.is_empty() {
             options.client_id = format!("mqtt_{name}_{}", std::process::id());
         }
@@ -103,13 +108,15 @@ impl Connection {
         if let Some(password) = &self.password {
             options.password = Some(password.clone().into());
         }
-        options.keep_alive = Duration::from_secs(self.keepalive.into());
-        options.clean_start = !self.keep_session;
-        options.session_expiry = match self.session_expiry_interval {
-            Some(seconds) => Duration::from_secs(seconds.into()),
-            None if self.keep_session => Duration::MAX,
-            None => Duration::ZERO,
-        };
+        if let Some(seconds) = self.keepalive {
+            options.keep_alive = Duration::from_secs(seconds.into());
+        }
+        options.clean_start &= !self.keep_session;
+        if let Some(seconds) = self.session_expiry_interval {
+            options.session_expiry = Duration::from_secs(seconds.into());
+        } else if self.keep_session {
+            options.session_expiry = Duration::MAX;
+        }
         options.will = self.will_topic.as_deref().map(|topic| {
             let payload = self.will_payload.clone().unwrap_or_default();
             let message = Message::new(topic, payload, self.will_qos);
@@ -117,6 +124,7 @@ impl Connection {
         });
         properties::connect(&self.properties, &mut options)?;
         options.reconnect.first = false;
+        options.reconnect.max_attempts = max_attempts;
         Ok(mqtt_client::tokio::connect(options).await?)
     }
 }

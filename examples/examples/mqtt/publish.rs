@@ -41,6 +41,10 @@ pub(crate) struct Arguments {
     connection: Connection,
 }
 
+/// A server of 3.1.1 that does not take a message, as it is too large, can only end each connection on which
+/// that comes.
+const MAX_ATTEMPTS: Option<u32> = Some(5);
+
 impl Arguments {
     fn message(&self, payload: impl Into<Bytes>) -> Result<Message> {
         let mut message = Message::new(self.topic.as_str(), payload, self.qos);
@@ -52,7 +56,7 @@ impl Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> Result {
     if arguments.stdin_line {
-        let client = arguments.connection.connect("pub").await?;
+        let client = arguments.connection.connect("pub", MAX_ATTEMPTS).await?;
         tokio::select! {
             result = lines(&arguments, &client) => result?,
             interrupted = interrupted() => interrupted?,
@@ -71,7 +75,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result {
         Vec::new()
     };
     let message = arguments.message(payload)?;
-    let client = arguments.connection.connect("pub").await?;
+    let client = arguments.connection.connect("pub", MAX_ATTEMPTS).await?;
     client.send(message).await?;
     disconnect(&client).await
 }

@@ -39,13 +39,13 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result {
-    let client = arguments.connection.connect("sub").await?;
+    let client = arguments.connection.connect("sub", None).await?;
     let mut subscriptions = Vec::new();
     for topic in &arguments.topics {
         let mut filter = Filter::new(topic, arguments.qos);
         filter.unsubscribe_on_drop = Some(!arguments.connection.keeps_session());
         let subscribed = client.subscribe_with(filter).await;
-        subscriptions.push(subscribed.map_err(|error| format!("{topic}: {error}"))?);
+        subscriptions.push(subscribed.map_err(|error| format!("{topic:?}: {error}"))?);
     }
     let waited = async {
         match arguments.wait {

@@ -88,6 +88,10 @@ impl Driver {
 
     /// Tells everyone that it is over.
     pub(super) fn finish(&mut self, error: &Error) -> Step {
+        #[cfg(feature = "tracing")]
+        if self.ever_accepted && !matches!(error, Error::Closed) {
+            tracing::error!(%error, "the client has ended");
+        }
         self.phase = Phase::Done;
         self.session.closed();
         self.tell_written(false);
