@@ -86,7 +86,7 @@ async fn main() -> Result<(), Box<dyn core::error::Error>> {
         std::process::exit(2);
     }
     // Says on standard error what happens to the connection, such as that it waits for the server.
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_writer(io::stderr).init();
     // Nobody looks at the server's name but the tunnel, which has its own way.
     let options = Options::new(Server::tcp("tunnel", 0));
     let (client, driver) = Client::with_runtime(options, Tunnel(command))?;

@@ -1,8 +1,9 @@
 //! The example programs, as somebody uses them from a shell.
 
 use core::time::Duration;
+use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
 use crate::support::program::{Program, complete};
@@ -116,6 +117,57 @@ fn mqtt_says_that_nobody_listens() {
     let output = run("mqtt", &["pub", "-h", "127.0.0.1", "-p", &port, "-t", "a", "-m", "x"], "");
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).to_lowercase().contains("refused"));
+}
+
+/// What `main` returns is shown by `Debug`, which is in words for that.
+#[test]
+fn the_short_examples_say_in_words_what_is_wrong() {
+    for name in ["publish", "subscribe", "blocking", "reconnect", "tls", "websocket"] {
+        for (url, says) in [
+            ("localhost", "it must begin with mqtt://"),
+            ("mqtt://localhost:port", "its port is no number"),
+            ("mqtt://localhost?versoin=5", "version=5, 3.1.1 or 3.1"),
+        ] {
+            let output = run(name, &[url], "");
+            assert_eq!(output.status.code(), Some(1), "{name}");
+            let told = text(&output.stderr);
+            assert!(told.contains(says) && !told.contains("Url("), "{name}: {told}");
+        }
+    }
+}
+
+#[test]
+fn the_short_examples_say_that_they_wait_for_their_server() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("mqtt://{}", free.local_addr().expect("it is bound"));
+    drop(free);
+    for name in ["publish", "subscribe", "blocking", "manual_ack", "request_response"] {
+        let mut command = example(name);
+        let mut waiting = command.arg(&url).stderr(Stdio::piped()).spawn().expect("it runs");
+        let mut line = String::new();
+        let stderr = waiting.stderr.take().expect("it is piped");
+        let read = BufReader::new(stderr).read_line(&mut line);
+        waiting.kill().expect("it still waits");
+        waiting.wait().expect("it was killed");
+        read.expect("text");
+        assert!(line.contains("no connection") && line.contains("refused"), "{name}: {line}");
+    }
+}
+
+/// A server of 3.1.1 cannot say that a message is too large for it: it hangs up, whenever it comes.
+#[test]
+fn mqtt_pub_gives_up_a_message_that_the_server_does_not_take() {
+    let Some(server) = Server::motewire() else { return };
+    let port = server.address().port().to_string();
+    let large = "x".repeat(2_000_000);
+    let connection = ["pub", "-h", "127.0.0.1", "-p", &port, "-t", "a", "-q", "1", "-s"];
+    let output = run("mqtt", &connection, &large);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(told.contains("no connection") && told.contains("it is not known"), "{told}");
+    let output = run("mqtt", &[&connection[..], &["-V", "5"]].concat(), &large);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("larger than the limit"), "{}", text(&output.stderr));
 }
 
 #[test]
