@@ -1,4 +1,6 @@
-//! Verdicts on lines of JSON.
+//! Verdicts on lines of JSON: `{"id", "valid": true, "packet"}` or `{"id", "valid": false, "error",
+//! "why", "ref"}`, where `error` is the class of the violation, `incomplete`, or `unreadable` if the
+//! line itself is at fault.
 
 use std::io::{self, Write};
 

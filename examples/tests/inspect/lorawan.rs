@@ -282,3 +282,22 @@ fn fopts_of_1_1_are_decrypted_unless_the_line_says_they_are_in_clear() {
         assert_eq!(answer["expected"]["mic_valid"], true);
     }
 }
+
+/// Section 5: behind a command that cannot be read no other can be found.
+#[test]
+fn a_mac_command_that_cannot_be_read_is_told_of_in_its_place_in_the_list() {
+    let line = |bytes: &str| json!({ "kind": "mac_command", "inputs": { "uplink": true }, "bytes_hex": bytes });
+    let unknown = json!({ "cid": 78, "error": "unknown_cid", "rest": "4e02" });
+    let truncated = json!({ "cid": 6, "error": "truncated", "rest": "0607" });
+    for (bytes, list, alone) in [
+        ("024e02", json!([{ "cid": 2, "name": "LinkCheckReq" }, unknown]), false),
+        ("020607", json!([{ "cid": 2, "name": "LinkCheckReq" }, truncated]), false),
+        ("4e02", json!([unknown]), true),
+        ("0607", json!([truncated]), true),
+    ] {
+        let answer = &answers(&[line(bytes)])[0]["expected"];
+        assert_eq!(answer["commands"], list, "{answer}");
+        // Nothing was read: the whole is refused.
+        assert_eq!(answer["error"].is_string(), alone, "{answer}");
+    }
+}

@@ -224,10 +224,11 @@ pub(crate) fn fctrl(line: &Line<'_>) -> Answer {
 
 pub(crate) fn mac_command(line: &Line<'_>) -> Answer {
     let (commands, error) = command_list(direction(line), &line.bytes()?);
-    match error {
-        Some(error) if commands.len() == 1 => Err(error.into()),
-        _ => Ok(json!({ "commands": commands })),
+    let mut answer = json!({ "commands": commands });
+    if let Some(error) = error.filter(|_| commands.len() == 1) {
+        answer["error"] = error.kind().to_string().into();
     }
+    Ok(answer)
 }
 
 /// The commands up to the first that cannot be read, which is described.
