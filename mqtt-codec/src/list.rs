@@ -176,7 +176,7 @@ impl<'a> Element<'a> for TopicFilter<'a> {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         sink.demand(|_| self.admit(sink.version))?;
-        sink.topic(self.as_bytes(), [])
+        sink.topic([], self.as_bytes(), [])
     }
 }
 
@@ -195,7 +195,6 @@ impl<'a> Element<'a> for ReasonCode {
             // The only failure that 3.1.1 knows (3.1.1 section 3.9.3).
             _ if self.is_failure() => Self::UnspecifiedError.value(),
             _ => self.value(),
-        });
-        Ok(())
+        })
     }
 }

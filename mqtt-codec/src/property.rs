@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::packet::FAST;
-use crate::wire::{Mode, Reader, Sink};
+use crate::wire::{Encode, Mode, Reader, Sink};
 use crate::{DecodeError, Rules, Sender, Version, Violation};
 
 mod table;
@@ -29,13 +29,17 @@ pub(crate) use value::ValueKind;
 pub struct Properties<'a> {
     wire: &'a [u8],
     list: &'a [Property<'a>],
-    /// Those of `wire` that count, as bits, and [`PARTLY`] if some do not.
+    /// Those of `wire` that count, as bits, [`PARTLY`] if some do not, and [`LISTED`] if there is a list.
     present: u64,
 }
 
 /// Stands in `Properties::present` among the bits of the identifiers, none of which is 0. A
 /// field of its own would keep the compiler from moving the whole in one go.
 const PARTLY: u64 = 1;
+
+/// Stands in `Properties::present` beyond the bits of the identifiers: one look shows whether there
+/// is any property.
+const LISTED: u64 = 1 << 63;
 
 impl<'a> Properties<'a> {
     /// No properties.
@@ -129,13 +133,36 @@ impl<'a> Properties<'a> {
             return Ok(());
         }
         if self.is_empty() {
-            sink.u8(0); // [MQTT-2.2.2-1]
-            return Ok(());
+            return sink.u8(0); // [MQTT-2.2.2-1]
         }
         sink.properties(self, scope)
     }
 
+    /// About what they take, in bytes: a list is walked for that when it is written.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    pub(crate) const fn guess(&self) -> u32 {
+        (self.wire.len() + 16 * self.list.len()) as u32
+    }
+
+    /// The bytes that they are, if that is all, and they may stand there as they are.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    pub(crate) const fn as_bytes(&self, rules: &Rules, scope: Scope) -> Option<&'a [u8]> {
+        let good = scope.free() & !PARTICULAR;
+        if self.present & !good == 0 && !rules.policy.checks_strings() {
+            Some(self.wire)
+        } else {
+            None
+        }
+    }
+
+    /// As [`Self::put`] at once; whether it can be done, and not why not, is answered in registers.
+    #[inline(never)]
+    pub(crate) fn put_at_once(&self, room: &mut [u8], rules: &Rules, scope: Scope) -> Option<u32> {
+        self.put::<Encode>(room, rules, 0, scope).ok()
+    }
+
     /// Puts those properties that count; returns their length in bytes.
+    #[inline]
     pub(crate) fn put<M: Mode>(
         &self,
         room: &mut [u8],
@@ -143,22 +170,24 @@ impl<'a> Properties<'a> {
         omitted: u64,
         scope: Scope,
     ) -> Result<u32, Violation> {
-        let strict = M::CHECKS && rules.policy.checks_strings();
-        if strict || (self.present | omitted != 0 && !self.is_whole::<M>(omitted, scope)) {
+        let (received, strict) =
+            (self.present & !LISTED, M::CHECKS && rules.policy.checks_strings());
+        if strict || (received | omitted != 0 && !self.is_whole::<M>(omitted, scope)) {
             return self.put_each::<M>(room, rules, omitted, scope);
         }
+        let free = room.len();
         // That the policy asks for nothing is known to the compiler from here on.
         const RULES: Rules = Rules::new(Version::V5, Sender::Either);
         let mut sink = Sink::<M>::new(room, &RULES, Version::V5, 0, Default::default());
-        let mut bits = Bits::of(self.present);
-        if !self.wire.is_empty() {
-            sink.bytes(self.wire);
+        let mut bits = Bits::of(received);
+        if received != 0 {
+            sink.bytes(self.wire)?;
         }
         for property in self.list {
             property.emit(&mut sink, &mut bits)?;
         }
         bits.check::<M>(scope, rules.sender)?;
-        Ok(sink.clamped_len())
+        Ok(sink.clamped_len(free))
     }
 
     #[inline(never)]
@@ -169,11 +198,12 @@ impl<'a> Properties<'a> {
         omitted: u64,
         scope: Scope,
     ) -> Result<u32, Violation> {
+        let free = room.len();
         let mut sink = Sink::<M>::new(room, rules, Version::V5, omitted, Default::default());
         let mut bits = Bits::of(0);
         self.but(omitted).try_for_each(|property| property.emit(&mut sink, &mut bits))?;
         bits.check::<M>(scope, rules.sender)?;
-        Ok(sink.clamped_len())
+        Ok(sink.clamped_len(free))
     }
 
     /// Whether what was received is put as it is: all of it, and if it is to be checked, as it was
@@ -181,7 +211,7 @@ impl<'a> Properties<'a> {
     #[inline]
     const fn is_whole<M: Mode>(&self, omitted: u64, scope: Scope) -> bool {
         let same = if M::CHECKS { scope.allowed() & !PARTICULAR } else { !PARTLY };
-        self.present & !same == 0 && omitted == 0
+        self.present & !(same | LISTED) == 0 && omitted == 0
     }
 
     /// All in order but these.
@@ -193,7 +223,7 @@ impl<'a> Properties<'a> {
     #[inline]
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.present & !PARTLY == 0 && self.list.is_empty()
+        self.present & !PARTLY == 0
     }
 
     /// Refuses an empty Response Topic, which is no topic name [MQTT-4.7.3-1]. The packet calls this
@@ -214,7 +244,7 @@ impl<'a> Properties<'a> {
     /// Whether there is none when these are left out.
     #[inline]
     pub(crate) fn is_empty_without(&self, omitted: u64) -> bool {
-        self.present & !(omitted | PARTLY) == 0
+        self.present & !(omitted | PARTLY | LISTED) == 0
             && self.list.iter().all(|p| p.id().bit() & omitted != 0)
     }
 
@@ -256,6 +286,7 @@ impl<'a> Properties<'a> {
     #[must_use]
     pub const fn with(mut self, list: &'a [Property<'a>]) -> Self {
         self.list = list;
+        self.present = self.present & !LISTED | if list.is_empty() { 0 } else { LISTED };
         self
     }
 

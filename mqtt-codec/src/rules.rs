@@ -160,6 +160,8 @@ impl Rules {
     /// # Errors
     /// The rule that the packet breaks, or that it is too large or the buffer too short, in this
     /// order. What is in `buffer` then means nothing.
+    ///
+    /// What is in `buffer` behind the packet may be overwritten: how long it is shows in writing.
     #[inline]
     pub fn encode(&self, packet: &Packet<'_>, buffer: &mut [u8]) -> Result<usize, EncodeError> {
         packet.encode(self, buffer)

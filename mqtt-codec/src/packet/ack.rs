@@ -61,7 +61,7 @@ impl<'a> Ack<'a> {
         kind: PacketType,
         sink: &mut Sink<'_, impl Mode>,
     ) -> Result<(), Violation> {
-        BareAck { kind, packet_id: self.packet_id }.emit(sink);
+        BareAck { kind, packet_id: self.packet_id }.emit(sink)?;
         match self.bare(kind, sink.version) {
             Some(_) => Ok(()),
             None => self.emit_reason(kind, sink),
@@ -79,7 +79,7 @@ impl<'a> Ack<'a> {
             return Ok(());
         }
         sink.demand(|rules| check_reason(self.reason, kind, rules.sender))?;
-        sink.u8(self.reason.value());
+        sink.u8(self.reason.value())?;
         if bare { Ok(()) } else { self.properties.emit(sink, scope(kind)) }
     }
 }
@@ -173,8 +173,8 @@ impl BareAck {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(super) fn emit(&self, sink: &mut Sink<'_, impl Mode>) {
-        sink.u16(self.packet_id.get());
+    pub(super) fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
+        sink.u16(self.packet_id.get())
     }
 }
 

@@ -1,12 +1,14 @@
 //! What packets have in common that are measured and written.
 
+use core::num::NonZeroUsize;
+
 use super::ack::BareAck;
 use super::{
     Ack, Auth, ConnAck, Connect, Disconnect, Packet, PacketType, Publish, SubAck, Subscribe,
     UnsubAck, Unsubscribe,
 };
 use crate::rules::PROTOCOL_MAX;
-use crate::wire::{MAX_VARIABLE, Mode, PropertyLengths, Sink, variable_len};
+use crate::wire::{Encode, Guess, MAX_VARIABLE, Mode, PropertyLengths, Sink, shift, variable_len};
 use crate::{EncodeError, Properties, Rules, Sender, Version, Violation};
 
 /// Sizes of a packet that was checked and measured.
@@ -71,18 +73,52 @@ impl Size {
         let version = body.version(rules);
         let mut sink = Sink::<M>::new(room, rules, version, self.omitted, self.properties);
         let first = body.first_byte();
-        match self.remaining {
-            short @ 0..=0x7F => sink.prefixed([first, short as u8], &[]),
-            medium @ 0x80..=0x3FFF => {
-                sink.prefixed([first, medium as u8 | 0x80, (medium >> 7) as u8], &[]);
-            }
-            long => {
-                sink.u8(first);
-                sink.variable(long);
-            }
-        }
+        sink.header(first, u64::from(self.remaining))?;
         body.emit(&mut sink)
     }
+}
+
+/// Checks a packet and writes it to the front of `buffer` at once; returns its length. `None`: it breaks
+/// a rule, or there is no room for it, or it is too large with what may be left out.
+#[inline(never)]
+pub(super) fn write_at_once(
+    body: impl Body,
+    rules: &Rules,
+    buffer: &mut [u8],
+) -> Option<NonZeroUsize> {
+    write_in_place(body, rules, buffer)
+}
+
+/// As [`write_at_once`], where it is called.
+#[cfg_attr(target_pointer_width = "64", inline(always))]
+pub(super) fn write_in_place<B: Body>(
+    body: B,
+    rules: &Rules,
+    buffer: &mut [u8],
+) -> Option<NonZeroUsize> {
+    let version = body.version(rules);
+    body.check_type(version, rules).ok()?;
+    let mut guess = Sink::<Guess>::new(&mut [], rules, version, 0, PropertyLengths::default());
+    body.emit(&mut guess).ok()?;
+    let fits = |len: usize| len as u64 <= u64::from(rules.max_packet_size);
+    let free = buffer.len();
+    let mut sink = Sink::<Encode>::new(buffer, rules, version, 0, PropertyLengths::default());
+    let guessed = header_len(guess.len);
+    sink.skip(guessed).ok()?;
+    body.emit(&mut sink).ok()?;
+    let remaining = sink.written(free) as usize - guessed;
+    if header_len(remaining as u64) != guessed {
+        shift(buffer, guessed..guessed + remaining, header_len(remaining as u64))?;
+    }
+    let mut sink = Sink::<Encode>::new(buffer, rules, version, 0, PropertyLengths::default());
+    let len = sink.header(body.first_byte(), remaining as u64).ok()? + remaining;
+    NonZeroUsize::new(len).filter(|_| fits(len))
+}
+
+/// The length of a fixed header, if the protocol has one for a Remaining Length of so many bytes.
+#[cfg_attr(target_pointer_width = "64", inline(always))]
+fn header_len(remaining: u64) -> usize {
+    1 + variable_len(remaining as u32)
 }
 
 /// Remaining Length, if the protocol has room for so many bytes.
@@ -198,10 +234,51 @@ impl Body for Publish<'_> {
     }
 }
 
-/// A PUBLISH without properties: nothing is compiled for them, which leaves room in registers.
-pub(super) struct PlainPublish<'p>(pub(super) &'p Publish<'p>);
+/// Writes a PUBLISH without properties as [`write_at_once`] does, under a policy that takes strings as
+/// they are. Nothing is compiled for properties, nor to ask whether there is a Packet Identifier: what
+/// is between topic and payload is so many bytes.
+#[cfg_attr(target_pointer_width = "64", inline(always))]
+pub(super) fn write_plain_publish(
+    packet: &Publish<'_>,
+    rules: &Rules,
+    buffer: &mut [u8],
+) -> Option<NonZeroUsize> {
+    let id = packet.packet_id.map(|id| id.get().to_be_bytes());
+    match (id, rules.version.has_properties()) {
+        (None, false) => write_plain(packet, [], rules.max_packet_size, buffer),
+        (None, true) => write_plain(packet, [0], rules.max_packet_size, buffer),
+        (Some(id), false) => write_plain(packet, id, rules.max_packet_size, buffer),
+        (Some([high, low]), true) => {
+            write_plain(packet, [high, low, 0], rules.max_packet_size, buffer)
+        }
+    }
+}
 
-impl Body for PlainPublish<'_> {
+#[cfg_attr(target_pointer_width = "64", inline(always))]
+fn write_plain<const K: usize>(
+    packet: &Publish<'_>,
+    between: [u8; K],
+    max_packet_size: u32,
+    buffer: &mut [u8],
+) -> Option<NonZeroUsize> {
+    let rules = &Rules::new(Version::V5, Sender::Either);
+    let mut sink = Sink::<Encode>::new(buffer, rules, rules.version, 0, Default::default());
+    let remaining = packet.topic.as_bytes().len() + 2 + K + packet.payload.len();
+    // With the longest header that there is: what fits barely is written the long way.
+    if remaining as u64 + 5 > u64::from(max_packet_size) {
+        return None;
+    }
+    packet.check(&Properties::EMPTY, &sink).ok()?;
+    let len = sink.header(packet.first_byte(), remaining as u64).ok()? + remaining;
+    sink.topic([], packet.topic.as_bytes(), between).ok()?;
+    sink.bytes(packet.payload).ok()?;
+    NonZeroUsize::new(len)
+}
+
+/// A PUBLISH with properties, which are there to be written in version 5 only.
+pub(super) struct PublishV5<'p>(pub(super) &'p Publish<'p>);
+
+impl Body for PublishV5<'_> {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn packet_type(&self) -> PacketType {
         PacketType::Publish
@@ -213,8 +290,13 @@ impl Body for PlainPublish<'_> {
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn version(&self, _: &Rules) -> Version {
+        Version::V5
+    }
+
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
-        self.0.emit(&Properties::EMPTY, sink)
+        self.0.emit(&self.0.properties, sink)
     }
 }
 
@@ -226,8 +308,7 @@ impl Body for BareAck {
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
-        self.emit(sink);
-        Ok(())
+        self.emit(sink)
     }
 }
 
@@ -254,6 +335,33 @@ impl Body for PacketType {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, _: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         Ok(())
+    }
+}
+
+impl<B: Body> Body for &B {
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn packet_type(&self) -> PacketType {
+        (**self).packet_type()
+    }
+
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn first_byte(&self) -> u8 {
+        (**self).first_byte()
+    }
+
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn version(&self, rules: &Rules) -> Version {
+        (**self).version(rules)
+    }
+
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn check_type(&self, version: Version, rules: &Rules) -> Result<(), EncodeError> {
+        (**self).check_type(version, rules)
+    }
+
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
+        (**self).emit(sink)
     }
 }
 

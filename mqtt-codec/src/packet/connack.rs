@@ -55,17 +55,17 @@ impl<'a> ConnAck<'a> {
             !self.session_present || self.reason == ReasonCode::Success,
             Violation::SessionPresentOnFailure,
         )?;
-        sink.u8(u8::from(self.session_present && sink.version != Version::V31));
+        sink.u8(u8::from(self.session_present && sink.version != Version::V31))?;
         if sink.version.has_properties() {
             sink.demand(|rules| check_reason(self.reason, PacketType::ConnAck, rules.sender))?;
             sink.demand(|_| match self.properties.assigned_client_identifier() {
                 Some("") => Err(Violation::AssignedClientIdEmpty),
                 _ => Ok(()),
             })?;
-            sink.u8(self.reason.value());
+            sink.u8(self.reason.value())?;
         } else {
             // A code without an equivalent was refused before.
-            sink.u8(self.reason.return_code().unwrap_or(3));
+            sink.u8(self.reason.return_code().unwrap_or(3))?;
         }
         self.properties.emit(sink, Scope::ConnAck)
     }

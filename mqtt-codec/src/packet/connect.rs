@@ -107,17 +107,17 @@ impl<'a> Connect<'a> {
         )?;
         let name = self.version.protocol_name().as_bytes();
         let [high, low] = self.keep_alive.to_be_bytes();
-        sink.enclosed([0, name.len() as u8], name, [self.version.level(), self.flags(), high, low]);
+        sink.binary([], name, [self.version.level(), self.flags(), high, low])?;
         self.properties.emit(sink, Scope::Connect)?;
-        sink.string(self.client_id)?;
+        sink.string([], self.client_id)?;
         if let Some(will) = &self.will {
             will.emit(sink)?;
         }
         if let Some(user_name) = self.user_name {
-            sink.string(user_name)?;
+            sink.string([], user_name)?;
         }
         if let Some(password) = self.password {
-            sink.binary(password)?;
+            sink.binary([], password, [])?;
         }
         Ok(())
     }
@@ -196,8 +196,8 @@ impl<'a> Will<'a> {
     fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         self.properties.emit(sink, Scope::Will)?;
         sink.check(!self.topic.is_empty(), Violation::TopicNameEmpty)?;
-        sink.topic(self.topic.as_bytes(), [])?;
+        sink.topic([], self.topic.as_bytes(), [])?;
         sink.payload_format(self.payload, &self.properties)?;
-        sink.binary(self.payload)
+        sink.binary([], self.payload, [])
     }
 }

@@ -49,7 +49,7 @@ impl<'a> Disconnect<'a> {
         sink.demand(|rules| check_reason(self.reason, PacketType::Disconnect, rules.sender))?;
         let bare = self.properties.is_empty_without(sink.omitted);
         if self.reason != ReasonCode::NORMAL_DISCONNECTION || !bare {
-            sink.u8(self.reason.value());
+            sink.u8(self.reason.value())?;
         }
         if bare { Ok(()) } else { self.properties.emit(sink, Scope::Disconnect) }
     }
@@ -89,7 +89,7 @@ impl<'a> Auth<'a> {
             true => Ok(()),
             false => Err(Violation::AuthMethodMissing),
         })?;
-        sink.u8(self.reason.value());
+        sink.u8(self.reason.value())?;
         self.properties.emit(sink, Scope::Auth)
     }
 }

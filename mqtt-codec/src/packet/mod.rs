@@ -1,7 +1,9 @@
 //! The packets, one file per family; here what they have in common.
 
+use core::num::NonZeroUsize;
+
 use crate::property::OMITTABLE;
-use crate::wire::{Count, Encode, Measure, Reader, Write};
+use crate::wire::{Measure, Reader, Write};
 use crate::{DecodeError, EncodeError, PacketId, ReasonCode, Rules, Sender, Violation};
 
 mod ack;
@@ -15,7 +17,7 @@ mod subscribe;
 
 pub use ack::{Ack, BareAck};
 pub(crate) use body::Size;
-use body::{Body, PlainPublish};
+use body::{PublishV5, write_at_once, write_plain_publish};
 pub use connack::ConnAck;
 pub use connect::{Connect, Will};
 pub use control::{Auth, Disconnect};
@@ -146,21 +148,31 @@ impl<'a> Packet<'a> {
     /// Writes it to the front of `buffer`; returns its length.
     #[inline]
     pub(crate) fn encode(&self, rules: &Rules, buffer: &mut [u8]) -> Result<usize, EncodeError> {
+        if !FAST {
+            return self.encode_tight(rules, buffer);
+        }
         // These two are nearly all of the traffic. Both sides send them in every version.
-        match self {
-            Self::Publish(packet) if FAST && packet.properties.is_empty() => {
-                self.encode_apart(&PlainPublish(packet), rules, buffer)
+        let written = match self {
+            Self::Publish(packet)
+                if packet.properties.is_empty() && !rules.policy.checks_strings() =>
+            {
+                write_plain_publish(packet, rules, buffer)
+            }
+            Self::Publish(packet) if rules.version.has_properties() => {
+                write_at_once(PublishV5(packet), rules, buffer)
             }
             _ => match self.bare_puback(rules) {
-                Some(ack) => match buffer.first_chunk_mut() {
-                    Some(room) if rules.admits_bare_ack() => {
-                        *room = ack.to_bytes();
-                        Ok(room.len())
-                    }
-                    _ => self.encode_tight(rules, buffer),
-                },
+                Some(ack) if rules.admits_bare_ack() => buffer.first_chunk_mut().and_then(|room| {
+                    *room = ack.to_bytes();
+                    NonZeroUsize::new(room.len())
+                }),
+                Some(_) => None,
                 None => self.encode_rare(rules, buffer),
             },
+        };
+        match written {
+            Some(len) => Ok(len.get()),
+            None => self.encode_tight(rules, buffer),
         }
     }
 
@@ -175,64 +187,33 @@ impl<'a> Packet<'a> {
 
     /// Each kind by itself: what is known of it is known to the compiler.
     #[inline(never)]
-    fn encode_rare(&self, rules: &Rules, buffer: &mut [u8]) -> Result<usize, EncodeError> {
-        if !FAST {
-            return self.encode_apart(self, rules, buffer);
-        }
+    fn encode_rare(&self, rules: &Rules, buffer: &mut [u8]) -> Option<NonZeroUsize> {
         match self {
-            Self::Connect(packet) => self.encode_apart(packet, rules, buffer),
-            Self::ConnAck(packet) => self.encode_apart(packet, rules, buffer),
-            Self::Publish(packet) => self.encode_apart(packet, rules, buffer),
+            Self::Connect(packet) => write_at_once(packet, rules, buffer),
+            Self::ConnAck(packet) => write_at_once(packet, rules, buffer),
+            Self::Publish(packet) => write_at_once(packet, rules, buffer),
             Self::PubAck(packet)
             | Self::PubRec(packet)
             | Self::PubRel(packet)
             | Self::PubComp(packet) => {
                 let kind = self.packet_type();
                 match packet.bare(kind, rules.version) {
-                    Some(ack) => self.encode_apart(&ack, rules, buffer),
-                    None => self.encode_apart(&(kind, packet), rules, buffer),
+                    Some(ack) => write_at_once(ack, rules, buffer),
+                    None => write_at_once((kind, packet), rules, buffer),
                 }
             }
-            Self::Subscribe(packet) => self.encode_apart(packet, rules, buffer),
-            Self::SubAck(packet) => self.encode_apart(packet, rules, buffer),
-            Self::Unsubscribe(packet) => self.encode_apart(packet, rules, buffer),
-            Self::UnsubAck(packet) => self.encode_apart(packet, rules, buffer),
-            Self::PingReq | Self::PingResp => self.encode_apart(&self.packet_type(), rules, buffer),
-            Self::Disconnect(packet) => self.encode_apart(packet, rules, buffer),
-            Self::Auth(packet) => self.encode_apart(packet, rules, buffer),
+            Self::Subscribe(packet) => write_at_once(packet, rules, buffer),
+            Self::SubAck(packet) => write_at_once(packet, rules, buffer),
+            Self::Unsubscribe(packet) => write_at_once(packet, rules, buffer),
+            Self::UnsubAck(packet) => write_at_once(packet, rules, buffer),
+            Self::PingReq | Self::PingResp => write_at_once(self.packet_type(), rules, buffer),
+            Self::Disconnect(packet) => write_at_once(packet, rules, buffer),
+            Self::Auth(packet) => write_at_once(packet, rules, buffer),
         }
     }
 
-    #[inline(never)]
-    fn encode_apart(
-        &self,
-        body: &impl Body,
-        rules: &Rules,
-        buffer: &mut [u8],
-    ) -> Result<usize, EncodeError> {
-        self.encode_body(body, rules, buffer)
-    }
-
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn encode_body(
-        &self,
-        body: &impl Body,
-        rules: &Rules,
-        buffer: &mut [u8],
-    ) -> Result<usize, EncodeError> {
-        // Counting alone is quick. The rest is done at once, as it looks at the same bytes.
-        if let Ok(size) = Size::of::<Count>(body, rules, 0) {
-            let len = size.packet();
-            if let (true, Some(room)) = (size.fits(rules), buffer.get_mut(..len)) {
-                size.write::<Encode>(body, rules, room)?;
-                return Ok(len);
-            }
-        }
-        self.encode_tight(rules, buffer)
-    }
-
-    /// As [`Self::encode_body`] without room for it: a rule that it breaks is told first, and what may
-    /// be left out is.
+    /// As [`Self::encode`] where that is not done at once: a rule that it breaks is told first, and what
+    /// may be left out is.
     #[cold]
     #[inline(never)]
     fn encode_tight(&self, rules: &Rules, buffer: &mut [u8]) -> Result<usize, EncodeError> {

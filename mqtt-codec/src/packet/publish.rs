@@ -89,9 +89,7 @@ impl<'a> Publish<'a> {
     }
 
     pub(super) const fn flags(&self) -> u8 {
-        (if self.dup { DUP } else { 0 })
-            | self.qos.bits() << 1
-            | if self.retain { RETAIN } else { 0 }
+        self.retain as u8 + 2 * (self.qos.bits() + 4 * self.dup as u8)
     }
 
     /// With these properties, which are its own.
@@ -101,23 +99,31 @@ impl<'a> Publish<'a> {
         properties: &Properties<'_>,
         sink: &mut Sink<'_, impl Mode>,
     ) -> Result<(), Violation> {
-        let version = sink.version;
-        let named = nameless(self.topic, properties, version);
-        sink.check(named.is_none(), named.unwrap_or(Violation::TopicNameMissing))?;
-        sink.topic(self.topic.as_bytes(), [])?;
-        let at_most_once = self.qos == QoS::AtMostOnce;
-        sink.check(!(at_most_once && self.dup), Violation::DupWithQos0)?;
-        match self.packet_id {
-            Some(packet_id) => {
-                sink.check(!at_most_once, Violation::PacketIdUnwanted)?;
-                sink.u16(packet_id.get());
-            }
-            None => sink.check(at_most_once, Violation::PacketIdMissing)?,
+        self.check(properties, sink)?;
+        sink.topic([], self.topic.as_bytes(), [])?;
+        if let Some(packet_id) = self.packet_id {
+            sink.u16(packet_id.get())?;
         }
         properties.emit(sink, Scope::Publish)?;
-        sink.payload_format(self.payload, properties)?;
-        sink.bytes(self.payload);
-        Ok(())
+        sink.bytes(self.payload)
+    }
+
+    /// Refuses what can be told without a look at what is long.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    pub(super) fn check(
+        &self,
+        properties: &Properties<'_>,
+        sink: &Sink<'_, impl Mode>,
+    ) -> Result<(), Violation> {
+        let named = nameless(self.topic, properties, sink.version);
+        sink.check(named.is_none(), named.unwrap_or(Violation::TopicNameMissing))?;
+        if self.packet_id.is_some() {
+            sink.check(self.qos != QoS::AtMostOnce, Violation::PacketIdUnwanted)?;
+        } else if self.qos.bits() | u8::from(self.dup) != 0 {
+            sink.check(self.qos == QoS::AtMostOnce, Violation::PacketIdMissing)?;
+            sink.check(false, Violation::DupWithQos0)?;
+        }
+        sink.payload_format(self.payload, properties)
     }
 }
 

@@ -122,7 +122,7 @@ impl<'a> Element<'a> for Subscription<'a> {
         } else {
             self.qos.bits()
         };
-        sink.topic(self.filter.as_bytes(), [options])
+        sink.topic([], self.filter.as_bytes(), [options])
     }
 }
 
@@ -183,7 +183,7 @@ impl<'a> Subscribe<'a> {
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
-        sink.u16(self.packet_id.get());
+        sink.u16(self.packet_id.get())?;
         self.properties.emit(sink, Scope::Subscribe)?;
         sink.check(!self.subscriptions.is_empty(), Violation::SubscribeEmpty)?;
         self.subscriptions.emit(sink, |_| Ok(()))
@@ -203,7 +203,7 @@ impl<'a> Unsubscribe<'a> {
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
-        sink.u16(self.packet_id.get());
+        sink.u16(self.packet_id.get())?;
         self.properties.emit(sink, Scope::Unsubscribe)?;
         sink.check(!self.filters.is_empty(), Violation::UnsubscribeEmpty)?;
         self.filters.emit(sink, |_| Ok(()))
@@ -224,7 +224,7 @@ impl<'a> SubAck<'a> {
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
-        sink.u16(self.packet_id.get());
+        sink.u16(self.packet_id.get())?;
         self.properties.emit(sink, Scope::SubAck)?;
         sink.check(!self.reasons.is_empty(), Violation::SubAckEmpty)?;
         let sender = sink.rules.sender;
@@ -264,7 +264,7 @@ impl<'a> UnsubAck<'a> {
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
-        sink.u16(self.packet_id.get());
+        sink.u16(self.packet_id.get())?;
         if !sink.version.has_properties() {
             return Ok(());
         }

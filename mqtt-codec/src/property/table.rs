@@ -230,10 +230,8 @@ impl PropertyId {
     }
 }
 
-/// Bits of the properties of which it depends on the packet from which side they may come, or how
-/// many there may be.
-pub(super) const PARTICULAR: u64 =
-    PropertyId::SubscriptionIdentifier.bit() | PropertyId::SessionExpiryInterval.bit();
+/// Bits of the properties of which it depends on the packet how many there may be.
+pub(super) const PARTICULAR: u64 = PropertyId::SubscriptionIdentifier.bit();
 
 impl Scope {
     /// Bits of the properties that may come from one side only here.
@@ -254,7 +252,7 @@ impl Scope {
 
     /// Bits of the properties that may stand here once, whoever the sender is and whatever else does.
     #[inline]
-    const fn free(self) -> u64 {
+    pub(super) const fn free(self) -> u64 {
         const FREE: [u64; 14] = {
             let mut free = ALLOWED;
             free[Scope::Publish as usize] &= !Scope::Publish.one_sided();
@@ -294,6 +292,9 @@ pub(crate) const OMITTABLE: [u64; 2] = [
     PropertyId::UserProperty.bit() | PropertyId::ReasonString.bit(),
 ];
 
+/// Bits of the properties that may not be there many times everywhere.
+const ONCE: u64 = !PropertyId::UserProperty.bit();
+
 /// Which properties a packet that is measured has, as bits. They are judged together at the end, since
 /// nearly always all are as they must be.
 #[derive(Clone, Copy)]
@@ -311,14 +312,15 @@ impl Bits {
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn add(&mut self, id: PropertyId) {
-        self.twice |= self.seen & id.bit();
+        if id.bit() & ONCE != 0 {
+            self.twice |= self.seen & id.bit();
+        }
         self.seen |= id.bit();
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn check<M: Mode>(self, scope: Scope, sender: Sender) -> Result<(), Violation> {
-        const ONCE: u64 = !PropertyId::UserProperty.bit();
-        if !M::CHECKS || (self.seen & !scope.free() == 0 && self.twice & ONCE == 0) {
+        if !M::CHECKS || (self.seen & !scope.free() == 0 && self.twice == 0) {
             return Ok(());
         }
         self.judge(scope, sender)

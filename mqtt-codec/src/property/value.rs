@@ -123,8 +123,7 @@ impl<'a> Value<'a> for bool {
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
-        sink.prefixed([id, u8::from(*self)], &[]);
-        Ok(())
+        sink.tagged(id, [u8::from(*self)])
     }
 }
 
@@ -138,8 +137,7 @@ impl<'a> Value<'a> for QoS {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         sink.check(*self != Self::ExactlyOnce, Violation::PropertyNotBoolean)?;
-        sink.prefixed([id, self.bits()], &[]);
-        Ok(())
+        sink.tagged(id, [self.bits()])
     }
 }
 
@@ -151,9 +149,7 @@ impl<'a> Value<'a> for u16 {
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
-        let [high, low] = self.to_be_bytes();
-        sink.prefixed([id, high, low], &[]);
-        Ok(())
+        sink.tagged(id, self.to_be_bytes())
     }
 }
 
@@ -165,9 +161,7 @@ impl<'a> Value<'a> for u32 {
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
-        let [a, b, c, d] = self.to_be_bytes();
-        sink.prefixed([id, a, b, c, d], &[]);
-        Ok(())
+        sink.tagged(id, self.to_be_bytes())
     }
 }
 
@@ -206,9 +200,8 @@ impl<'a> Value<'a> for SubscriptionId {
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
-        sink.u8(id);
-        sink.variable(self.get());
-        Ok(())
+        sink.u8(id)?;
+        sink.variable(self.get())
     }
 }
 
@@ -225,7 +218,7 @@ impl<'a> Value<'a> for &'a str {
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
-        sink.string_property(id, self)
+        sink.string([id], self)
     }
 }
 
@@ -240,7 +233,7 @@ impl<'a> Value<'a> for TopicName<'a> {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         sink.check(!self.is_empty(), Violation::TopicNameEmpty)?;
-        sink.topic_property(id, self.as_bytes())
+        sink.topic([id], self.as_bytes(), [])
     }
 }
 
@@ -252,7 +245,7 @@ impl<'a> Value<'a> for &'a [u8] {
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
-        sink.binary_property(id, self)
+        sink.binary([id], self, [])
     }
 }
 
@@ -271,6 +264,6 @@ impl<'a> Value<'a> for (&'a str, &'a str) {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         self.0.emit(id, sink)?;
-        sink.string(self.1)
+        sink.string([], self.1)
     }
 }
