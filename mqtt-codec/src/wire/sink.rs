@@ -193,6 +193,10 @@ impl<'b, M: Mode> Sink<'b, M> {
         tag: u8,
         bytes: [u8; N],
     ) -> Result<(), Violation> {
+        if !FAST {
+            self.u8(tag)?;
+            return self.array(bytes);
+        }
         if let Some((first, rest)) = self.room(1 + N)?.and_then(|room| room.split_first_mut()) {
             if let Some(place) = rest.first_chunk_mut() {
                 *first = tag;
@@ -254,11 +258,11 @@ impl<'b, M: Mode> Sink<'b, M> {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn header(&mut self, first: u8, remaining: u64) -> Result<usize, Violation> {
         match remaining {
-            short @ 0..=0x7F => {
+            short @ 0..=0x7F if FAST => {
                 self.tagged(first, [short as u8])?;
                 Ok(2)
             }
-            medium @ 0x80..=0x3FFF => {
+            medium @ 0x80..=0x3FFF if FAST => {
                 self.tagged(first, [medium as u8 | 0x80, (medium >> 7) as u8])?;
                 Ok(3)
             }
