@@ -8,7 +8,7 @@ use std::io;
 
 use mqtt_codec::{DecodeError, PacketType, ReasonCode, Version, Violation};
 
-use crate::Server;
+use crate::{Scheme, Server};
 
 /// Why there is no connection, or why something was not done. `Debug` says what `Display` does: it is
 /// what a program ends with whose `main` returns an error.
@@ -40,6 +40,18 @@ pub enum Error {
         server: Box<Server>,
         /// The version that was asked for.
         version: Version,
+    },
+    /// What answers at this port does not speak MQTT.
+    #[error(
+        "{server}: {protocol} is spoken there, not MQTT: should the URL begin with {scheme}://?"
+    )]
+    NotMqtt {
+        /// Which server.
+        server: Box<Server>,
+        /// What it speaks: `TLS` or `HTTP`.
+        protocol: &'static str,
+        /// What a URL begins with that means MQTT over that.
+        scheme: &'static str,
     },
     /// TLS failed: a certificate is not trusted, or the two have no version or cipher in common.
     #[cfg(feature = "tls")]
@@ -110,7 +122,8 @@ pub enum Error {
 impl Error {
     /// Whether trying again is of no use as long as nobody changes something: the server refuses the
     /// credentials, another client has taken over the session, a certificate is not trusted, the
-    /// server does not prove that it knows the password, a transport is not compiled in. What time can heal is not: an expired certificate is renewed, a
+    /// server does not prove that it knows the password, another protocol is spoken at its port, a
+    /// transport is not compiled in. What time can heal is not: an expired certificate is renewed, a
     /// clock is set. The default of [`Reconnect::give_up`](crate::Reconnect::give_up).
     #[must_use]
     pub fn is_permanent(&self) -> bool {
@@ -121,7 +134,7 @@ impl Error {
             }
             #[cfg(feature = "tls")]
             Self::Tls { source, .. } => crate::tls::is_permanent(source),
-            Self::Authentication(_) => true,
+            Self::Authentication(_) | Self::NotMqtt { .. } => true,
             Self::Refused { reason, .. } | Self::Disconnected { reason, .. } => matches!(
                 reason,
                 R::UnsupportedProtocolVersion
@@ -149,6 +162,18 @@ impl Error {
             })) => Self::PacketTooLarge { size: packet_len(bytes), limit },
             error => Self::Protocol(error),
         }
+    }
+
+    /// What begins so in place of CONNACK, if it is known: what a server of TLS says to who does not begin
+    /// with a handshake (an alert, RFC 8446, section 6), or what one of HTTP says.
+    pub(crate) fn not_mqtt(server: &Server, bytes: &[u8]) -> Option<Self> {
+        let (protocol, scheme) = match bytes {
+            [0x15, 3, 0..=4, ..] => ("TLS", "mqtts"),
+            [b'H', b'T', b'T', b'P', b'/', ..] if server.scheme == Scheme::Tls => ("HTTP", "wss"),
+            [b'H', b'T', b'T', b'P', b'/', ..] => ("HTTP", "ws"),
+            _ => return None,
+        };
+        Some(Self::NotMqtt { server: Box::new(server.clone()), protocol, scheme })
     }
 
     /// What was wrong with the connection to this server.

@@ -180,7 +180,9 @@ impl Driver {
                         self.misanswered(packet, id);
                     }
                     let limit = self.options.max_packet_size;
-                    break Err(Error::protocol(error, bytes, limit));
+                    let server = self.target().filter(|_| self.accepted.is_none());
+                    let other = server.and_then(|server| Error::not_mqtt(server, bytes));
+                    break Err(other.unwrap_or_else(|| Error::protocol(error, bytes, limit)));
                 }
             }
         };

@@ -123,6 +123,29 @@ async fn a_server_that_hangs_up_on_connect_is_asked_again_as_the_policy_says() {
     }
 }
 
+/// As with `mqtt://` and the port for TLS.
+#[tokio::test(start_paused = true)]
+async fn who_speaks_another_protocol_is_told_from_who_breaks_this_one() {
+    for version in BOTH {
+        for (said, told) in [
+            (&[0x15, 3, 3, 0, 2, 2, 10][..], Some("TLS is spoken there")),
+            (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], Some("HTTP is spoken there")),
+            (&b"SSH-2.0-OpenSSH"[..], None),
+        ] {
+            let network = Network::new();
+            network.lock().tamper = Some(Box::new(|tx: &mut Vec<u8>| *tx = said.into()));
+            let client = start(options(version), &network);
+            let event = in_time(client.connection_events().next()).await;
+            let Some(ConnectionEvent::Disconnected { error, retry_after }) = event else {
+                panic!("{event:?}");
+            };
+            assert_eq!(retry_after.is_none(), told.is_some(), "{error}");
+            let words = told.unwrap_or("the peer broke the protocol");
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_comes_for_a_requester_that_has_asked_nothing_holds_up_nothing_else() {
     for version in BOTH {
