@@ -1,11 +1,11 @@
 //! What becomes of a message.
 
+use alloc::sync::Arc;
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use futures::FutureExt;
-use futures::channel::oneshot;
 use mqtt_codec::ReasonCode;
 
 use crate::outbox::Told;
@@ -32,20 +32,74 @@ impl Delivered {
 /// nothing about the message.
 #[derive(Debug)]
 #[must_use = "what becomes of the message is not known before this is awaited"]
-pub struct Delivery(oneshot::Receiver<Told>);
+pub struct Delivery(Arc<Mutex<Slot>>);
+
+/// What tells a [`Delivery`] its outcome. Each message has one, and this touches memory that another
+/// processor may have half as often as a channel for one value does.
+#[derive(Debug)]
+pub(crate) struct Listener(Option<Arc<Mutex<Slot>>>);
+
+#[derive(Debug)]
+enum Slot {
+    /// Not told yet, and who is to be woken then.
+    Waiting(Option<Waker>),
+    Told(Told),
+    /// It was told before, or nobody knows.
+    Over,
+}
 
 impl Delivery {
-    pub(crate) const fn new(outcome: oneshot::Receiver<Told>) -> Self {
-        Self(outcome)
+    /// A message's outcome, and what tells it.
+    pub(crate) fn new() -> (Listener, Self) {
+        let slot = Arc::new(Mutex::new(Slot::Waiting(None)));
+        (Listener(Some(Arc::clone(&slot))), Self(slot))
     }
+}
+
+impl Listener {
+    /// Whether somebody may want to know.
+    pub(crate) fn listens(&self) -> bool {
+        self.0.as_ref().is_some_and(|slot| Arc::strong_count(slot) > 1)
+    }
+
+    pub(crate) fn tell(mut self, told: Told) {
+        self.end(Slot::Told(told));
+    }
+
+    fn end(&mut self, end: Slot) {
+        let Some(slot) = self.0.take() else { return };
+        let before = core::mem::replace(&mut *lock(&slot), end);
+        if let Slot::Waiting(Some(waker)) = before {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.end(Slot::Over);
+    }
+}
+
+fn lock(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Future for Delivery {
     type Output = Result<Delivered, PublishError>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // Without a driver, as when its runtime has ended, nobody knows.
-        self.0.poll_unpin(cx).map(|told| told.unwrap_or(Err(PublishError::InDoubt)))
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut slot = lock(&self.0);
+        match core::mem::replace(&mut *slot, Slot::Over) {
+            Slot::Waiting(earlier) => {
+                let waker = earlier.filter(|earlier| earlier.will_wake(cx.waker()));
+                *slot = Slot::Waiting(Some(waker.unwrap_or_else(|| cx.waker().clone())));
+                Poll::Pending
+            }
+            Slot::Told(told) => Poll::Ready(told),
+            // Without a driver, as when its runtime has ended, nobody knows.
+            Slot::Over => Poll::Ready(Err(PublishError::InDoubt)),
+        }
     }
 }
 

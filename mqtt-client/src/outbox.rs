@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use core::task::Waker;
 
 use bytes::Bytes;
-use futures::channel::oneshot;
 use mqtt_codec::{PacketId, PacketType, Property, PropertyId, Publish, QoS};
 use mqtt_session::client::Session;
 use mqtt_session::{
@@ -14,13 +13,13 @@ use mqtt_session::{
     Tracker, Transmit,
 };
 
+use crate::delivery::Listener;
 use crate::message::whole_seconds;
 use crate::store::{Journal, Restored};
 use crate::{Delivered, Delivery, Message, Options, Overflow, PublishError, ReasonCode, Resumed};
 
 /// What becomes of a message, and who is told.
 pub(crate) type Told = Result<Delivered, PublishError>;
-pub(crate) type Listener = oneshot::Sender<Told>;
 
 /// Messages on their way, bounded, with those who wait for their outcomes and those who wait for room.
 #[derive(Debug)]
@@ -69,7 +68,7 @@ impl Tracker for Outcomes {
             self.first += 1;
         }
         // Nobody may want to know.
-        let Some(listener) = listener.filter(|listener| !listener.is_canceled()) else { return };
+        let Some(listener) = listener.filter(Listener::listens) else { return };
         let told = match outcome {
             Outcome::Sent => return self.written.push(listener),
             Outcome::Delivered(reason) => Ok(Delivered::new(reason)),
@@ -87,7 +86,7 @@ impl Tracker for Outcomes {
 #[derive(Debug)]
 pub(crate) enum Submitted {
     Taken {
-        told: oneshot::Receiver<Told>,
+        delivery: Delivery,
         /// Whether the driver has something to do now.
         wakes: bool,
     },
@@ -171,7 +170,7 @@ impl Outbox {
         };
         match result {
             Ok(ticket) => {
-                let (listener, told) = oneshot::channel();
+                let (listener, delivery) = Delivery::new();
                 debug_assert_eq!(ticket.0, outcomes.first + outcomes.listeners.len() as u64);
                 outcomes.listeners.push_back(Some(listener));
                 if let (Some(journal), true) =
@@ -187,7 +186,7 @@ impl Outbox {
                 let besides = outcomes.journal.is_some()
                     || !outcomes.finished.is_empty()
                     || message.properties.expiry.is_some();
-                Ok(Submitted::Taken { told, wakes: besides || !self.stalled })
+                Ok(Submitted::Taken { delivery, wakes: besides || !self.stalled })
             }
             // Alone it would have had room.
             Err(Error::QueueFull) if self.waits && !self.queue.is_empty() => Ok(Submitted::Wait),
@@ -266,9 +265,9 @@ impl Outbox {
             });
             // It has room, and could be made a packet of when it was stored.
             let Some(Ok(own)) = stored else { continue };
-            let (listener, told) = oneshot::channel();
+            let (listener, delivery) = Delivery::new();
             self.outcomes.listeners.push_back(Some(listener));
-            resumed.push(Resumed { message: own, delivery: Delivery::new(told) });
+            resumed.push(Resumed { message: own, delivery });
             if let Some((id, Stage::PubComp)) = message.in_flight {
                 self.queue.on_event(&Event::Received { id }, &mut self.outcomes);
             }
@@ -345,8 +344,7 @@ fn own(publish: &Publish<'_>) -> Message {
 /// Tells what became of messages.
 pub(crate) fn tell(finished: &mut Vec<(Listener, Told)>) {
     for (listener, told) in finished.drain(..) {
-        // Nobody may want to know.
-        let _ = listener.send(told);
+        listener.tell(told);
     }
 }
 
@@ -354,7 +352,6 @@ pub(crate) fn tell(finished: &mut Vec<(Listener, Told)>) {
 pub(crate) fn tell_written(written: &mut Vec<Listener>, sent: bool) {
     for listener in written.drain(..) {
         let delivered = Delivered::new(ReasonCode::Success);
-        // Nobody may want to know.
-        let _ = listener.send(if sent { Ok(delivered) } else { Err(PublishError::InDoubt) });
+        listener.tell(if sent { Ok(delivered) } else { Err(PublishError::InDoubt) });
     }
 }

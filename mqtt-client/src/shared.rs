@@ -171,7 +171,9 @@ impl Shared {
         state: MutexGuard<'_, State>,
         submitted: Submitted,
     ) -> Result<Delivery, PublishError> {
-        let Submitted::Taken { told, wakes } = submitted else { return Err(PublishError::Full) };
+        let Submitted::Taken { delivery, wakes } = submitted else {
+            return Err(PublishError::Full);
+        };
         let next = state.outbox.next_waiting();
         if wakes {
             Self::notify(state);
@@ -181,7 +183,7 @@ impl Shared {
         if let Some(next) = next {
             next.wake();
         }
-        Ok(Delivery::new(told))
+        Ok(delivery)
     }
 
     /// Gives up waiting for room.

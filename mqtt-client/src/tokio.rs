@@ -1,4 +1,8 @@
 //! On tokio: TCP, timers, and a task for the driver.
+//!
+//! The driver runs next to the task that publishes, on the same thread. What `block_on` runs, as `main` does
+//! under `#[tokio::main]`, is no task: on a runtime with threads it has a thread of its own, and to wait for an
+//! outcome there takes two wake-ups of threads more. Where that counts, spawn a task.
 
 use alloc::boxed::Box;
 use core::pin::Pin;

@@ -28,7 +28,8 @@ use mqtt_session::{Delta, Event, Instant, Ring};
 
 use crate::authentication::Exchange;
 use crate::backoff::Backoff;
-use crate::outbox::{Listener, Told};
+use crate::delivery::Listener;
+use crate::outbox::Told;
 use crate::queue::Queue;
 use crate::routes::Routes;
 use crate::shared::Shared;
