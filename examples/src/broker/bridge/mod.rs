@@ -8,10 +8,11 @@ mod echoes;
 mod relay;
 mod runner;
 mod topics;
+mod trail;
 mod upstream;
 
 use alloc::sync::Arc;
-use core::num::NonZeroU16;
+use core::num::{NonZeroU8, NonZeroU16};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use std::io;
@@ -69,6 +70,11 @@ pub struct BridgeSettings {
     pub keep_alive: NonZeroU16,
     /// Most messages of QoS 1 and 2 on their way at once, each way.
     pub max_in_flight: NonZeroU16,
+    /// The highest QoS of messages, each way.
+    pub max_qos: QoS,
+    /// Over how many bridges a message may go that goes over this one, this one included, as far as they
+    /// are bridges of this program and version 5 is spoken between them.
+    pub max_hops: NonZeroU8,
     /// How much waits for the other broker here.
     pub queue: QueueBounds,
     /// How long to wait before the first further attempt to connect, at most.
@@ -295,7 +301,7 @@ pub(super) fn set(
     let ways: Vec<Way> =
         bridges.iter().map(|bridge| Way::new(&bridge.topics, Side::Remote)).collect();
     let subscriptions: Vec<_> =
-        ways.iter().map(|way| way.subscriptions(QoS::ExactlyOnce)).collect();
+        ways.iter().zip(bridges).map(|(way, bridge)| way.subscriptions(bridge.max_qos)).collect();
     let all: Vec<_> = bridges
         .iter()
         .zip(&subscriptions)

@@ -11,13 +11,14 @@ use core::num::{NonZeroU16, NonZeroU32};
 use std::time::Instant;
 
 use mqtt_codec::{
-    Ack, ConnAck, Connect, DecodeError, Disconnect, Packet, PacketId, PacketType, Property,
+    Ack, ConnAck, Connect, DecodeError, Disconnect, Packet, PacketId, PacketType, Part, Property,
     PropertyId, Publish, QoS, ReasonCode, Rules, Sender, SubAck, Subscribe, TopicName, Version,
 };
 use tracing::{info, warn};
 
 use super::echoes::Echoes;
 use super::topics::{Side, Way};
+use super::trail::Trail;
 use super::{BridgeSettings, Numbers};
 
 /// What the client identifiers of bridges begin with on this broker.
@@ -86,8 +87,12 @@ pub(super) struct Relay {
     maximum_qos: QoS,
     allowed: Allowed,
     is_connected: bool,
+    /// The highest QoS with which messages go there, as far as it is known.
+    highest: QoS,
     /// Messages of QoS 2 of this broker that go as QoS 1, until the other one has them.
     lowered: BTreeSet<PacketId>,
+    /// Messages that go with QoS 2, until the other broker says how it has taken them.
+    exact: BTreeSet<PacketId>,
     /// Identifiers of this broker whose PUBREL is answered here.
     done_local: BTreeSet<PacketId>,
     /// The same of the other broker.
@@ -96,6 +101,9 @@ pub(super) struct Relay {
     echoes: Option<Echoes>,
     /// For a topic's name on the other side.
     name: String,
+    trail: Trail,
+    /// How much of a message that is too large is yet to be passed over.
+    skipped: usize,
 }
 
 impl Relay {
@@ -111,7 +119,7 @@ impl Relay {
             out,
             into,
             max_packet_size,
-            maximum_qos,
+            maximum_qos: maximum_qos.min(settings.max_qos),
             allowed: Allowed {
                 qos: QoS::ExactlyOnce,
                 retain: true,
@@ -120,11 +128,15 @@ impl Relay {
                 keep_alive: settings.keep_alive.get(),
             },
             is_connected: false,
+            highest: settings.max_qos,
             lowered: BTreeSet::new(),
+            exact: BTreeSet::new(),
             done_local: BTreeSet::new(),
             done_remote: BTreeSet::new(),
             echoes: (!settings.version.has_properties()).then(Echoes::default),
             name: String::new(),
+            trail: Trail::new(&settings.name, settings.max_hops),
+            skipped: 0,
             settings,
             numbers,
         }
@@ -137,7 +149,7 @@ impl Relay {
 
     /// Whether messages of QoS 2 go to the other broker.
     pub(super) fn sends_exactly_once(&self) -> bool {
-        self.out.highest_qos() == QoS::ExactlyOnce
+        self.out.highest_qos().min(self.highest) == QoS::ExactlyOnce
     }
 
     /// Rules for what the other broker sends.
@@ -148,8 +160,12 @@ impl Relay {
 
     /// The largest packet that is taken from the other broker.
     fn largest(&self) -> u32 {
-        let growth = u32::try_from(self.into.growth()).unwrap_or(u32::MAX);
-        self.max_packet_size.saturating_sub(growth).max(128)
+        self.max_packet_size.saturating_sub(self.growth(&self.into)).max(128)
+    }
+
+    /// By how many bytes a message may become longer on this way.
+    fn growth(&self, way: &Way) -> u32 {
+        u32::try_from(way.growth() + self.trail.len()).unwrap_or(u32::MAX)
     }
 
     /// Appends a packet for the other broker.
@@ -161,6 +177,9 @@ impl Relay {
     pub(super) fn connect(&mut self, clean_start: bool, up: &mut Vec<u8>) {
         let settings = Arc::clone(&self.settings);
         self.is_connected = false;
+        self.skipped = 0;
+        // They come again, and then with what is known now.
+        self.exact.clear();
         let mut properties = vec![
             Property::ReceiveMaximum(settings.max_in_flight),
             Property::SessionExpiryInterval(settings.session_expiry),
@@ -196,8 +215,7 @@ impl Relay {
         let mut properties =
             vec![Property::SessionExpiryInterval(u32::MAX), Property::ReceiveMaximum(in_flight)];
         if let Some(max) = self.allowed.max_packet_size {
-            let growth = u32::try_from(self.out.growth()).unwrap_or(u32::MAX);
-            let max = max.get().saturating_sub(growth).max(1);
+            let max = max.get().saturating_sub(self.growth(&self.out)).max(1);
             properties.extend(NonZeroU32::new(max).map(Property::MaximumPacketSize));
         }
         let connect = Connect {
@@ -226,6 +244,11 @@ impl Relay {
         up: &mut Vec<u8>,
         down: &mut Vec<u8>,
     ) -> Result<Option<Option<Told>>, Fault> {
+        if self.is_connected && !self.settings.version.has_properties() {
+            if let Some(passed) = self.pass_over(rx, up) {
+                return Ok(passed.then_some(None));
+            }
+        }
         let Some(packet) = self.remote().decode(rx).map_err(Fault::Malformed)? else {
             return Ok(None);
         };
@@ -243,7 +266,11 @@ impl Relay {
             Packet::Publish(publish) => self.on_remote_publish(&publish, up, down),
             Packet::PubAck(ack) => {
                 self.count_refused(&ack);
-                if self.lowered.remove(&ack.packet_id) {
+                let was_exact = self.exact.remove(&ack.packet_id);
+                if was_exact {
+                    self.lower();
+                }
+                if self.lowered.remove(&ack.packet_id) || was_exact {
                     self.done_local.insert(ack.packet_id);
                     local(&Packet::PubRec(Ack::new(ack.packet_id)), down);
                 } else {
@@ -251,6 +278,7 @@ impl Relay {
                 }
             }
             Packet::PubRec(ack) => {
+                self.exact.remove(&ack.packet_id);
                 self.count_refused(&ack);
                 local(&Packet::PubRec(plain(&ack, PacketType::PubRec)), down);
             }
@@ -274,7 +302,7 @@ impl Relay {
         let properties = &connack.properties;
         self.is_connected = true;
         self.allowed = Allowed {
-            qos: properties.maximum_qos().unwrap_or(QoS::ExactlyOnce),
+            qos: properties.maximum_qos().unwrap_or(QoS::ExactlyOnce).min(self.highest),
             retain: properties.retain_available().unwrap_or(true),
             max_packet_size: properties.maximum_packet_size(),
             receive_maximum: properties.receive_maximum().unwrap_or(NonZeroU16::MAX),
@@ -282,7 +310,7 @@ impl Relay {
         };
         let session_present = connack.session_present;
         info!(bridge = settings.name, session_present, "the other broker lets the bridge in");
-        if self.allowed.qos < self.out.highest_qos() {
+        if self.allowed.qos < self.out.highest_qos().min(self.highest) {
             let qos = self.allowed.qos.bits();
             warn!(
                 bridge = settings.name,
@@ -306,6 +334,70 @@ impl Relay {
         }
     }
 
+    /// The other broker has answered PUBLISH of QoS 2 with PUBACK, as RabbitMQ 3 does: it has the message, once
+    /// or more often, and there is nothing else to be had from it.
+    fn lower(&mut self) {
+        if self.highest == QoS::ExactlyOnce {
+            let bridge = &self.settings.name;
+            warn!(bridge, "the other broker takes QoS 2 for QoS 1: messages go by that");
+        }
+        self.highest = self.highest.min(QoS::AtLeastOnce);
+        self.allowed.qos = self.allowed.qos.min(self.highest);
+    }
+
+    /// Passes over a message that is too large, which no broker of 3.1.1 can be told: to end the connection
+    /// would be of no use, as it may send the message again on the next one, and the next. It is acknowledged
+    /// and goes no further. `None`: it is another packet; `Some(false)`: more must come first.
+    fn pass_over(&mut self, rx: &mut &[u8], up: &mut Vec<u8>) -> Option<bool> {
+        if self.skipped > 0 {
+            let here = self.skipped.min(rx.len());
+            *rx = rx.get(here..).unwrap_or_default();
+            self.skipped -= here;
+            return Some(here > 0);
+        }
+        let rules = Rules::new(self.settings.version, Sender::Server);
+        let header = rules.fixed_header(rx).ok().flatten()?;
+        let is_large = u32::try_from(header.packet_len()).map_or(true, |len| len > self.largest());
+        if header.packet_type() != PacketType::Publish || !is_large {
+            return None;
+        }
+        let mut rest = *rx;
+        let (publish, missing) = match rules.decode_part(&mut rest) {
+            Ok(Some(Part::Head(head))) => (head.publish, head.payload.remaining()),
+            Ok(Some(Part::Packet(Packet::Publish(publish)))) => (publish, 0),
+            Ok(None) => return Some(false),
+            // What is wrong with it is found when it is read as a whole.
+            Ok(Some(_)) | Err(_) => return None,
+        };
+        *rx = rest;
+        self.skipped = missing;
+        self.count_dropped();
+        self.done(&publish, up);
+        Some(true)
+    }
+
+    fn count_dropped(&self) {
+        Numbers::add(&self.numbers.dropped);
+        self.numbers.complain(|count| {
+            let bridge = &self.settings.name;
+            warn!(
+                bridge,
+                count, "messages of the other broker fit no topic rule, or are too large"
+            );
+        });
+    }
+
+    /// A message of the other broker that nobody waits for.
+    fn done(&mut self, publish: &Publish<'_>, up: &mut Vec<u8>) {
+        let Some(id) = publish.packet_id else { return };
+        if publish.qos == QoS::ExactlyOnce {
+            self.done_remote.insert(id);
+            self.up(&Packet::PubRec(Ack::new(id)), up);
+        } else {
+            self.up(&Packet::PubAck(Ack::new(id)), up);
+        }
+    }
+
     fn count_refused(&self, ack: &Ack<'_>) {
         if ack.reason.is_failure() {
             Numbers::add(&self.numbers.refused);
@@ -326,9 +418,12 @@ impl Relay {
             None => false,
         };
         let mut name = core::mem::take(&mut self.name);
-        let mapped = if is_echo { None } else { self.into.map(topic, &mut name) };
+        let goes = !is_echo && self.trail.lets_pass(&publish.properties);
+        let mapped = if goes { self.into.map(topic, &mut name) } else { None };
         let sent = mapped.is_some_and(|mapped| {
             let properties = publish.properties.without(PropertyId::SubscriptionIdentifier);
+            let more = self.trail.property();
+            let properties = properties.with(&more);
             let topic = TopicName::new(&name).unwrap_or(TopicName::ALIASED);
             let retain = publish.retain && mapped.retain;
             let publish = Publish { topic, retain, properties, ..*publish };
@@ -342,24 +437,10 @@ impl Relay {
         if sent {
             return Numbers::add(&self.numbers.received);
         }
-        if !is_echo {
-            Numbers::add(&self.numbers.dropped);
-            self.numbers.complain(|count| {
-                let bridge = &self.settings.name;
-                warn!(
-                    bridge,
-                    count, "messages of the other broker fit no topic rule, or are too large"
-                );
-            });
+        if goes {
+            self.count_dropped();
         }
-        // Nobody waits for it.
-        let Some(id) = publish.packet_id else { return };
-        if publish.qos == QoS::ExactlyOnce {
-            self.done_remote.insert(id);
-            self.up(&Packet::PubRec(Ack::new(id)), up);
-        } else {
-            self.up(&Packet::PubAck(Ack::new(id)), up);
-        }
+        self.done(publish, up);
     }
 
     /// Takes one packet of this broker off the front of `rx`; `false` if it is not all there.
@@ -409,6 +490,7 @@ impl Relay {
         if let Some(id) = publish.packet_id {
             // As what it is now it may go to another broker than before.
             self.lowered.remove(&id);
+            self.exact.remove(&id);
             // That of a connection before; of a message that has taken its identifier it says nothing.
             if self.done_local.remove(&id) && publish.dup && publish.qos == QoS::ExactlyOnce {
                 self.done_local.insert(id);
@@ -416,29 +498,36 @@ impl Relay {
             }
         }
         let mut name = core::mem::take(&mut self.name);
-        let mapped = self.out.map(publish.topic, &mut name);
+        let goes = self.trail.lets_pass(&publish.properties);
+        let mapped = if goes { self.out.map(publish.topic, &mut name) } else { None };
         let qos = mapped.map_or(QoS::AtMostOnce, |m| m.qos.min(publish.qos).min(self.allowed.qos));
         let sent = mapped.is_some_and(|mapped| {
             let topic = TopicName::new(&name).unwrap_or(TopicName::ALIASED);
+            let dup = publish.dup && qos != QoS::AtMostOnce;
+            if let Some(echoes) = self.echoes.as_mut().filter(|_| self.into.takes(topic)) {
+                echoes.expect(Instant::now(), &name, publish.payload, dup);
+            }
+            let more = self.trail.property();
             let publish = Publish {
                 topic,
                 qos,
-                dup: publish.dup && qos != QoS::AtMostOnce,
+                dup,
                 retain: publish.retain && mapped.retain && self.allowed.retain,
                 packet_id: publish.packet_id.filter(|_| qos != QoS::AtMostOnce),
+                properties: publish.properties.with(&more),
                 ..*publish
             };
-            if let Some(echoes) = self.echoes.as_mut().filter(|_| self.into.takes(topic)) {
-                echoes.expect(Instant::now(), &name, publish.payload, publish.dup);
-            }
             self.up(&Packet::Publish(publish), up)
         });
         self.name = name;
-        Numbers::add(if sent { &self.numbers.sent } else { &self.numbers.dropped });
+        if goes {
+            Numbers::add(if sent { &self.numbers.sent } else { &self.numbers.dropped });
+        }
         let Some(id) = publish.packet_id else { return };
         match (sent, publish.qos, qos) {
             (true, QoS::ExactlyOnce, QoS::AtLeastOnce) => _ = self.lowered.insert(id),
-            (true, _, QoS::AtLeastOnce | QoS::ExactlyOnce) => {}
+            (true, _, QoS::ExactlyOnce) => _ = self.exact.insert(id),
+            (true, _, QoS::AtLeastOnce) => {}
             // Nobody else acknowledges it.
             (_, QoS::ExactlyOnce, _) => {
                 self.done_local.insert(id);

@@ -364,7 +364,7 @@ impl Runner {
 
     /// Takes what has come from the other broker.
     fn take_remote(&mut self, link: &mut Link, down: &mut Vec<u8>) -> Result<(), String> {
-        let all = core::mem::take(&mut link.rx);
+        let mut all = core::mem::take(&mut link.rx);
         let mut rx = &all[..];
         loop {
             let relay = &mut self.parts.relay;
@@ -389,7 +389,13 @@ impl Runner {
                 Some(Some(Told::Subscribed)) => self.up(link),
             }
         }
-        link.rx = rx.to_vec();
+        // What begins a packet is not moved for each part of it that comes.
+        let taken = all.len() - rx.len();
+        all.drain(..taken);
+        if all.is_empty() {
+            all = Vec::new();
+        }
+        link.rx = all;
         Ok(())
     }
 

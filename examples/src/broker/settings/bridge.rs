@@ -1,6 +1,6 @@
 //! `[[bridge]]`: messages to and from another broker.
 
-use core::num::{NonZeroU16, NonZeroU64};
+use core::num::{NonZeroU8, NonZeroU16, NonZeroU64};
 use core::time::Duration;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +31,9 @@ pub(super) struct Bridge {
     #[serde(default = "sixty")]
     keep_alive: NonZeroU16,
     max_in_flight: Option<NonZeroU16>,
+    max_qos: Option<MaximumQoS>,
+    #[serde(default = "eight")]
+    max_hops: NonZeroU8,
     max_queued_messages: Option<usize>,
     max_queued_bytes: Option<usize>,
     overflow: Option<OnOverflow>,
@@ -88,6 +91,10 @@ const fn for_ever() -> u32 {
 
 const fn yes() -> bool {
     true
+}
+
+fn eight() -> NonZeroU8 {
+    NonZeroU8::MIN.saturating_add(7)
 }
 
 fn sixty() -> NonZeroU16 {
@@ -180,6 +187,8 @@ impl Bridge {
             max_in_flight: self.max_in_flight.unwrap_or(
                 NonZeroU16::MIN.saturating_add(if version.has_properties() { 99 } else { 19 }),
             ),
+            max_qos: self.max_qos.map_or(QoS::ExactlyOnce, QoS::from),
+            max_hops: self.max_hops,
             queue: QueueBounds {
                 max_messages: self.max_queued_messages.unwrap_or(usual.max_messages),
                 max_bytes: self.max_queued_bytes.unwrap_or(usual.max_bytes),

@@ -1,7 +1,7 @@
 //! Bridges of the program `broker` to mosquitto and to another one of itself, which are stopped and killed
 //! while messages pass.
 
-mod others;
+pub(crate) mod others;
 
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, Ordering};

@@ -1,9 +1,10 @@
 //! Bridges of and to other brokers than those that the other tests are with.
 
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use mqtt_client::blocking::{Client, Subscription};
-use mqtt_client::{Message, QoS, Version};
+use mqtt_client::{Message, Options, QoS, Server, Version};
 
 use super::{Kind, PATIENCE, Station, bridge, joined, subscribe, topic};
 use crate::support::peer;
@@ -41,7 +42,7 @@ fn exchange([(here, to_here), (there, to_there)]: [(&Client, &mut Subscription);
         let qos = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][n % 3];
         let payload = n.to_string().repeat(1 + n * 1000);
         here.send(Message::new("out/a", payload.clone(), qos)).expect("delivered");
-        there.send(Message::new("to/a", payload.clone(), qos)).expect("delivered");
+        there.send(Message::new("to/a", payload.clone(), qos.min(highest))).expect("delivered");
         for (to, topic) in [(&mut *to_there, "site/a"), (&mut *to_here, "in/a")] {
             let got = to.next_within(PATIENCE).expect("a message");
             assert_eq!((&*got.topic, got.qos), (topic, qos.min(highest)));
@@ -123,4 +124,69 @@ fn a_bridge_goes_over_websocket_to_aedes() {
         let got = to_there.next_within(PATIENCE).expect("a message");
         assert_eq!((&*got.topic, got.qos, got.text()), ("in/a", qos, Some(&*payload)));
     }
+}
+
+/// Three brokers, each with a bridge to the next one, which carries all both ways.
+fn ring(max_hops: &str) -> [Station; 3] {
+    let to = |other: &Station| {
+        let all = format!("{max_hops}\n{}", topic("both", "#", "", ""));
+        bridge(other.address, "5", &all)
+    };
+    let mut a = Station::new(Kind::Motewire, "");
+    let b = Station::new(Kind::Motewire, &to(&a));
+    let c = Station::new(Kind::Motewire, &to(&b));
+    a.kill();
+    a.more = to(&c);
+    a.start();
+    [a, b, c]
+}
+
+/// How often each of so many messages of the first client arrives at each one, all published on all brokers.
+fn copies(ring: &[Station; 3]) -> [Vec<usize>; 3] {
+    const COUNT: usize = 30;
+    let clients = ring.each_ref().map(|station| station.client("c", Version::V5));
+    let [a, b, c] = &clients;
+    let mut subscriptions = clients.each_ref().map(|client| subscribe(client, "#"));
+    for (from, to) in [(a, 1), (b, 2), (c, 0), (b, 0), (c, 1), (a, 2)] {
+        joined(from, "join", &mut subscriptions[to]);
+    }
+    for subscription in &mut subscriptions {
+        while subscription.next_within(Duration::from_millis(300)).is_some() {}
+    }
+    for n in 0..COUNT {
+        let qos = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][n % 3];
+        a.send(Message::new("ring", n.to_string(), qos)).expect("delivered");
+    }
+    subscriptions.each_mut().map(|subscription| {
+        let mut counts = vec![0; COUNT];
+        let mut patience = PATIENCE;
+        while let Some(got) = subscription.next_within(patience) {
+            counts[got.text().and_then(|text| text.parse::<usize>().ok()).expect("a number")] += 1;
+            if !counts.contains(&0) {
+                patience = Duration::from_secs(1);
+            }
+        }
+        counts
+    })
+}
+
+#[test]
+fn a_ring_of_bridges_sends_no_message_round_for_ever() {
+    // Over one bridge each, as each broker has one to each other.
+    let once = copies(&ring("max_hops = 1"));
+    assert_eq!(once, [1; 3].map(|count| vec![count; 30]));
+    // Over each bridge once, round both ways.
+    let all = copies(&ring(""));
+    assert_eq!(all, [3, 2, 2].map(|count| vec![count; 30]));
+}
+
+/// RabbitMQ, which takes QoS 2 for QoS 1 in both directions.
+pub(crate) fn a_bridge_to_rabbitmq_carries_messages_with_qos_1(address: SocketAddr) {
+    let server = Server::tcp(&address.ip().to_string(), address.port());
+    let mut options = Options::new(server);
+    options.version = Version::V311;
+    options.client_id = "there".into();
+    let there = Client::connect_with(options).expect("a connection");
+    bridged(&format!("\"{address}\""), "", "3.1.1", &there, QoS::AtLeastOnce);
+    bridged(&format!("\"{address}\""), "max_qos = 1", "3.1.1", &there, QoS::AtLeastOnce);
 }

@@ -15,6 +15,7 @@ use mqtt_client::{
 use tempfile::TempDir;
 
 use super::{connect, in_time, next, told};
+use crate::bridge::others::a_bridge_to_rabbitmq_carries_messages_with_qos_1;
 use crate::support::program::Program;
 use crate::support::rabbitmq::Nodes;
 use crate::support::{Version, peer};
@@ -93,6 +94,8 @@ fn one_node_of_rabbitmq_does_what_clusters_md_says() {
         a_full_stream_holds_it_back_and_nothing_is_lost(address).await;
         a_request_gets_its_response(address).await;
         version_5_is_refused_by_hanging_up(address).await;
+        let bridge = move || a_bridge_to_rabbitmq_carries_messages_with_qos_1(address);
+        tokio::task::spawn_blocking(bridge).await.expect("all that the test says");
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
 }
