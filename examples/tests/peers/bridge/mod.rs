@@ -215,7 +215,9 @@ fn messages_go_both_ways_under_other_names_with_all_they_have() {
                     assert_eq!((&*got.topic, got.qos), (name, qos), "{kind:?} {text}");
                     assert_eq!(got.text(), Some(&*format!("{qos:?}")));
                     if version == Version::V5 {
-                        assert_eq!(got.properties.user, properties.user);
+                        // And by which bridge it has come.
+                        let (mark, others) = got.properties.user.split_last().expect("one");
+                        assert_eq!((others, &*mark.0), (&*properties.user, "bridged-by"));
                         assert_eq!(got.properties.content_type, properties.content_type);
                     }
                 }
