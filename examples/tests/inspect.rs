@@ -84,6 +84,30 @@ fn each_line_gets_the_verdict_and_the_fields_of_its_author() {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// [MQTT-1.5.4-1] to [MQTT-1.5.4-3].
+#[test]
+fn a_string_alone_is_taken_or_refused_as_it_is_in_a_packet() {
+    let vectors = include_str!("../../mqtt-codec/tests/data/utf8.jsonl");
+    let output = inspect(&["--jsonl", "-"], vectors);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(stdout(&output).lines().count(), vectors.lines().count());
+    for (line, answer) in vectors.lines().zip(stdout(&output).lines()) {
+        let vector: Value = serde_json::from_str(line).unwrap();
+        let answer: Value = serde_json::from_str(answer).unwrap();
+        // By default what may be refused is not.
+        assert_eq!(answer["valid"], vector["must_reject"] == false, "{line} {answer}");
+    }
+    let line = |hex: &str| format!(r#"{{"kind":"utf8","hex":"{hex}"}}"#);
+    let answer = |hex: &str| -> Value {
+        serde_json::from_slice(&inspect(&["--jsonl", "-"], line(hex)).stdout).unwrap()
+    };
+    assert_eq!(answer("efbbbf61")["packet"], "\u{feff}a");
+    assert_eq!(answer("6100")["ref"], "MQTT-1.5.4-2");
+    for len in [0, 1, 116, 117, 16_370, 16_371, 65_535, 65_536] {
+        assert_eq!(answer(&"61".repeat(len))["valid"], len < 65_536, "{len}");
+    }
+}
+
 #[test]
 fn hexadecimal_digits_may_have_spaces_and_line_breaks_and_hold_many_packets() {
     let output = inspect(&["-"], "c0 00\nD0\t00\n");

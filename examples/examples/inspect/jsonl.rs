@@ -1,6 +1,6 @@
 //! Verdicts on lines of JSON: `{"id", "valid": true, "packet"}` or `{"id", "valid": false, "error",
 //! "why", "ref"}`, where `error` is the class of the violation, `incomplete`, or `unreadable` if the
-//! line itself is at fault.
+//! line itself is at fault. On `{"kind": "utf8", "hex"}`, a string alone, `packet` is the text.
 
 use std::io::{self, Write};
 
@@ -68,6 +68,9 @@ fn verdict(line: &Value, args: &Args) -> Result<Verdict, String> {
     };
     let wrong = |name: &'static str| move |why: String| format!("{name}: {why}");
     let bytes = input::hex(text("hex")?.ok_or("no \"hex\"")?).map_err(wrong("hex"))?;
+    if text("kind")? == Some("utf8") {
+        return Ok(mqtt::string(&bytes));
+    }
     let sender =
         text("direction")?.map_or(Ok(args.direction), sender).map_err(wrong("direction"))?;
     match text("version")? {

@@ -44,8 +44,8 @@ struct Args {
     json: bool,
 
     /// Read lines {"id", "version", "direction", "hex"}, print the verdict on each, to which a CONNECT
-    /// of another version is unsupported; with --protocol lorawan lines {"id", "kind", "keys",
-    /// "inputs", "phy_hex"}
+    /// of another version is unsupported, or {"kind": "utf8", "hex"}, a string alone; with --protocol
+    /// lorawan lines {"id", "kind", "keys", "inputs", "phy_hex"}
     #[arg(long)]
     jsonl: bool,
 

@@ -124,3 +124,26 @@ pub(crate) fn verdict(bytes: &[u8], version: Version, sender: Sender) -> Verdict
     }
     verdict
 }
+
+/// The verdict on the bytes of a UTF-8 Encoded String behind its length (section 1.5.4), which is read
+/// as the Client Identifier of a CONNECT.
+pub(crate) fn string(bytes: &[u8]) -> Verdict {
+    let rules = Rules::new(Version::V5, Sender::Client);
+    let long = Violation::StringTooLong;
+    let Ok(len) = u16::try_from(bytes.len()) else {
+        return DecodeError { violation: long, version: rules.version, offset: 0 }.into();
+    };
+    let rest = [b"\0\x04MQTT\x05\x02\0\0\0", &len.to_be_bytes()[..], bytes].concat();
+    let mut packet = vec![0x10];
+    let mut remaining = rest.len();
+    while remaining > 0x7f {
+        packet.push(remaining as u8 | 0x80);
+        remaining >>= 7;
+    }
+    packet.push(remaining as u8);
+    packet.extend(rest);
+    match rules.decode(&mut &packet[..]) {
+        Ok(Some(Packet::Connect(connect))) => Verdict::Good(connect.client_id.into()),
+        other => verdict_of(&other, &rules),
+    }
+}
