@@ -142,7 +142,8 @@ pub struct Config {
     /// leads to no more levels of filters than this and its own, whatever filters there are: a filter
     /// whose pattern finds no room is refused. Default: 8,192.
     pub max_pattern_levels: usize,
-    /// Most levels of such patterns that one session is the first to need. Default: 1,024.
+    /// Most levels of such patterns that one session is the first to need, and that still are needed. What is
+    /// restored counts for nobody. Default: 1,024.
     pub max_pattern_levels_per_session: usize,
     /// Most levels of a topic name or filter. Default: 256.
     pub max_topic_levels: usize,

@@ -4,23 +4,25 @@
 //! `+` or that level would be 2 to the power of levels. But each node that it leads to has another
 //! pattern of `+` and other levels above it: there are no more of them than such patterns.
 
+use alloc::vec::Vec;
+use core::iter;
 use core::num::NonZeroU64;
 
 use hashbrown::HashMap;
 use mqtt_codec::TopicFilter;
 
-use super::tree::{Tree, Value};
+use super::tree::{NodeId, ROOT, Tree, Value};
 
 /// A level of a pattern: `+`, and what stands for all others.
 const PLUS: &str = "+";
 const OTHER: &str = "";
 
-/// A pattern, at its last level.
+/// A level of patterns.
 #[derive(Debug, Default)]
 struct Pattern {
-    /// How many subscriptions have it.
+    /// How many subscriptions have the one that ends here.
     uses: u32,
-    /// What it is charged to.
+    /// Who needed this level first, if that session is still there.
     charge: Option<Charge>,
 }
 
@@ -32,13 +34,12 @@ impl Value for Pattern {
     }
 }
 
-/// Levels that were not there before a session needed them.
+/// To which account a level is charged.
 #[derive(Clone, Copy, Debug)]
 struct Charge {
     session: u32,
     /// Of the account.
     number: NonZeroU64,
-    levels: usize,
 }
 
 /// What is charged to a session.
@@ -69,38 +70,46 @@ impl Patterns {
         }
     }
 
-    /// A session subscribes to this filter; `false` if its pattern finds no room.
-    pub(crate) fn add(&mut self, session: u32, filter: TopicFilter<'_>) -> bool {
+    /// Somebody subscribes to this filter, and `payer` is charged with the levels that its pattern adds;
+    /// `false` if it finds no room.
+    pub(crate) fn add(&mut self, payer: Option<u32>, filter: TopicFilter<'_>) -> bool {
         if !filter.levels().any(|level| level == PLUS) {
             return true;
         }
         let before = self.tree.len();
         let Some(node) = self.tree.insert(pattern(filter.levels())) else { return false };
         let levels = self.tree.len() - before;
-        let charge = if levels == 0 {
-            None
-        } else {
-            let account = self.accounts.entry(session).or_insert_with(|| {
-                self.last_number = self.last_number.saturating_add(1);
-                Account { number: self.last_number, levels: 0 }
-            });
-            if account.levels + levels > self.max_per_session {
-                if account.levels == 0 {
-                    self.accounts.remove(&session);
-                }
+        if let Some(session) = payer.filter(|_| levels > 0) {
+            let Some(charge) = self.charge(session, levels) else {
                 self.tree.prune(node);
                 return false;
-            }
-            account.levels += levels;
-            Some(Charge { session, number: account.number, levels })
-        };
-        if let Some(pattern) = self.tree.value_mut(node) {
-            pattern.uses += 1;
-            if charge.is_some() {
-                pattern.charge = charge;
+            };
+            let mut added = node;
+            for _ in 0..levels {
+                if let Some(level) = self.tree.value_mut(added) {
+                    level.charge = Some(charge);
+                }
+                added = self.tree.parent(added);
             }
         }
+        if let Some(pattern) = self.tree.value_mut(node) {
+            pattern.uses += 1;
+        }
         true
+    }
+
+    /// Charges a session with so many levels. `None` if they are too many for it.
+    fn charge(&mut self, session: u32, levels: usize) -> Option<Charge> {
+        let charged = self.accounts.get(&session).map_or(0, |account| account.levels);
+        if charged + levels > self.max_per_session {
+            return None;
+        }
+        let account = self.accounts.entry(session).or_insert_with(|| {
+            self.last_number = self.last_number.saturating_add(1);
+            Account { number: self.last_number, levels: 0 }
+        });
+        account.levels += levels;
+        Some(Charge { session, number: account.number })
     }
 
     /// A subscription to the filter of these levels has ended.
@@ -114,15 +123,21 @@ impl Patterns {
         if pattern.uses > 0 {
             return;
         }
-        let charge = pattern.charge.take();
+        let above = |node: &NodeId| Some(self.tree.parent(*node)).filter(|node| *node != ROOT);
+        let path = iter::successors(Some(node), above);
+        let charges: Vec<_> =
+            path.map(|node| self.tree.value(node).and_then(|level| level.charge)).collect();
+        let before = self.tree.len();
         self.tree.prune(node);
-        let Some(Charge { session, number, levels }) = charge else { return };
-        let Some(account) = self.accounts.get_mut(&session).filter(|a| a.number == number) else {
-            return;
-        };
-        account.levels = account.levels.saturating_sub(levels);
-        if account.levels == 0 {
-            self.accounts.remove(&session);
+        // What leads to others stays, and who needed it first goes on being charged with it.
+        let gone = before - self.tree.len();
+        for Charge { session, number } in charges.into_iter().take(gone).flatten() {
+            let account = self.accounts.get_mut(&session).filter(|a| a.number == number);
+            let Some(account) = account else { continue };
+            account.levels = account.levels.saturating_sub(1);
+            if account.levels == 0 {
+                self.accounts.remove(&session);
+            }
         }
     }
 

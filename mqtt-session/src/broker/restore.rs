@@ -244,7 +244,10 @@ impl Restore<'_> {
         let session = self.broker.sessions.get_mut(key).ok_or(NoRoom)?;
         let own = &mut session.subscriptions;
         let index = &mut self.broker.subscriptions;
-        if index.subscribe(key.index, own, filter, group, options) == Subscribed::Refused {
+        // Who needed a pattern first is not known any more: who comes first now may need more of them
+        // than one session may bring.
+        let payer = None;
+        if index.subscribe(key.index, payer, own, filter, group, options) == Subscribed::Refused {
             return Err(NoRoom);
         }
         if options.replays {

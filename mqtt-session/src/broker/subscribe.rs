@@ -117,7 +117,9 @@ impl Broker {
         }
         let options = Options::new(subscription, granted, id);
         let own = &mut session.subscriptions;
-        let subscribed = self.subscriptions.subscribe(key.index, own, filter, group, options);
+        let payer = Some(key.index);
+        let subscribed =
+            self.subscriptions.subscribe(key.index, payer, own, filter, group, options);
         let replay = match (subscribed, subscription.retain_handling) {
             (Subscribed::Refused, _) => return Err(ReasonCode::QuotaExceeded),
             // Not for a Shared Subscription (section 4.8.2).

@@ -232,10 +232,11 @@ impl Subscriptions {
     }
 
     /// Subscribes a session, whose subscriptions `own` lists. A group is named only where the version
-    /// knows Shared Subscriptions.
+    /// knows Shared Subscriptions. `payer` is whose [`Patterns`] they are.
     pub(crate) fn subscribe(
         &mut self,
         session: u32,
+        payer: Option<u32>,
         own: &mut Few<SubIndex>,
         filter: TopicFilter<'_>,
         group: Option<&str>,
@@ -253,7 +254,7 @@ impl Subscriptions {
         if self.len() >= self.bounds.max || own.len() >= self.bounds.max_per_session {
             return Subscribed::Refused;
         }
-        if !self.patterns.add(session, filter) {
+        if !self.patterns.add(payer, filter) {
             return Subscribed::Refused;
         }
         let group_level = group.map(group_level);

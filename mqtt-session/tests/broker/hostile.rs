@@ -189,6 +189,31 @@ fn one_topic_leads_through_no_more_filters_than_there_is_room_for_their_patterns
 }
 
 #[test]
+fn who_ends_a_deep_filter_goes_on_being_charged_for_those_that_begin_like_it() {
+    let mut net = Net::with(|config| config.max_pattern_levels_per_session = 20);
+    let client = net.client(Version::V5, "c");
+    let full = Some(vec![mqtt_codec::ReasonCode::QuotaExceeded]);
+    let mut told = Vec::new();
+    // Of the eleven levels of a pattern nine are its own, and the last of them goes.
+    for beginning in ["x/x", "x/+", "+/x", "+/+"] {
+        let begins = format!("{beginning}{}/+", "/x".repeat(7));
+        let deep = format!("{begins}/x");
+        told.push(net.subscribe_to(client, &[subscription(&deep, QoS::AtMostOnce)], &[]));
+        if told.last() != Some(&full) {
+            net.subscribe(client, &begins, QoS::AtMostOnce);
+            net.unsubscribe(client, &[&deep]);
+        }
+    }
+    assert!(told[0] != full && told[2..] == [full.clone(), full.clone()], "{told:?}");
+    // All is given back with the last of them.
+    net.unsubscribe(client, &[&format!("x/x{}/+", "/x".repeat(7))]);
+    net.unsubscribe(client, &[&format!("x/+{}/+", "/x".repeat(7))]);
+    let deep = ["+"; 20].join("/");
+    let deep = [subscription(&deep, QoS::AtMostOnce)];
+    assert_ne!(net.subscribe_to(client, &deep, &[]), full);
+}
+
+#[test]
 fn replays_of_retained_messages_that_wait_are_bounded() {
     let mut net = Net::with(|config| config.max_subscriptions_per_session = 1000);
     let client = net.client(Version::V5, "c");

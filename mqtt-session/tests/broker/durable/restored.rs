@@ -64,6 +64,31 @@ fn sessions_subscriptions_queues_and_retained_messages_come_back() {
     }
 }
 
+/// Who was the first to need the pattern of a filter is not stored: whoever comes back first, no
+/// subscription is lost for it (section 4.1).
+#[test]
+fn a_session_comes_back_that_uses_more_patterns_than_it_may_bring() {
+    let mut config = durable();
+    config.max_pattern_levels_per_session = 8;
+    let mut net = Net::of(Broker::new(config));
+    let mut disk = Disk::default();
+    let (both, _) = net.keeper(Version::V5, "both");
+    let (other, _) = net.keeper(Version::V5, "other");
+    net.subscribe(other, "+/+/+/+/+/+/+/+", QoS::AtLeastOnce);
+    net.subscribe(both, "+/+/+/+/+/+/+/+", QoS::AtLeastOnce);
+    net.subscribe(both, "a/a/+", QoS::AtLeastOnce);
+    net.cut(both);
+    crash(&mut net, &mut disk);
+    assert_eq!(net.broker.statistics().subscriptions, 3);
+    let (both, present) = net.keeper(Version::V5, "both");
+    assert!(present);
+    let publisher = net.client(Version::V5, "p");
+    for topic in ["1/2/3/4/5/6/7/8", "a/a/b"] {
+        net.publish(publisher, topic, topic, QoS::AtLeastOnce);
+    }
+    assert_eq!(net.payloads(both), ["1/2/3/4/5/6/7/8", "a/a/b"]);
+}
+
 #[test]
 fn subscriptions_come_back_with_all_their_options() {
     let (mut net, mut disk) = net();
