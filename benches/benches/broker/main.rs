@@ -14,6 +14,8 @@
 //! - `--beside NAME,...`: only these of `mosquitto`, `rumqttd`, `mqtt5` and `limit`
 //! - `--scale NUMBER`: so many times the messages
 //! - `--seconds NUMBER`: how long messages are counted at most, for each scenario and broker
+//! - `--rounds NUMBER`: how often throughput is measured, the brokers in turn; the median counts. For machines
+//!   whose memory others use too
 //! - `--results`: write `RESULTS-broker.md`
 //!
 //! The generator is one thread that speaks to all sockets with packets it prepared before. What counts
@@ -40,6 +42,7 @@ struct Options {
     broker: String,
     kinds: Vec<Kind>,
     size: Size,
+    rounds: usize,
     writes: bool,
     wanted: Vec<String>,
 }
@@ -53,6 +56,7 @@ impl Options {
             broker: broker.to_string_lossy().into_owned(),
             kinds: Kind::ALL.to_vec(),
             size: Size { scale: 1.0, time: Duration::from_secs(4) },
+            rounds: 1,
             writes: false,
             wanted: Vec::new(),
         };
@@ -71,6 +75,7 @@ impl Options {
                     let seconds = value().parse().expect("a number");
                     this.size.time = Duration::from_secs_f64(seconds);
                 }
+                "--rounds" => this.rounds = value().parse().expect("a number"),
                 "--results" => this.writes = true,
                 name => this.wanted.push(name.to_owned()),
             }
@@ -116,11 +121,33 @@ fn throughput(options: &Options, report: &mut Report) {
     let mut cpu = Table::new("Processor seconds per million deliveries", true, 3);
     let mut rate = Table::new("Deliveries per second", true, 0);
     for (name, scenario) in scenarios::ALL.iter().filter(|(name, _)| options.wants(name)) {
-        let outcomes = options.each(false, |server| scenario(server, options.size));
+        let rounds = (0..options.rounds.max(1))
+            .map(|_| options.each(false, |server| scenario(server, options.size)))
+            .collect();
+        let outcomes = medians(rounds);
         add(&mut cpu, &mut rate, name, &outcomes);
     }
     report.add(cpu);
     report.add(rate);
+}
+
+/// Of each broker the outcome that is in the middle by its processor time.
+fn medians(rounds: Vec<Vec<(Kind, Option<Outcome>)>>) -> Vec<(Kind, Option<Outcome>)> {
+    let mut each: Vec<(Kind, Vec<Option<Outcome>>)> = Vec::new();
+    for (kind, outcome) in rounds.into_iter().flatten() {
+        match each.iter_mut().find(|(of, _)| *of == kind) {
+            Some((_, outcomes)) => outcomes.push(outcome),
+            None => each.push((kind, vec![outcome])),
+        }
+    }
+    let median = |(kind, mut outcomes): (Kind, Vec<Option<Outcome>>)| {
+        // Those that did not do it come last.
+        let cost = |o: &Option<Outcome>| o.as_ref().map_or(f64::MAX, Outcome::cpu_per_million);
+        outcomes.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
+        let middle = outcomes.len() / 2;
+        (kind, outcomes.swap_remove(middle))
+    };
+    each.into_iter().map(median).collect()
 }
 
 fn add(cpu: &mut Table, rate: &mut Table, name: &str, outcomes: &[(Kind, Option<Outcome>)]) {
@@ -130,7 +157,7 @@ fn add(cpu: &mut Table, rate: &mut Table, name: &str, outcomes: &[(Kind, Option<
         };
         outcomes.iter().map(cell).collect::<Vec<_>>()
     };
-    cpu.row(name, &cells(|o| o.cpu / o.deliveries as f64 * 1e6));
+    cpu.row(name, &cells(Outcome::cpu_per_million));
     rate.row(name, &cells(|o| o.deliveries as f64 / o.seconds));
 }
 

@@ -31,6 +31,13 @@ pub(crate) struct Outcome {
     pub(crate) lost: f64,
 }
 
+impl Outcome {
+    /// Seconds of processor time per million deliveries.
+    pub(crate) fn cpu_per_million(&self) -> f64 {
+        self.cpu / self.deliveries as f64 * 1e6
+    }
+}
+
 const SMALL: What = What { payload: 64, qos: 0, retain: false };
 
 type Scenario = fn(&Server, Size) -> Option<Outcome>;
