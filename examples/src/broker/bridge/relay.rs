@@ -91,6 +91,8 @@ pub(super) struct Relay {
     maximum_qos: QoS,
     allowed: Allowed,
     is_connected: bool,
+    /// Whether the other broker has granted all that was subscribed to, in the session that it has now.
+    is_subscribed: bool,
     /// The highest QoS with which messages go there, as far as it is known.
     highest: QoS,
     /// Messages of QoS 2 of this broker that go as QoS 1, until the other one has them.
@@ -132,6 +134,7 @@ impl Relay {
                 keep_alive: settings.keep_alive.get(),
             },
             is_connected: false,
+            is_subscribed: false,
             highest: settings.max_qos,
             lowered: BTreeSet::new(),
             exact: BTreeSet::new(),
@@ -213,6 +216,7 @@ impl Relay {
     ) -> bool {
         if !session_present {
             self.done_remote.clear();
+            self.is_subscribed = false;
         }
         let client_id = format!("{PREFIX}{}", self.settings.name);
         let in_flight = self.settings.max_in_flight.min(self.allowed.receive_maximum);
@@ -229,7 +233,9 @@ impl Relay {
             ..Connect::new(Version::V5, &client_id)
         };
         local(&Packet::Connect(connect), down);
-        if self.into.is_empty() {
+        // In 3.1.1 each SUBSCRIBE brings all retained messages, as if they were new.
+        let is_subscribed = self.is_subscribed && !self.settings.version.has_properties();
+        if self.into.is_empty() || is_subscribed {
             return false;
         }
         let subscriptions = self.into.subscriptions(self.maximum_qos);
@@ -328,7 +334,8 @@ impl Relay {
     }
 
     /// Tells what the bridge does not get.
-    fn on_suback(&self, suback: &SubAck<'_>) {
+    fn on_suback(&mut self, suback: &SubAck<'_>) {
+        self.is_subscribed = suback.reasons.iter().all(|reason| !reason.is_failure());
         let subscriptions = self.into.subscriptions(self.maximum_qos);
         for (reason, subscription) in suback.reasons.iter().zip(&subscriptions) {
             let filter = subscription.filter.as_str();

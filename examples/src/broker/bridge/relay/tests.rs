@@ -1,6 +1,6 @@
 use alloc::sync::Arc;
 
-use mqtt_codec::QoS;
+use mqtt_codec::{PacketId, QoS};
 
 use super::{Fault, Relay, Told};
 use crate::broker::Settings;
@@ -47,6 +47,76 @@ fn a_pubrel_of_an_earlier_run_is_answered_here_where_the_upstream_takes_no_qos_2
         let pubcomp: &[u8] = if is_here { b"\x70\x02\0\x07" } else { b"" };
         assert_eq!((&up[..], &down[..]), (pubrel, pubcomp), "{more}");
     }
+}
+
+/// Each SUBSCRIBE brings all retained messages, if no Retain Handling says otherwise [MQTT-3.8.4-3 of 3.1.1].
+#[test]
+fn what_an_upstream_of_3_1_1_has_in_its_session_is_not_subscribed_to_again() {
+    let (v311, v5) = ("version = \"3.1.1\"", "");
+    for (version, suback, session_present, again) in [
+        (v311, &b"\x90\x03\0\x01\x02"[..], true, false),
+        (v311, b"\x90\x03\0\x01\x80", true, true),
+        (v311, b"\x90\x03\0\x01\x02", false, true),
+        (v5, b"\x90\x04\0\x01\0\x02", true, true),
+    ] {
+        let connack: &[u8] =
+            if version.is_empty() { b"\x20\x03\x01\0\0" } else { b"\x20\x02\x01\0" };
+        let mut relay = let_in(version, connack);
+        let (mut up, mut down) = (Vec::new(), Vec::new());
+        let id = PacketId::new(1).unwrap();
+        assert!(
+            relay.attach(true, id, &mut up, &mut down),
+            "an earlier run may have had other topics"
+        );
+        let told = relay.take_remote(&mut &suback[..], &mut up, &mut down).unwrap();
+        assert_eq!(told, Some(Some(Told::Subscribed)));
+        relay.connect(false, &mut up);
+        relay.take_remote(&mut &connack[..], &mut up, &mut down).unwrap();
+        let subscribes = relay.attach(session_present, id, &mut up, &mut down);
+        assert_eq!(subscribes, again, "{version} {suback:02x?} {session_present}");
+    }
+}
+
+/// Whatever an upstream sends: it is an error, or is taken, and answered by no more than it is.
+#[test]
+fn an_upstream_that_sends_nonsense_is_no_trouble() {
+    const SEEDS: [&[u8]; 8] = [
+        b"\x20\x02\x01\0",
+        b"\x90\x03\0\x01\x02",
+        b"\x32\x06\0\x01a\0\x07x",
+        b"\x34\x06\0\x01a\0\x07x",
+        b"\x30\xFF\x7F\0\x01abcdefgh",
+        b"\x62\x02\0\x07",
+        b"\x50\x02\0\x07",
+        b"\x40\x02\0\x07",
+    ];
+    let mut state = 1_u64;
+    let mut next = |bound: usize| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % bound
+    };
+    let mut taken = 0;
+    for _ in 0..3000 {
+        let mut relay = let_in("version = \"3.1.1\"", b"\x20\x02\x01\0");
+        let mut bytes = Vec::new();
+        for _ in 0..next(20) {
+            let mut packet = SEEDS[1 + next(SEEDS.len() - 1)].to_vec();
+            if next(4) == 0 {
+                let at = next(packet.len());
+                packet[at] = next(256) as u8;
+            }
+            bytes.extend(packet);
+        }
+        let (mut up, mut down) = (Vec::new(), Vec::new());
+        let mut rx = &bytes[..];
+        while let Ok(Some(_)) = relay.take_remote(&mut rx, &mut up, &mut down) {
+            taken += 1;
+        }
+        // What is added to a message is less than a hundred bytes.
+        assert!(up.len() <= bytes.len() && down.len() <= 20 * (100 + bytes.len()), "{bytes:02x?}");
+    }
+    assert!(taken > 5000, "{taken}");
 }
 
 /// What it adds must fit into what this broker takes.
