@@ -35,7 +35,7 @@ impl Delivered {
 pub struct Delivery(Arc<Mutex<Slot>>);
 
 /// What tells a [`Delivery`] its outcome. Each message has one, and this touches memory that another
-/// processor may have half as often as a channel for one value does.
+/// processor may have less often than a channel for one value does.
 #[derive(Debug)]
 pub(crate) struct Listener(Option<Arc<Mutex<Slot>>>);
 
