@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 use std::sync::mpsc;
@@ -10,7 +11,8 @@ use std::thread;
 
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
-use redb::{Database, ReadableTable, TableDefinition};
+use redb::backends::FileBackend;
+use redb::{Database, ReadableTable, StorageBackend, TableDefinition};
 
 use crate::{Changes, Store};
 
@@ -44,9 +46,35 @@ struct Commit {
 
 fn io_error(error: impl Into<redb::Error>) -> io::Error {
     match error.into() {
+        redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+            io::Error::new(io::ErrorKind::InvalidData, "the file is no database of redb")
+        }
         redb::Error::Io(error) => error,
         error => io::Error::other(error),
     }
+}
+
+/// Opens the file, which is locked from then on, or makes it a database. That takes several writes, the last
+/// of which is the mark that it is one: who was killed before that has left a file in which nothing was
+/// ever stored, and which redb would take for somebody else's.
+fn database(path: &Path) -> io::Result<Database> {
+    /// How long the mark is, with which the file begins.
+    const MARK: usize = 9;
+    /// How long a file can be at most that is only just begun.
+    const BEGUN: u64 = 4 << 20;
+
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    let backend = FileBackend::new(file).map_err(io_error)?;
+    if (MARK as u64..=BEGUN).contains(&backend.len()?) && backend.read(0, MARK)? == [0; MARK] {
+        backend.set_len(0)?;
+    }
+    let database = Database::builder().create_with_backend(backend).map_err(io_error)?;
+    // That there is such a file must survive too. Only Unix opens folders.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if cfg!(unix) {
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(database)
 }
 
 impl DiskStore {
@@ -55,7 +83,7 @@ impl DiskStore {
     /// # Errors
     /// It cannot be opened, is no such file, or is open in another process.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
-        let database = Arc::new(Database::create(path).map_err(io_error)?);
+        let database = Arc::new(database(path.as_ref())?);
         let (commits, received) = mpsc::channel::<Commit>();
         let shared = Arc::clone(&database);
         thread::Builder::new().name("mqtt-store".into()).spawn(move || {

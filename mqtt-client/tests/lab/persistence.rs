@@ -317,6 +317,39 @@ async fn what_expired_while_no_program_ran_is_told_so_by_the_next_run_mqtt_3_3_2
     assert_eq!(network.lock().messages, ["young"]);
 }
 
+/// What an earlier run has left takes up the room of what is new, run after run, whether anybody asks for
+/// its outcomes or not.
+#[tokio::test(start_paused = true)]
+async fn what_earlier_runs_have_left_grows_no_further_than_the_outbox() {
+    let network = Network::new();
+    network.lock().up = false;
+    let disk = Disk::slow(0);
+    let limited = || {
+        let mut options = stored(Version::V5, &disk);
+        options.outbox_messages = 3;
+        options
+    };
+    for n in 0..4 {
+        let (client, driver) = run(limited(), &network);
+        let taken = client.try_publish(&Message::new("a", "x", QoS::ExactlyOnce));
+        assert_eq!(taken.is_ok(), n < 3, "in run {n}");
+        assert_eq!(client.undelivered(), (n + 1).min(3));
+        let _ = in_time(client.stored()).await;
+        kill(driver, &network).await;
+    }
+    network.lock().up = true;
+    let client = start(limited(), &network);
+    for n in 0..100 {
+        in_time(client.publish("a", n.to_string(), QoS::ExactlyOnce)).await.expect("delivered");
+    }
+    let resumed = client.resumed();
+    assert_eq!(resumed.len(), 3, "it is there, however late somebody asks");
+    for Resumed { delivery, .. } in resumed {
+        in_time(delivery).await.expect("delivered");
+    }
+    assert_eq!(network.lock().messages.len(), 103);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_store_that_fails_ends_the_client_and_nothing_is_sent() {
     let network = Network::new();
@@ -327,6 +360,42 @@ async fn a_store_that_fails_ends_the_client_and_nothing_is_sent() {
     assert!(matches!(in_time(client.stored()).await, Err(Error::Store(_))));
     assert!(matches!(in_time(client.stored()).await, Err(Error::Store(_))));
     assert!(network.lock().messages.is_empty());
+}
+
+/// To make a database takes several writes, and who is killed in between leaves a file without its mark.
+#[cfg(feature = "redb")]
+#[test]
+fn a_program_that_is_killed_while_it_makes_its_file_can_open_it_the_next_time() {
+    use mqtt_client::DiskStore;
+    use std::fs;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("store.redb");
+    drop(DiskStore::open(&path).expect("a new one"));
+    let whole = fs::read(&path).expect("it is there");
+    let unmarked = [&[0; 9], &whole[9..]].concat();
+    let states = [vec![], vec![0; 1], vec![0; whole.len()], unmarked, whole];
+    for (n, begun) in states.into_iter().enumerate() {
+        let path = folder.path().join(n.to_string());
+        fs::write(&path, &begun).expect("it can be written");
+        let store = DiskStore::open(&path);
+        if begun.len() == 1 {
+            assert!(store.is_err(), "it is no file of ours");
+            continue;
+        }
+        let store = store.expect("it is a store");
+        assert!(store.load().expect("it can be read").is_empty());
+        assert!(DiskStore::open(&path).is_err(), "only one at a time");
+    }
+    // What is somebody else's stays.
+    let others = [b"a diary".repeat(1000), vec![0; 5 << 20]];
+    for (n, other) in others.into_iter().enumerate() {
+        let path = folder.path().join(format!("other{n}"));
+        fs::write(&path, &other).expect("it can be written");
+        let error = DiskStore::open(&path).expect_err("no store");
+        assert!(error.to_string().contains("no database"), "{error}");
+        assert!(fs::read(&path).expect("it is there") == other);
+    }
 }
 
 #[tokio::test(start_paused = true)]
