@@ -1,11 +1,12 @@
 //! Records in a file of redb: copy-on-write trees, so that a process that is killed at any moment
 //! leaves the last transaction whole.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use redb::{Database, ReadableTable, TableDefinition};
+use redb::backends::FileBackend;
+use redb::{Database, ReadableTable, StorageBackend, TableDefinition};
 
 use super::{Changes, Records};
 
@@ -35,7 +36,7 @@ impl Disk {
     fn database(&mut self) -> io::Result<&Database> {
         let database = match self.database.take() {
             Some(database) => database,
-            None => Database::builder().set_cache_size(CACHE).create(&self.path).map_err(other)?,
+            None => create(&self.path)?,
         };
         Ok(self.database.insert(database))
     }
@@ -53,6 +54,23 @@ impl Disk {
         }
         transaction.commit().map_err(other)
     }
+}
+
+/// Opens the file, which is locked from then on, or makes it a database. The mark that it is one is written
+/// last of all: a broker that was killed before that has left a file in which nothing was ever stored,
+/// and which redb would take for somebody else's.
+fn create(path: &Path) -> io::Result<Database> {
+    /// How long the mark is, with which the file begins.
+    const MARK: usize = 9;
+    /// How long a file can be at most that is only just begun.
+    const BEGUN: u64 = 4 << 20;
+
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    let backend = FileBackend::new(file).map_err(other)?;
+    if (MARK as u64..=BEGUN).contains(&backend.len()?) && backend.read(0, MARK)? == [0; MARK] {
+        backend.set_len(0)?;
+    }
+    Database::builder().set_cache_size(CACHE).create_with_backend(backend).map_err(other)
 }
 
 impl Records for Disk {

@@ -1,6 +1,7 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
+use std::fs;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Mutex;
@@ -159,6 +160,30 @@ fn what_is_in_the_file_comes_back_and_one_broker_has_it_at_a_time() {
     assert_eq!(packet(&mut client).unwrap()[0], 0x90);
     assert_eq!(packet(&mut client).unwrap().last(), Some(&b'y'));
     running.stop().unwrap();
+}
+
+#[test]
+fn a_broker_that_was_killed_while_it_made_its_file_starts_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || {
+        let mut server = BrokerServer::bind("127.0.0.1:0", durable()).unwrap();
+        server.persist(folder.path())?;
+        server.spawn()
+    };
+    start().unwrap().stop().unwrap();
+    let mut files = fs::read_dir(folder.path()).unwrap();
+    let (file, other) = (files.next().unwrap().unwrap().path(), files.next());
+    assert!(other.is_none());
+    let whole = fs::read(&file).unwrap();
+    // Its mark is written last.
+    for begun in [vec![0; whole.len()], [&[0; 9], &whole[9..]].concat()] {
+        fs::write(&file, begun).unwrap();
+        start().unwrap().stop().unwrap();
+    }
+    let diary = b"a diary".repeat(1000);
+    fs::write(&file, &diary).unwrap();
+    assert!(start().is_err());
+    assert!(fs::read(&file).unwrap() == diary, "what is somebody else's stays");
 }
 
 #[test]
