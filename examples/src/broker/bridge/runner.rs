@@ -498,8 +498,11 @@ impl Link {
 
     /// Writes as much as the socket takes.
     fn write(&mut self) -> io::Result<()> {
-        self.ready = self.transport.wrap(&mut self.up, self.ready);
         while !self.is_full {
+            // Who pings and takes no answers must not have them gathered.
+            if self.ready - self.sent < MAX_WAITING {
+                self.ready = self.transport.wrap(&mut self.up, self.ready);
+            }
             let rest = self.up.get(self.sent..self.ready).unwrap_or_default();
             if rest.is_empty() && !self.transport.has_pending() {
                 break;
@@ -528,5 +531,56 @@ impl Link {
             self.sent = 0;
         }
         Ok(())
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::io::{Read, Write};
+
+    use mio::net::UnixStream;
+    use tungstenite::handshake::derive_accept_key;
+
+    use super::{Link, MAX_WAITING};
+    use crate::broker::transport::{Socket, Transport};
+
+    /// RFC 6455, section 5.5.3: of many PINGs it is enough to answer the last.
+    #[test]
+    fn a_server_that_pings_and_reads_nothing_has_few_answers_gathered() {
+        let (socket, mut peer) = UnixStream::pair().unwrap();
+        let mut link = Link::new(Transport::asking(Socket::Unix(socket), None, "h:1", "/mqtt"));
+        // As CONNECT, which waits for the WebSocket.
+        link.up.extend_from_slice(&[0x10; 100]);
+        link.write().unwrap();
+        let mut request = [0; 1024];
+        let len = peer.read(&mut request).unwrap();
+        let request = core::str::from_utf8(&request[..len]).unwrap();
+        let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
+        let accept = derive_accept_key(key.unwrap().as_bytes());
+        let answer = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n"
+        );
+        peer.write_all(answer.as_bytes()).unwrap();
+        let mut buffer = [0; 1024];
+        let mut ping = [0; 2 + 125];
+        ping[..2].copy_from_slice(&[0x89, 125]);
+        for _ in 0..20_000 {
+            peer.write_all(&ping).unwrap();
+            link.transport.read(&mut buffer).unwrap();
+            link.is_full = false;
+            link.write().unwrap();
+            assert!(link.up.len() < 2 * MAX_WAITING + 1024, "{}", link.up.len());
+        }
+        assert!(link.is_full);
+        // Once it reads, it gets what is owed and the last answer.
+        let mut taken = vec![0; 1 << 20];
+        let mut all = 0;
+        while all == 0 || link.sent < link.up.len() {
+            all += peer.read(&mut taken).unwrap();
+            link.is_full = false;
+            link.write().unwrap();
+        }
+        assert!(link.up.is_empty() && !link.transport.has_words());
     }
 }
