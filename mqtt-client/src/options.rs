@@ -125,8 +125,9 @@ pub struct Options {
     /// that it subscribes to no more. Beyond that the oldest makes way, and is acknowledged. With
     /// [`manual_acknowledge`](Self::manual_acknowledge) they are not acknowledged while they are kept,
     /// nor is what came behind them. So that this does not end with a server that sends nothing more,
-    /// they are given up when there are 10 of them or 10 messages behind them, or half of
-    /// [`receive_maximum`](Self::receive_maximum), if that is less. Default: 256.
+    /// once the program has subscribed to something the oldest make way for more than 10 of them, and all
+    /// for 10 messages behind them, or for half of [`receive_maximum`](Self::receive_maximum), if that is
+    /// less. Default: 256.
     pub unrouted_messages: usize,
 }
 
@@ -323,7 +324,7 @@ impl Options {
         self.max_in_flight.unwrap_or(default).max(1)
     }
 
-    /// How many messages that belong to no subscription are kept.
+    /// How many messages that belong to no subscription are kept beside subscriptions.
     pub(crate) fn unrouted_limit(&self) -> usize {
         // Whatever it is told, a server may have a limit of its own.
         let half = usize::from(self.receive_maximum.min(USUAL_IN_FLIGHT) / 2);

@@ -312,6 +312,16 @@ impl Queue {
         oldest.is_none()
     }
 
+    /// Gives up the oldest messages until there are so many. Returns how many they were.
+    pub(crate) fn keep(&self, count: usize) -> u64 {
+        let mut state = self.lock();
+        let excess = state.messages.len().saturating_sub(count);
+        let mut dropped: Taken = (0..excess).map_while(|_| state.pop()).collect();
+        drop(state);
+        acknowledge(&mut dropped);
+        excess as u64
+    }
+
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().messages.is_empty()

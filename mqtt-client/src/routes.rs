@@ -58,8 +58,8 @@ pub(crate) struct Routes {
     entries: Vec<Entry>,
     trie: Trie,
     leaving: Vec<Leaving>,
-    /// What belongs to no subscription, how much of it at most, and how many messages came behind it
-    /// whose acknowledgement has to wait for its own.
+    /// What belongs to no subscription, how much of it at most beside subscriptions, and how many
+    /// messages came behind it whose acknowledgement has to wait for its own.
     unrouted: Queue,
     max_unrouted: usize,
     behind: usize,
@@ -114,10 +114,10 @@ impl Entry {
 }
 
 impl Routes {
-    pub(crate) fn new(unrouted: usize) -> Self {
-        let max_unrouted = unrouted;
-        let unrouted = Queue::new(max_unrouted, Lag::DropOldest);
-        unrouted.ignore(max_unrouted == 0);
+    /// So many messages that belong to no subscription are kept while there is none, and beside others.
+    pub(crate) fn new(max: usize, max_unrouted: usize) -> Self {
+        let unrouted = Queue::new(max, Lag::DropOldest);
+        unrouted.ignore(max == 0);
         Self {
             max_unrouted,
             behind: 0,
@@ -162,6 +162,7 @@ impl Routes {
         self.trie.insert(&entry.filter.filter, key);
         let place = self.entries.partition_point(|earlier| earlier.key < key);
         self.entries.insert(place, entry);
+        self.make_way();
     }
 
     /// Takes out the entry at this place.
@@ -351,6 +352,7 @@ impl Routes {
             [] => {
                 // The application acknowledges it, or nobody has to.
                 self.given_up += u64::from(!self.unrouted.push_over(message));
+                self.make_way();
                 return !manual;
             }
             // As it mostly is.
@@ -390,6 +392,14 @@ impl Routes {
         }
         // What holds it acknowledges it in the end.
         !manual && hold.is_none()
+    }
+
+    /// Where there are subscriptions, their messages must not wait for what belongs to none: while that
+    /// uses up the server's quota, they do not come.
+    fn make_way(&mut self) {
+        if !self.entries.is_empty() {
+            self.given_up += self.unrouted.keep(self.max_unrouted);
+        }
     }
 
     /// Another message came whose acknowledgement waits until what belongs to no subscription is

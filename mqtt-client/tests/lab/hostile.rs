@@ -265,6 +265,40 @@ async fn what_nobody_can_acknowledge_leaves_the_server_room_for_the_rest_mqtt_4_
     }
 }
 
+/// As when a program connects to a session that the server has kept, and then subscribes: nothing is
+/// acknowledged that it has not seen [MQTT-4.3.2-4].
+#[tokio::test(start_paused = true)]
+async fn what_comes_before_the_first_subscription_waits_for_it() {
+    for version in BOTH {
+        let network = Network::new();
+        let mut options = options(version);
+        options.manual_acknowledge = true;
+        let client = start(options, &network);
+        in_time(client.publish("c", "x", QoS::AtLeastOnce)).await.expect("delivered");
+        for n in 0..20 {
+            network.publish("a", &n.to_string(), QoS::AtLeastOnce);
+            network.publish("b", &n.to_string(), QoS::AtLeastOnce);
+        }
+        network.until(|_| client.statistics().received == 40).await;
+        let mut first = in_time(client.subscribe("a", QoS::AtLeastOnce)).await.expect("granted");
+        for n in 0..20 {
+            let message = in_time(first.next()).await.expect("it was kept");
+            assert_eq!(message.text(), Some(&*n.to_string()), "{version:?}");
+            message.acknowledge();
+        }
+        // Beside it there is room for some of the others, for a while.
+        let mut second = in_time(client.subscribe("b", QoS::AtLeastOnce)).await.expect("granted");
+        for n in 10..20 {
+            let message = in_time(second.next()).await.expect("it was kept");
+            assert_eq!(message.text(), Some(&*n.to_string()), "{version:?}");
+            message.acknowledge();
+        }
+        network.publish("a", "last", QoS::AtLeastOnce);
+        assert_eq!(in_time(first.next()).await.expect("it goes on").text(), Some("last"));
+        assert_eq!(client.statistics().unrouted, 10);
+    }
+}
+
 /// What a Reason String says is for people, and not for their terminals and logs.
 #[tokio::test(start_paused = true)]
 async fn the_servers_words_cannot_forge_a_line_of_a_log() {
