@@ -155,11 +155,17 @@ impl<'a> TopicFilter<'a> {
 
     /// Refuses a filter that was made for a version without Shared Subscriptions and is none in the
     /// version that it is written in.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn admit(self, version: Version) -> Result<(), Violation> {
-        match self.0.strip_prefix(SHARE) {
-            Some(shared) if version.has_properties() => check_share(shared).map(drop),
+        match self.0 {
+            [b'$', ..] if version.has_properties() => self.admit_special(),
             _ => Ok(()),
         }
+    }
+
+    #[inline(never)]
+    fn admit_special(self) -> Result<(), Violation> {
+        self.0.strip_prefix(SHARE).map_or(Ok(()), |shared| check_share(shared).map(drop))
     }
 
     /// The filter as text, with `$share/NAME/` if it has that. Costs as much as

@@ -117,7 +117,10 @@ impl<'a> Element<'a> for Subscription<'a> {
     fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         let options = if sink.version.has_properties() {
             sink.demand(|_| self.filter.admit(sink.version))?;
-            sink.check(!self.is_shared_no_local(), Violation::NoLocalOnShared)?;
+            sink.demand(|_| match self.is_shared_no_local() {
+                true => Err(Violation::NoLocalOnShared),
+                false => Ok(()),
+            })?;
             self.options()
         } else {
             self.qos.bits()
