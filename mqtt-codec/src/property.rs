@@ -3,8 +3,8 @@
 use core::fmt;
 
 use crate::packet::FAST;
-use crate::wire::{Encode, Mode, Reader, Sink};
-use crate::{DecodeError, Rules, Sender, Version, Violation};
+use crate::wire::{Encode, MAX_VARIABLE, Measure, Mode, Reader, Sink, Write};
+use crate::{DecodeError, EncodeError, Rules, Sender, Version, Violation};
 
 mod table;
 mod value;
@@ -16,7 +16,8 @@ pub(crate) use value::ValueKind;
 
 /// Properties of a packet. Those that were received are a checked span of the packet, read when they
 /// are asked for; those to be sent are a slice. Both may be joined: a server passes on what it
-/// received, less what was meant for itself, plus what it adds.
+/// received, less what was meant for itself, plus what it adds. Those that are sent again and again
+/// are best laid out once, by [`Rules::lay_out`], and then are a checked span too.
 ///
 /// ```
 /// use mqtt_codec::{Properties, Property};
@@ -188,6 +189,24 @@ impl<'a> Properties<'a> {
         }
         bits.check::<M>(scope, rules.sender)?;
         Ok(sink.clamped_len(free))
+    }
+
+    /// The same properties as bytes in `buffer`: see [`Rules::lay_out`].
+    pub(crate) fn lay_out<'b>(
+        &self,
+        rules: &Rules,
+        scope: Scope,
+        buffer: &'b mut [u8],
+    ) -> Result<Properties<'b>, EncodeError> {
+        let needed = self.put::<Measure>(&mut [], rules, 0, scope)?;
+        if needed == MAX_VARIABLE {
+            return Err(EncodeError::TooLarge { size: needed.into(), limit: MAX_VARIABLE - 1 });
+        }
+        let needed = needed as usize;
+        let room = buffer.get_mut(..needed).ok_or(EncodeError::NoRoom { needed })?;
+        self.put::<Write>(room, rules, 0, scope)?;
+        let present = self.iter().fold(0, |present, property| present | property.id().bit());
+        Ok(Properties { wire: room, list: &[], present })
     }
 
     #[inline(never)]

@@ -2,7 +2,9 @@
 
 use crate::packet::Size;
 use crate::wire::Reader;
-use crate::{DecodeError, EncodeError, FixedHeader, Packet, Properties, Publish, Sender, Version};
+use crate::{
+    DecodeError, EncodeError, FixedHeader, Packet, Properties, Publish, Scope, Sender, Version,
+};
 
 /// Largest packet the protocol has room for: 268,435,455 bytes of Remaining Length and 5 of header.
 pub(crate) const PROTOCOL_MAX: u32 = 268_435_460;
@@ -165,6 +167,43 @@ impl Rules {
     #[inline]
     pub fn encode(&self, packet: &Packet<'_>, buffer: &mut [u8]) -> Result<usize, EncodeError> {
         packet.encode(self, buffer)
+    }
+
+    /// Checks properties as those of a packet, or of a will, and lays them out in `buffer` as they are
+    /// sent. What it returns are the same properties, which are then only copied into each packet.
+    /// They may stand in any packet under any rules: what was not checked by these is checked when
+    /// the packet is written, all strings among it where the policy refuses any.
+    ///
+    /// ```
+    /// use mqtt_codec::{
+    ///     Packet, Properties, Property, Publish, Rules, Scope, Sender, TopicName, Version,
+    /// };
+    ///
+    /// let rules = Rules::new(Version::V5, Sender::Client);
+    /// let list = [Property::ContentType("text/plain"), Property::UserProperty(("room", "kitchen"))];
+    /// let mut room = [0; 64];
+    /// let properties = rules.lay_out(&Properties::from(&list[..]), Scope::Publish, &mut room)?;
+    /// assert_eq!(properties.content_type(), Some("text/plain"));
+    ///
+    /// let mut buffer = [0; 128];
+    /// for payload in [b"20.5", b"21.0"] {
+    ///     let publish = Publish { properties, ..Publish::new(TopicName::new("a/b")?, payload) };
+    ///     let len = rules.encode(&Packet::Publish(publish), &mut buffer)?;
+    ///     assert!(buffer[..len].ends_with(payload));
+    /// }
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The rule that they break there, that no packet has room for them, or that `buffer` is too short:
+    /// [`EncodeError::NoRoom`] then says how many bytes they take.
+    pub fn lay_out<'b>(
+        &self,
+        properties: &Properties<'_>,
+        scope: Scope,
+        buffer: &'b mut [u8],
+    ) -> Result<Properties<'b>, EncodeError> {
+        properties.lay_out(self, scope, buffer)
     }
 
     /// Appends the packet to `buffer` and returns its length in bytes. A payload is copied once, into

@@ -361,12 +361,73 @@ fn both_sides_agree(bytes: &[u8], rules: Rules) {
     assert_eq!(rules.decode(&mut &buffer[..len]), Ok(Some(packet)));
 }
 
+/// Properties of a packet, and where they stand.
+fn properties_of<'p, 'a>(packet: &'p mut Packet<'a>) -> Option<(&'p mut Properties<'a>, Scope)> {
+    Some(match packet {
+        Packet::Connect(p) => (&mut p.properties, Scope::Connect),
+        Packet::ConnAck(p) => (&mut p.properties, Scope::ConnAck),
+        Packet::Publish(p) => (&mut p.properties, Scope::Publish),
+        Packet::PubAck(p) => (&mut p.properties, Scope::PubAck),
+        Packet::PubRec(p) => (&mut p.properties, Scope::PubRec),
+        Packet::PubRel(p) => (&mut p.properties, Scope::PubRel),
+        Packet::PubComp(p) => (&mut p.properties, Scope::PubComp),
+        Packet::Subscribe(p) => (&mut p.properties, Scope::Subscribe),
+        Packet::SubAck(p) => (&mut p.properties, Scope::SubAck),
+        Packet::Unsubscribe(p) => (&mut p.properties, Scope::Unsubscribe),
+        Packet::UnsubAck(p) => (&mut p.properties, Scope::UnsubAck),
+        Packet::PingReq | Packet::PingResp => return None,
+        Packet::Disconnect(p) => (&mut p.properties, Scope::Disconnect),
+        Packet::Auth(p) => (&mut p.properties, Scope::Auth),
+    })
+}
+
+/// Properties that are laid out by rules that refuse little are written, or refused, as their list is.
+fn holds_laid_out(packet: Packet<'_>, rules: Rules) {
+    let lax = Rules::new(Version::V5, Sender::Either);
+    let (mut room, mut will_room) = ([0; 2048], [0; 2048]);
+    let mut same = packet;
+    let Some((list, scope)) = properties_of(&mut same) else { return };
+    match lax.lay_out(list, scope, &mut room) {
+        Ok(laid_out) => {
+            assert_eq!(laid_out, *list);
+            *list = laid_out;
+        }
+        Err(_) if !rules.version.has_properties() => return,
+        Err(error) => {
+            assert!(rules.encoded_len(&packet).is_err(), "{error}");
+            return;
+        }
+    }
+    if let Packet::Connect(Connect { will: Some(will), .. }) = &mut same {
+        if let Ok(laid_out) = lax.lay_out(&will.properties, Scope::Will, &mut will_room) {
+            will.properties = laid_out;
+        }
+    }
+    let (mut written, mut again) = (vec![0; 4096], vec![0; 4096]);
+    let len = rules.encode(&packet, &mut written);
+    assert_eq!(rules.encode(&same, &mut again), len);
+    if let Ok(len) = len {
+        assert_eq!(again[..len], written[..len]);
+        // As much room as it takes, and one byte less.
+        let mut tight = vec![0; len];
+        assert_eq!(rules.encode(&packet, &mut tight), Ok(len));
+        assert_eq!(tight, written[..len]);
+        let refused = rules.encode(&packet, &mut tight[..len - 1]);
+        assert_eq!(refused, Err(EncodeError::NoRoom { needed: len }));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_written_is_read_as_the_same_packet(m in material(), rules in rules()) {
         with_packet(&m, rules.version, |packet| holds(packet, rules));
+    }
+
+    #[test]
+    fn properties_that_are_laid_out_are_written_as_a_list_is(m in material(), rules in rules()) {
+        with_packet(&m, rules.version, |packet| holds_laid_out(packet, rules));
     }
 
     #[test]
