@@ -164,7 +164,7 @@ impl Rules {
     /// order. What is in `buffer` then means nothing.
     ///
     /// What is in `buffer` behind the packet may be overwritten: how long it is shows in writing.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub fn encode(&self, packet: &Packet<'_>, buffer: &mut [u8]) -> Result<usize, EncodeError> {
         packet.encode(self, buffer)
     }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::rules::PROTOCOL_MAX;
 use crate::wire::{Encode, Guess, MAX_VARIABLE, Mode, PropertyLengths, Sink, shift, variable_len};
-use crate::{EncodeError, Properties, Rules, Sender, Version, Violation};
+use crate::{EncodeError, Properties, Rules, Scope, Sender, Version, Violation};
 
 /// Sizes of a packet that was checked and measured.
 #[derive(Clone, Copy)]
@@ -244,13 +244,37 @@ pub(super) fn write_plain_publish(
     buffer: &mut [u8],
 ) -> Option<NonZeroUsize> {
     let id = packet.packet_id.map(|id| id.get().to_be_bytes());
+    let max = rules.max_packet_size;
     match (id, rules.version.has_properties()) {
-        (None, false) => write_plain(packet, [], rules.max_packet_size, buffer),
-        (None, true) => write_plain(packet, [0], rules.max_packet_size, buffer),
-        (Some(id), false) => write_plain(packet, id, rules.max_packet_size, buffer),
-        (Some([high, low]), true) => {
-            write_plain(packet, [high, low, 0], rules.max_packet_size, buffer)
+        (None, false) => write_plain(packet, [], &[], max, buffer),
+        (None, true) => write_plain(packet, [0], &[], max, buffer),
+        (Some(id), false) => write_plain(packet, id, &[], max, buffer),
+        (Some([high, low]), true) => write_plain(packet, [high, low, 0], &[], max, buffer),
+    }
+}
+
+/// Writes a PUBLISH with properties as [`write_at_once`] does: as one without them, if they are bytes.
+#[inline(never)]
+pub(super) fn write_publish_v5(
+    packet: &Publish<'_>,
+    rules: &Rules,
+    buffer: &mut [u8],
+) -> Option<NonZeroUsize> {
+    let max = rules.max_packet_size;
+    match packet.properties.as_bytes(rules, Scope::Publish) {
+        // Where a Topic Alias stands for the topic, properties are to be looked into.
+        Some(bytes)
+            if bytes.len() <= 0x7F
+                && !packet.topic.is_empty()
+                && !rules.policy.check_payload_format =>
+        {
+            let len = bytes.len() as u8;
+            match packet.packet_id.map(|id| id.get().to_be_bytes()) {
+                None => write_plain(packet, [len], bytes, max, buffer),
+                Some([high, low]) => write_plain(packet, [high, low, len], bytes, max, buffer),
+            }
         }
+        _ => write_at_once(PublishV5(packet), rules, buffer),
     }
 }
 
@@ -258,12 +282,14 @@ pub(super) fn write_plain_publish(
 fn write_plain<const K: usize>(
     packet: &Publish<'_>,
     between: [u8; K],
+    properties: &[u8],
     max_packet_size: u32,
     buffer: &mut [u8],
 ) -> Option<NonZeroUsize> {
     let rules = &Rules::new(Version::V5, Sender::Either);
     let mut sink = Sink::<Encode>::new(buffer, rules, rules.version, 0, Default::default());
-    let remaining = packet.topic.as_bytes().len() + 2 + K + packet.payload.len();
+    let head = packet.topic.as_bytes().len() + 2 + K + properties.len();
+    let remaining = head + packet.payload.len();
     // With the longest header that there is: what fits barely is written the long way.
     if remaining as u64 + 5 > u64::from(max_packet_size) {
         return None;
@@ -271,12 +297,15 @@ fn write_plain<const K: usize>(
     packet.check(&Properties::EMPTY, &sink).ok()?;
     let len = sink.header(packet.first_byte(), remaining as u64).ok()? + remaining;
     sink.topic([], packet.topic.as_bytes(), between).ok()?;
+    if !properties.is_empty() {
+        sink.bytes(properties).ok()?;
+    }
     sink.bytes(packet.payload).ok()?;
     NonZeroUsize::new(len)
 }
 
 /// A PUBLISH with properties, which are there to be written in version 5 only.
-pub(super) struct PublishV5<'p>(pub(super) &'p Publish<'p>);
+struct PublishV5<'p>(&'p Publish<'p>);
 
 impl Body for PublishV5<'_> {
     #[cfg_attr(target_pointer_width = "64", inline(always))]

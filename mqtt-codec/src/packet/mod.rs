@@ -17,7 +17,7 @@ mod subscribe;
 
 pub use ack::{Ack, BareAck};
 pub(crate) use body::Size;
-use body::{PublishV5, write_at_once, write_plain_publish};
+use body::{write_at_once, write_plain_publish, write_publish_v5};
 pub use connack::ConnAck;
 pub use connect::{Connect, Will};
 pub use control::{Auth, Disconnect};
@@ -146,7 +146,7 @@ impl<'a> Packet<'a> {
     }
 
     /// Writes it to the front of `buffer`; returns its length.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn encode(&self, rules: &Rules, buffer: &mut [u8]) -> Result<usize, EncodeError> {
         if !FAST {
             return self.encode_tight(rules, buffer);
@@ -159,7 +159,7 @@ impl<'a> Packet<'a> {
                 write_plain_publish(packet, rules, buffer)
             }
             Self::Publish(packet) if rules.version.has_properties() => {
-                write_at_once(PublishV5(packet), rules, buffer)
+                write_publish_v5(packet, rules, buffer)
             }
             _ => match self.bare_puback(rules) {
                 Some(ack) if rules.admits_bare_ack() => buffer.first_chunk_mut().and_then(|room| {
