@@ -65,13 +65,15 @@ fn database(path: &Path) -> io::Result<Database> {
 
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     let backend = FileBackend::new(file).map_err(io_error)?;
-    if (MARK as u64..=BEGUN).contains(&backend.len()?) && backend.read(0, MARK)? == [0; MARK] {
+    let len = backend.len()?;
+    let is_begun = (MARK as u64..=BEGUN).contains(&len) && backend.read(0, MARK)? == [0; MARK];
+    if is_begun {
         backend.set_len(0)?;
     }
     let database = Database::builder().create_with_backend(backend).map_err(io_error)?;
-    // That there is such a file must survive too. Only Unix opens folders.
+    // That there is a new file must survive too. Only Unix opens folders.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if cfg!(unix) {
+    if cfg!(unix) && (len == 0 || is_begun) {
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
     }
     Ok(database)
