@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, error, fs};
 
-use motewire_benches::codec::{self, Buffer, Codec, Limit, Memcpy, Ours, Row, Std, Swar, Visitor};
+use motewire_benches::codec::{
+    self, Buffer, Codec, Limit, Memcpy, Ours, Row, Std, Swar, Valid, Visitor,
+};
 use motewire_benches::{callgrind, cpu, first_line};
 use serde_json::Value;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -123,13 +125,14 @@ fn times(
 fn compare(text: &mut String, order: &[Key], figures: &Figures, unit: &str) {
     let _ = writeln!(
         text,
-        "| row | memcpy | {swar} | {std} | {ours} | / {std} | / {swar} | best peer | ours / best peer |\n\
-         |---|--:|--:|--:|--:|--:|--:|---|--:|",
+        "| row | memcpy | {swar} | {std} | {valid} | {ours} | / {std} | / {swar} | / {valid} | best peer | ours / best peer |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|---|--:|",
         swar = Limit::<Swar>::NAME,
         std = Limit::<Std>::NAME,
+        valid = Valid::NAME,
         ours = <Ours>::NAME,
     );
-    let not_peers = [Memcpy::NAME, Limit::<Swar>::NAME, Limit::<Std>::NAME, <Ours>::NAME];
+    let limits = [Memcpy::NAME, Limit::<Swar>::NAME, Limit::<Std>::NAME, Valid::NAME];
     for key in order {
         let Some(row) = figures.get(key) else { continue };
         let figure = |name: &str| row.get(name).copied();
@@ -141,21 +144,23 @@ fn compare(text: &mut String, order: &[Key], figures: &Figures, unit: &str) {
         };
         let best = row
             .iter()
-            .filter(|(name, _)| !not_peers.contains(&name.as_str()))
+            .filter(|(name, _)| *name != <Ours>::NAME && !limits.contains(&name.as_str()))
             .min_by(|a, b| a.1.total_cmp(b.1));
         let best_name = best
             .map_or_else(|| "-".to_owned(), |(name, value)| format!("{name} {}", number(*value)));
         let _ = writeln!(
             text,
-            "| {} {} | {} | {} | {} | {} | {} | {} | {best_name} | {} |",
+            "| {} {} | {} | {} | {} | {} | {} | {} | {} | {} | {best_name} | {} |",
             key.0,
             key.1,
             show(figure(Memcpy::NAME)),
             show(figure(Limit::<Swar>::NAME)),
             show(figure(Limit::<Std>::NAME)),
+            show(figure(Valid::NAME)),
             show(ours),
             ratio(figure(Limit::<Std>::NAME)),
             ratio(figure(Limit::<Swar>::NAME)),
+            ratio(figure(Valid::NAME)),
             ratio(best.map(|(_, value)| *value)),
         );
     }

@@ -9,10 +9,10 @@ mod ours;
 mod peers;
 mod rows;
 
-pub use limit::{Limit, Std, Swar};
+pub use limit::{Limit, Std, Swar, Valid};
 pub use memcpy::Memcpy;
-pub use ours::Ours;
-pub use rows::{Row, rows};
+pub use ours::{BY_REFERENCE, LAID_OUT, Ours};
+pub use rows::{Form, Row, rows};
 
 /// A codec, made for one row.
 ///
@@ -23,9 +23,10 @@ pub trait Codec: Sized {
     const NAME: &'static str;
     /// Whether it takes part in writing.
     const WRITES: bool = true;
-    /// Whether it takes part where payloads may be left where they are, and only there; `None`: in
-    /// both.
-    const BY_REFERENCE: Option<bool> = Some(false);
+    /// Whether it takes part in reading.
+    const READS: bool = true;
+    /// The forms of writing that it takes part in. Peers have one for properties, which is beside ours.
+    const FORMS: &'static [Form] = &[Form::Copied, Form::LaidOut];
     /// What packets are read from.
     type Input<'a>;
     /// A packet that was read.
@@ -238,8 +239,10 @@ pub fn visit(visitor: &mut impl Visitor) {
         each::<Memcpy>(&row, visitor);
         each::<Limit<Swar>>(&row, visitor);
         each::<Limit<Std>>(&row, visitor);
+        each::<Valid>(&row, visitor);
         each::<Ours>(&row, visitor);
-        each::<Ours<true>>(&row, visitor);
+        each::<Ours<BY_REFERENCE>>(&row, visitor);
+        each::<Ours<LAID_OUT>>(&row, visitor);
         #[cfg(feature = "peers")]
         peers::visit(&row, visitor);
     }
@@ -247,7 +250,7 @@ pub fn visit(visitor: &mut impl Visitor) {
 
 /// Shows one codec, if it can read what it is to read and write what it is to write.
 fn each<C: Codec>(row: &Row, visitor: &mut impl Visitor) {
-    if C::BY_REFERENCE.is_some_and(|only| only != row.by_reference) {
+    if !C::FORMS.contains(&row.form) {
         return;
     }
     let Some(mut codec) = C::new(row) else { return };
@@ -258,8 +261,8 @@ fn each<C: Codec>(row: &Row, visitor: &mut impl Visitor) {
             decode_all(&mut codec, &mut input)
         }
     };
-    if read == row.packets && row.by_reference {
-        // As in the row in which the payload is written too.
+    if read == row.packets && (row.form != Form::Copied || !C::READS) {
+        // As in the row in which all is written as it is.
     } else if read == row.packets {
         visitor.decode(row, &mut codec);
     } else {
@@ -272,7 +275,7 @@ fn each<C: Codec>(row: &Row, visitor: &mut impl Visitor) {
     let mut buffer = C::Buffer::with_capacity(row.stream.len());
     let written = encode_all(&mut codec, &packets, usize::MAX, &mut buffer);
     let bytes = buffer.to_vec();
-    let legal = row.by_reference || written == legal_packets(row, &bytes);
+    let legal = row.form == Form::ByReference || written == legal_packets(row, &bytes);
     if written == row.encode_packets && legal {
         visitor.encode(row, &mut codec);
     } else {

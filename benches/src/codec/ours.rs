@@ -2,20 +2,28 @@
 
 use core::hint::black_box;
 
-use mqtt_codec::{List, Packet, Properties, Property, Rules, Sender};
+use mqtt_codec::{List, Packet, Properties, Property, Rules, Scope, Sender, Version};
 
-use super::{Codec, Room, Row, chunks_of_slice};
+use super::{Codec, Form, Room, Row, chunks_of_slice};
 
-/// Ours: packets are borrowed from the bytes, and written to a lent slice; payloads too, or where
-/// it is to be `BY_REFERENCE` only what is in front of them.
+/// Only what is in front of payloads is written.
+pub const BY_REFERENCE: u8 = 1;
+/// Properties were laid out before.
+pub const LAID_OUT: u8 = 2;
+
+/// Ours: packets are borrowed from the bytes, and written to a lent slice.
 #[derive(Debug)]
-pub struct Ours<const BY_REFERENCE: bool = false> {
+pub struct Ours<const FORM: u8 = 0> {
     rules: Rules,
 }
 
-impl<const BY_REFERENCE: bool> Codec for Ours<BY_REFERENCE> {
+impl<const FORM: u8> Codec for Ours<FORM> {
     const NAME: &'static str = "mqtt_codec";
-    const BY_REFERENCE: Option<bool> = Some(BY_REFERENCE);
+    const FORMS: &'static [Form] = match FORM {
+        BY_REFERENCE => &[Form::ByReference],
+        LAID_OUT => &[Form::LaidOut],
+        _ => &[Form::Copied],
+    };
     type Input<'a> = &'a [u8];
     type Packet<'a> = Packet<'a>;
     type Sent<'a> = Packet<'a>;
@@ -50,18 +58,18 @@ impl<const BY_REFERENCE: bool> Codec for Ours<BY_REFERENCE> {
         chunks_of_slice(self, stream, size, carry)
     }
 
-    /// With lists in place of the bytes that were received, which would only be copied.
+    /// With what an application has in place of the bytes that were received.
     fn to_send(packet: Self::Packet<'_>) -> Option<Self::Sent<'_>> {
         Some(match packet {
             Packet::Publish(mut publish) => {
-                publish.properties = listed(publish.properties);
+                publish.properties = made::<FORM>(publish.properties, Scope::Publish);
                 publish.payload = super::apart(publish.payload);
                 Packet::Publish(publish)
             }
             Packet::Connect(mut connect) => {
-                connect.properties = listed(connect.properties);
+                connect.properties = made::<FORM>(connect.properties, Scope::Connect);
                 if let Some(will) = &mut connect.will {
-                    will.properties = listed(will.properties);
+                    will.properties = made::<FORM>(will.properties, Scope::Will);
                 }
                 Packet::Connect(connect)
             }
@@ -76,7 +84,7 @@ impl<const BY_REFERENCE: bool> Codec for Ours<BY_REFERENCE> {
 
     #[inline]
     fn encode(&mut self, packet: &Packet<'_>, buffer: &mut Room) -> bool {
-        if !BY_REFERENCE {
+        if FORM != BY_REFERENCE {
             return buffer.write(|room| self.rules.encode(packet, room).ok());
         }
         let Ok(prepared) = self.rules.prepare(packet) else { return false };
@@ -90,6 +98,11 @@ impl<const BY_REFERENCE: bool> Codec for Ours<BY_REFERENCE> {
 }
 
 /// A benchmark has few of them and ends soon: they are never freed.
-fn listed(properties: Properties<'_>) -> Properties<'_> {
-    Properties::from(properties.iter().collect::<Vec<Property<'_>>>().leak() as &[_])
+fn made<const FORM: u8>(properties: Properties<'_>, scope: Scope) -> Properties<'_> {
+    let list = Properties::from(properties.iter().collect::<Vec<Property<'_>>>().leak() as &[_]);
+    if FORM != LAID_OUT {
+        return list;
+    }
+    let rules = Rules::new(Version::V5, Sender::Client);
+    rules.lay_out(&list, scope, vec![0; 1024].leak()).expect("legal properties")
 }

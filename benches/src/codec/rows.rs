@@ -5,6 +5,17 @@ use mqtt_codec::{
     Rules, Sender, Subscribe, Subscription, TopicFilter, TopicName, Version, Will,
 };
 
+/// What is done with the parts of a packet in writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// All of them are written as an application has them: properties are a list.
+    Copied,
+    /// The payload may be left where it is, to be sent from there.
+    ByReference,
+    /// Properties may have been laid out before, to be sent again and again.
+    LaidOut,
+}
+
 /// Packets, as bytes.
 #[derive(Debug)]
 pub struct Row {
@@ -18,8 +29,8 @@ pub struct Row {
     pub packets: usize,
     /// How many of them are written in one go.
     pub encode_packets: usize,
-    /// Payloads may be left where they are, to be sent from there: written only.
-    pub by_reference: bool,
+    /// What is written how. Others than [`Form::Copied`] are written only.
+    pub form: Form,
     /// In pieces of how many bytes the stream comes, and leaves; `None`: all at once.
     pub chunk: Option<usize>,
 }
@@ -108,18 +119,22 @@ pub fn rows() -> Vec<Row> {
         (0..packets).for_each(|_| write(version, &packet, &mut stream));
         // Many, so that it is them that are measured; but no more than the caches hold.
         let encode_packets = if stream.len() < 1 << 16 { packets } else { 1 };
-        Row { name, version, stream, packets, encode_packets, by_reference: false, chunk: None }
+        Row { name, version, stream, packets, encode_packets, form: Form::Copied, chunk: None }
     };
     let publish_0 = |len| Packet::Publish(publish(&payload[..len]));
+    let laid_out = "PUBLISH 5 QoS 1, five properties laid out";
+    let connect_laid_out = "CONNECT 5, full, properties laid out";
     let by_reference = "PUBLISH 3.1.1 QoS 0, 64 KiB by reference";
     let mut rows = vec![
         same("PUBLISH 3.1.1 QoS 0, 64 B", v4, publish_0(64), 64),
         same("PUBLISH 3.1.1 QoS 0, 1 KiB", v4, publish_0(1024), 16),
         same("PUBLISH 3.1.1 QoS 0, 64 KiB", v4, publish_0(65_536), 16),
-        Row { by_reference: true, ..same(by_reference, v4, publish_0(65_536), 1) },
+        Row { form: Form::ByReference, ..same(by_reference, v4, publish_0(65_536), 1) },
         same("PUBLISH 5 QoS 1, 64 B", v5, Packet::Publish(qos1), 64),
         same("PUBLISH 5 QoS 1, five properties", v5, Packet::Publish(with_five), 64),
+        Row { form: Form::LaidOut, ..same(laid_out, v5, Packet::Publish(with_five), 64) },
         same("CONNECT 5, full", v5, Packet::Connect(connect), 64),
+        Row { form: Form::LaidOut, ..same(connect_laid_out, v5, Packet::Connect(connect), 64) },
         same("SUBSCRIBE 3.1.1, 8 filters", v4, subscribe(&filters[..]), 64),
         same("SUBSCRIBE 5, 8 filters", v5, subscribe(&filters_v5[..]), 64),
         same("PUBACK 3.1.1", v4, Packet::PubAck(Ack::new(id(1234))), 64),
@@ -176,7 +191,7 @@ fn mixed(name: &'static str, version: Version, payload: &[u8], chunk: Option<usi
         };
         write(version, &packet, &mut stream);
     }
-    Row { name, version, stream, packets, encode_packets: packets, by_reference: false, chunk }
+    Row { name, version, stream, packets, encode_packets: packets, form: Form::Copied, chunk }
 }
 
 fn write(version: Version, packet: &Packet<'_>, stream: &mut Vec<u8>) {

@@ -6,14 +6,16 @@ use core::marker::PhantomData;
 
 use mqtt_codec::Version;
 
-use super::{Codec, Room, Row, chunks_of_slice};
+use super::{Codec, Form, Room, Row, chunks_of_slice};
 
 mod read;
 mod text;
+mod valid;
 mod write;
 
 use text::Text;
 pub use text::{Std, Swar};
+pub use valid::Valid;
 
 /// The limit with one of two ways to check strings.
 #[derive(Debug)]
@@ -25,6 +27,7 @@ pub struct Limit<T> {
 impl<T: Text> Codec for Limit<T> {
     const NAME: &'static str = T::NAME;
     const WRITES: bool = T::WRITES;
+    const FORMS: &'static [Form] = &[Form::Copied];
     type Input<'a> = &'a [u8];
     type Packet<'a> = read::Packet<'a>;
     type Sent<'a> = write::Packet<'a>;

@@ -269,7 +269,7 @@ fn binary(bytes: &[u8]) -> Option<usize> {
 }
 
 #[inline]
-const fn variable_len(value: usize) -> usize {
+pub(super) const fn variable_len(value: usize) -> usize {
     match value {
         0..=0x7F => 1,
         0x80..=0x3FFF => 2,
@@ -279,12 +279,12 @@ const fn variable_len(value: usize) -> usize {
 }
 
 /// Room for exactly one packet.
-struct Out<'b>(&'b mut [u8]);
+pub(super) struct Out<'b>(&'b mut [u8]);
 
 impl<'b> Out<'b> {
     /// With the fixed header written; also the length of the packet.
     #[inline(always)]
-    fn new(first: u8, len: usize, room: &'b mut [u8]) -> Option<(Self, usize)> {
+    pub(super) fn new(first: u8, len: usize, room: &'b mut [u8]) -> Option<(Self, usize)> {
         let size = 1 + variable_len(len) + len;
         let mut out = Self(room.get_mut(..size).filter(|_| len < 1 << 28)?);
         if len < 0x80 {
@@ -310,7 +310,7 @@ impl<'b> Out<'b> {
 
     /// Without a copy by hand, for what is long.
     #[inline(always)]
-    fn bytes(&mut self, bytes: &[u8]) {
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
         let rest = core::mem::take(&mut self.0);
         if let Some((room, rest)) = rest.split_at_mut_checked(bytes.len()) {
             room.copy_from_slice(bytes);
@@ -319,7 +319,7 @@ impl<'b> Out<'b> {
     }
 
     #[inline(always)]
-    fn binary(&mut self, bytes: &[u8]) {
+    pub(super) fn binary(&mut self, bytes: &[u8]) {
         self.prefixed((bytes.len() as u16).to_be_bytes(), bytes);
     }
 
@@ -331,7 +331,7 @@ impl<'b> Out<'b> {
     }
 
     #[inline]
-    fn variable(&mut self, mut value: usize) {
+    pub(super) fn variable(&mut self, mut value: usize) {
         while value > 0x7F {
             self.bytes(&[value as u8 | 0x80]);
             value >>= 7;

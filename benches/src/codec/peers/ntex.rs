@@ -6,7 +6,7 @@ use ntex_codec::{Decoder, Encoder};
 use ntex_mqtt::{v3, v5};
 
 use super::{Codec, Row, decode_all};
-use crate::codec::Buffer;
+use crate::codec::{Buffer, Form};
 
 impl Buffer for BytePages {
     fn with_capacity(_: usize) -> Self {
@@ -33,7 +33,7 @@ macro_rules! ntex_codec {
 
         impl Codec for $type {
             const NAME: &'static str = "ntex-mqtt";
-            const BY_REFERENCE: Option<bool> = None;
+            const FORMS: &'static [Form] = &[Form::Copied, Form::ByReference, Form::LaidOut];
             type Input<'a> = BytesMut;
             type Packet<'a> = $module::codec::Decoded;
             type Sent<'a> = $module::codec::Encoded;
