@@ -122,13 +122,21 @@ pub struct Options {
     pub websocket_hook: Option<crate::websocket::RequestHook>,
     /// How many messages that belong to no subscription are kept until there is one: with a session
     /// that the server has kept, messages may come before the program has subscribed, or for a filter
-    /// that it subscribes to no more. Beyond that the oldest makes way, and is acknowledged. With
+    /// that it subscribes to no more. Beyond that the oldest makes way, and is acknowledged, but not before
+    /// [`unrouted_patience`](Self::unrouted_patience) ends. With
     /// [`manual_acknowledge`](Self::manual_acknowledge) they are not acknowledged while they are kept,
     /// nor is what came behind them. So that this does not end with a server that sends nothing more,
     /// once the program has subscribed to something the oldest make way for more than 10 of them, and all
     /// for 10 messages behind them, or for half of [`receive_maximum`](Self::receive_maximum), if that is
     /// less. Default: 256.
     pub unrouted_messages: usize,
+    /// For how long, once a server has gone on with its session, nothing is given up that belongs to no
+    /// subscription, whatever [`unrouted_messages`](Self::unrouted_messages) says: what is beyond that is
+    /// not acknowledged, so that the server waits, but with QoS 0, which is dropped. A program that
+    /// subscribes to all it wants within this time loses none of what the server has kept for it. For
+    /// so long, too, messages for filters that it does not subscribe to any more may hold up the others.
+    /// Default: 10 s.
+    pub unrouted_patience: Duration,
 }
 
 /// The Will Message (section 3.1.2.5).
@@ -262,6 +270,7 @@ impl Options {
             #[cfg(feature = "websocket")]
             websocket_hook: None,
             unrouted_messages: 256,
+            unrouted_patience: Duration::from_secs(10),
         }
     }
 

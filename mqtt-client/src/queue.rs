@@ -317,8 +317,10 @@ impl Queue {
         let mut state = self.lock();
         let excess = state.messages.len().saturating_sub(count);
         let mut dropped: Taken = (0..excess).map_while(|_| state.pop()).collect();
+        let released = self.settle(&mut state);
         drop(state);
         acknowledge(&mut dropped);
+        drop(released);
         excess as u64
     }
 
@@ -344,15 +346,20 @@ impl Queue {
         count
     }
 
-    /// Takes out what is wanted.
-    pub(crate) fn take_if(&self, wanted: impl Fn(&Message) -> bool) -> VecDeque<Message> {
+    /// Moves what is wanted into another queue.
+    pub(crate) fn hand_over(&self, to: &Self, wanted: impl Fn(&Message) -> bool) {
         let mut state = self.lock();
-        let (taken, kept): (VecDeque<_>, VecDeque<_>) = core::mem::take(&mut state.messages)
+        let (taken, kept): (Taken, Taken) = core::mem::take(&mut state.messages)
             .into_iter()
             .partition(|waiting| wanted(&waiting.message));
         state.messages = kept;
         state.recount();
-        taken.into_iter().map(|waiting| waiting.message).collect()
+        let released = self.settle(&mut state);
+        drop(state);
+        for Waiting { message, hold } in taken {
+            to.push(message, hold.as_ref());
+        }
+        drop(released);
     }
 
     /// The server goes on with its session on a new connection: what is not acknowledged comes again.

@@ -58,11 +58,15 @@ pub(crate) struct Routes {
     entries: Vec<Entry>,
     trie: Trie,
     leaving: Vec<Leaving>,
-    /// What belongs to no subscription, how much of it at most beside subscriptions, and how many
+    /// What belongs to no subscription, how much of it at most, and beside subscriptions, and how many
     /// messages came behind it whose acknowledgement has to wait for its own.
     unrouted: Queue,
+    max: usize,
     max_unrouted: usize,
     behind: usize,
+    /// Until then nothing is given up: the server goes on with a session, and the program may have yet to
+    /// subscribe to what comes.
+    patience: Option<Instant>,
     /// How much of it was given up.
     given_up: u64,
     route: Route,
@@ -119,8 +123,10 @@ impl Routes {
         let unrouted = Queue::new(max, Lag::DropOldest);
         unrouted.ignore(max == 0);
         Self {
+            max,
             max_unrouted,
             behind: 0,
+            patience: None,
             given_up: 0,
             entries: Vec::new(),
             trie: Trie::default(),
@@ -154,9 +160,7 @@ impl Routes {
         let matches = |message: &Message| {
             TopicName::new(&message.topic).is_ok_and(|topic| entry.matches(topic))
         };
-        for message in self.unrouted.take_if(matches) {
-            entry.queue.push(message, None);
-        }
+        self.unrouted.hand_over(&entry.queue, matches);
         entry.queue.wake();
         self.forget_places();
         self.trie.insert(&entry.filter.filter, key);
@@ -278,8 +282,10 @@ impl Routes {
         answer(self.leaving.remove(index).done, result);
     }
 
-    /// A connection begins. What the server does not know is to be asked for.
-    pub(crate) fn connected(&mut self, session_present: bool, epoch: u64) {
+    /// A connection begins. What the server does not know is to be asked for. Where it goes on with its
+    /// session, nothing is given up until `patience` ends.
+    pub(crate) fn connected(&mut self, session_present: bool, epoch: u64, patience: Instant) {
+        self.patience = (session_present && self.max > 0).then_some(patience);
         for entry in &mut self.entries {
             if !session_present || entry.state != State::Granted {
                 entry.state = State::Wanted;
@@ -349,6 +355,7 @@ impl Routes {
         }
         let Self { entries, route, touched, .. } = self;
         match *route.targets {
+            [] if self.patience.is_some() => return self.keep(message, hold),
             [] => {
                 // The application acknowledges it, or nobody has to.
                 self.given_up += u64::from(!self.unrouted.push_over(message));
@@ -394,10 +401,38 @@ impl Routes {
         !manual && hold.is_none()
     }
 
+    /// Keeps a message that belongs to no subscription. Beyond the room for it it is not acknowledged, so
+    /// that the server's quota runs out; with QoS 0 it is given up. Returns as [`Self::deliver`] does.
+    fn keep(&mut self, message: Message, hold: impl FnOnce() -> Option<Arc<Hold>>) -> bool {
+        let is_full = self.unrouted.room() == 0;
+        if is_full && message.qos == QoS::AtMostOnce {
+            self.given_up += 1;
+            return false;
+        }
+        let manual = message.receipt.is_some();
+        let hold = if is_full && !manual { hold() } else { None };
+        self.unrouted.push(message, hold.as_ref());
+        !manual && hold.is_none()
+    }
+
+    /// Until when nothing is given up that belongs to no subscription.
+    pub(crate) const fn patience(&self) -> Option<Instant> {
+        self.patience
+    }
+
+    /// Gives up what is beyond the bounds, once it was waited for a subscription long enough.
+    pub(crate) fn end_patience(&mut self, now: Instant) {
+        if self.patience.is_some_and(|until| until <= now) {
+            self.patience = None;
+            self.given_up += self.unrouted.keep(self.max);
+            self.make_way();
+        }
+    }
+
     /// Where there are subscriptions, their messages must not wait for what belongs to none: while that
     /// uses up the server's quota, they do not come.
     fn make_way(&mut self) {
-        if !self.entries.is_empty() {
+        if self.patience.is_none() && !self.entries.is_empty() {
             self.given_up += self.unrouted.keep(self.max_unrouted);
         }
     }
@@ -405,7 +440,7 @@ impl Routes {
     /// Another message came whose acknowledgement waits until what belongs to no subscription is
     /// acknowledged \[MQTT-4.6.0-2]. Before that uses up the server's quota, it is.
     fn come_behind(&mut self) {
-        if self.unrouted.is_empty() {
+        if self.patience.is_some() || self.unrouted.is_empty() {
             self.behind = 0;
             return;
         }

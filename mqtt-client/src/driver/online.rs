@@ -53,6 +53,7 @@ impl Driver {
             return Step::Again;
         }
         let until = self.pause.as_ref().map(|pause| pause.until);
+        let until = earliest(until, self.routes.patience());
         Step::Wait(earliest(self.session.next_timeout(), until))
     }
 
@@ -72,6 +73,7 @@ impl Driver {
         }
         self.session.handle_timeout(now, self.tx.packets()).map_err(Error::Protocol)?;
         let mut progress = false;
+        self.routes.end_patience(now);
         self.end_pause(cx, now);
         if self.pause.is_some() || self.tx.len() >= TOO_MUCH_TO_SEND {
             // Nothing is read.
@@ -274,7 +276,8 @@ impl Driver {
         }
         self.accepted = Some(now);
         self.ever_accepted = true;
-        self.routes.connected(connack.session_present, self.epoch);
+        let patience = now + self.options.unrouted_patience;
+        self.routes.connected(connack.session_present, self.epoch, patience);
         if let Some(server) = self.target().cloned() {
             let session_present = connack.session_present;
             self.shared.tell(&ConnectionEvent::Connected { server, session_present });

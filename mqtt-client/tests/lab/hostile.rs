@@ -299,6 +299,68 @@ async fn what_comes_before_the_first_subscription_waits_for_it() {
     }
 }
 
+/// As when a program goes on with a session and subscribes to one filter after the other: it gets all that
+/// the server has kept, whether it acknowledges by itself or not. What it does not subscribe to holds up
+/// the rest only for so long.
+#[tokio::test(start_paused = true)]
+async fn what_a_kept_session_brings_waits_for_each_subscription_mqtt_4_3_2_4() {
+    for version in BOTH {
+        for (manual, quality) in [
+            (false, QoS::AtLeastOnce),
+            (false, QoS::ExactlyOnce),
+            (true, QoS::AtLeastOnce),
+            (true, QoS::ExactlyOnce),
+        ] {
+            let network = Network::new();
+            let mut options = persistent(version);
+            options.manual_acknowledge = manual;
+            options.unrouted_messages = 10;
+            options.unrouted_patience = Duration::from_secs(5);
+            let client = start(options, &network);
+            in_time(client.publish("c", "x", QoS::AtLeastOnce)).await.expect("delivered");
+            network.hang_up(None);
+            network.until(|state| state.attempts.len() == 2).await;
+            in_time(client.publish("c", "x", QoS::AtLeastOnce)).await.expect("delivered");
+            for n in 0..40 {
+                for topic in ["a", "b", "nobody"] {
+                    network.publish(topic, &n.to_string(), quality);
+                }
+            }
+            let mut streams = Vec::new();
+            for topic in ["a", "b"] {
+                streams.push(in_time(client.subscribe(topic, quality)).await.expect("granted"));
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            let mut expected = [0, 0];
+            while expected != [40, 40] {
+                let (first, second) = streams.split_at_mut(1);
+                let (which, message) = tokio::select! {
+                    message = in_time(first[0].next()) => (0, message),
+                    message = in_time(second[0].next()) => (1, message),
+                };
+                let message = message.expect("it was kept");
+                let n = expected[which].to_string();
+                assert_eq!(message.text(), Some(&*n), "{version:?} {manual}");
+                expected[which] += 1;
+                message.acknowledge();
+            }
+            let mut stream = in_time(client.subscribe("d", quality)).await.expect("granted");
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            for n in 0..40 {
+                network.publish("d", &n.to_string(), quality);
+                let message = in_time(stream.next()).await.expect("it goes on");
+                assert_eq!(message.text(), Some(&*n.to_string()), "{version:?} {manual}");
+                message.acknowledge();
+            }
+            let unrouted = client.statistics().unrouted;
+            assert!(
+                (30..=40).contains(&unrouted),
+                "{unrouted} of 40 are given up, at most 10 kept"
+            );
+        }
+    }
+}
+
 /// What a Reason String says is for people, and not for their terminals and logs.
 #[tokio::test(start_paused = true)]
 async fn the_servers_words_cannot_forge_a_line_of_a_log() {
