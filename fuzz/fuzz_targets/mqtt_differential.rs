@@ -149,7 +149,7 @@ fn they_take_too_much(version: Version, violation: Violation) -> bool {
 fn ours_told(packet: &Packet<'_>, len: usize) -> Told {
     let mut told = Told { len, packet_id: 0, point: Vec::new(), payload: Vec::new() };
     match packet {
-        Packet::Connect(connect) => told.point = connect.client_id.into(),
+        Packet::Connect(connect) => told.point = connect.client_id.as_str().into(),
         Packet::Publish(publish) => {
             told.packet_id = publish.packet_id.map_or(0, mqtt_codec::PacketId::get);
             told.point = publish.topic.as_str().into();

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::Bytes;
-use mqtt_codec::{Connect, Properties, Property, Version};
+use mqtt_codec::{Connect, Properties, Property, Text, Version};
 
 use crate::TopicAliases;
 use crate::message::{user_properties, whole_seconds};
@@ -393,7 +393,7 @@ impl Options {
                 properties: Properties::from(&will_list[..]),
                 ..will
             }),
-            user_name: self.user_name.as_deref(),
+            user_name: self.user_name.as_deref().map(Text::new),
             password: self.password.as_deref(),
             ..Connect::new(self.version, client_id)
         })

@@ -155,12 +155,12 @@ impl Fields<'_, '_> {
         if v5 {
             m.serialize_entry("properties", &Map(&connect.properties, false))?;
         }
-        m.serialize_entry("client_id", connect.client_id)?;
+        m.serialize_entry("client_id", connect.client_id.as_str())?;
         if let Some(will) = connect.will {
             m.serialize_entry("will", &WillFields { will, v5 })?;
         }
         if let Some(user_name) = connect.user_name {
-            m.serialize_entry("username", user_name)?;
+            m.serialize_entry("username", user_name.as_str())?;
         }
         if let Some(password) = connect.password {
             m.serialize_entry("password_hex", &Hex(password))?;

@@ -46,5 +46,5 @@ pub use reason::ReasonCode;
 pub use rules::{Policy, Prepared, Rules};
 pub use stream::{Part, Pieces, PublishHead};
 pub use topic::{SharedFilter, TopicFilter, TopicName};
-pub use types::{PacketId, QoS, Sender, Version};
+pub use types::{PacketId, QoS, Sender, Text, Version};
 pub use unread::Unread;

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::wire::{Wildcards, is_plain, is_wildcard};
-use crate::{Version, Violation};
+use crate::{Text, Version, Violation};
 
 /// A Topic Name: at least one character, no wildcard, no U+0000, at most 65,535 bytes (section 4.7.3).
 ///
@@ -49,13 +49,11 @@ impl<'a> TopicName<'a> {
 
     /// The name as text.
     ///
-    /// Costs a check for UTF-8, which cannot fail: a name that was received is known to be UTF-8, but
-    /// only by a faster check that Rust does not know of. Where bytes do, take
-    /// [`TopicName::as_bytes`].
+    /// Costs as much as [`Text::as_str`]. Where bytes do, take [`TopicName::as_bytes`].
     #[inline]
     #[must_use]
     pub const fn as_str(self) -> &'a str {
-        text(self.0)
+        Text::checked(self.0).as_str()
     }
 
     /// The name as bytes of UTF-8.
@@ -75,14 +73,6 @@ impl<'a> TopicName<'a> {
     /// Its levels, in order. `"a//b"` has three, the second of them empty (section 4.7.1.1).
     pub fn levels(self) -> impl Iterator<Item = &'a str> {
         self.as_str().split('/')
-    }
-}
-
-/// Bytes that were checked to be UTF-8 as text.
-const fn text(bytes: &[u8]) -> &str {
-    match core::str::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(_) => "",
     }
 }
 
@@ -169,11 +159,11 @@ impl<'a> TopicFilter<'a> {
     }
 
     /// The filter as text, with `$share/NAME/` if it has that. Costs as much as
-    /// [`TopicName::as_str`].
+    /// [`Text::as_str`].
     #[inline]
     #[must_use]
     pub const fn as_str(self) -> &'a str {
-        text(self.0)
+        Text::checked(self.0).as_str()
     }
 
     /// The filter as bytes of UTF-8, with `$share/NAME/` if it has that.
@@ -187,7 +177,7 @@ impl<'a> TopicFilter<'a> {
     #[must_use]
     pub fn shared(self) -> Option<SharedFilter<'a>> {
         let (name, filter) = split_level(self.0.strip_prefix(SHARE)?)?;
-        Some(SharedFilter { name: text(name), filter: Self(filter) })
+        Some(SharedFilter { name: Text::checked(name).as_str(), filter: Self(filter) })
     }
 
     /// Its levels, in order, `$share` and the ShareName included.

@@ -59,6 +59,100 @@ impl fmt::Display for Version {
     }
 }
 
+/// A UTF-8 Encoded String (section 1.5.4), as Client Identifier and User Name are.
+///
+/// What was received was checked by a faster check than `core::str::from_utf8`, of which Rust does not
+/// know. So it is bytes, and becomes a `str` when asked for. What is to be sent is checked for U+0000
+/// and its length when it is written.
+///
+/// ```
+/// use mqtt_codec::{Packet, Rules, Sender, Text, Version};
+/// let mut received = &b"\x10\x0D\0\x04MQTT\x04\x02\0\x0A\0\x01c"[..];
+/// let packet = Rules::new(Version::V311, Sender::Client).decode(&mut received)?;
+/// assert!(matches!(packet, Some(Packet::Connect(connect)) if connect.client_id == "c"));
+/// assert_eq!(Text::new("c").as_str(), "c");
+/// # Ok::<(), mqtt_codec::DecodeError>(())
+/// ```
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Text<'a>(&'a [u8]);
+
+impl<'a> Text<'a> {
+    /// A string to be sent.
+    #[inline]
+    #[must_use]
+    pub const fn new(text: &'a str) -> Self {
+        Self(text.as_bytes())
+    }
+
+    /// Bytes that were checked to be UTF-8.
+    #[inline]
+    pub(crate) const fn checked(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The string. Costs a check for UTF-8, which cannot fail; where bytes do, take
+    /// [`Text::as_bytes`].
+    #[inline]
+    #[must_use]
+    pub const fn as_str(self) -> &'a str {
+        match core::str::from_utf8(self.0) {
+            Ok(text) => text,
+            Err(_) => "",
+        }
+    }
+
+    /// The string as bytes of UTF-8.
+    #[inline]
+    #[must_use]
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Its length in bytes.
+    #[inline]
+    #[must_use]
+    pub const fn len(self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is nothing in it.
+    #[inline]
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl PartialEq<str> for Text<'_> {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+impl PartialEq<&str> for Text<'_> {
+    fn eq(&self, other: &&str) -> bool {
+        self == *other
+    }
+}
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
 /// Who sends a packet. Some packets, properties and reason codes belong to one side only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -2,7 +2,7 @@
 
 use crate::rules::Rules;
 use crate::{
-    DecodeError, FixedHeader, PacketId, Sender, TopicFilter, TopicName, Version, Violation,
+    DecodeError, FixedHeader, PacketId, Sender, Text, TopicFilter, TopicName, Version, Violation,
 };
 
 mod sink;
@@ -166,36 +166,14 @@ impl<'a> Reader<'a> {
 
     /// A UTF-8 Encoded String (section 1.5.4).
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(crate) fn string(&mut self) -> Result<&'a str, DecodeError> {
-        let start = self.position();
-        let bytes = self.binary()?;
-        let text = self.utf8(bytes, start)?;
-        if !is_plain(bytes, Wildcards::Allowed) || self.rules.policy.checks_strings() {
-            self.check_text(text, start)?;
-        }
-        Ok(text)
-    }
-
-    /// The bytes of a string, checked. Cheaper than the string itself: no byte is looked at twice.
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(crate) fn text(&mut self) -> Result<&'a [u8], DecodeError> {
+    pub(crate) fn text(&mut self) -> Result<Text<'a>, DecodeError> {
         let start = self.position();
         let bytes = self.binary()?;
         if !is_plain(bytes, Wildcards::Allowed) || self.rules.policy.checks_strings() {
-            self.check_text(self.utf8(bytes, start)?, start)?;
+            check_string(bytes, self.rules.policy)
+                .map_err(|violation| self.fail_at(start, violation))?;
         }
-        Ok(bytes)
-    }
-
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn utf8(&self, bytes: &'a [u8], start: usize) -> Result<&'a str, DecodeError> {
-        core::str::from_utf8(bytes).map_err(|_| self.fail_at(start, Violation::StringNotUtf8))
-    }
-
-    /// Refuses a string that has what strings must not have.
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn check_text(&self, text: &str, start: usize) -> Result<(), DecodeError> {
-        check_string(text, self.rules.policy).map_err(|violation| self.fail_at(start, violation))
+        Ok(Text::checked(bytes))
     }
 
     /// A Topic Name, which may be empty; `wildcard` is the rule that a wildcard in it breaks.

@@ -7,7 +7,7 @@ use core::num::{NonZeroU16, NonZeroU32};
 use mqtt_codec::{
     Ack, Auth, ConnAck, Connect, Disconnect, EncodeError, List, Packet, PacketId, PacketType,
     Policy, Properties, Property, PropertyId, Publish, QoS, ReasonCode, RetainHandling, Rules,
-    Scope, Sender, SubAck, Subscribe, Subscription, SubscriptionId, TopicFilter, TopicName,
+    Scope, Sender, SubAck, Subscribe, Subscription, SubscriptionId, Text, TopicFilter, TopicName,
     UnsubAck, Unsubscribe, Version, Will, sn,
 };
 use proptest::collection::vec;
@@ -278,9 +278,9 @@ fn with_packet(m: &Material, version: Version, f: impl FnOnce(Packet<'_>)) {
             clean_start: bit(0),
             keep_alive: m.number,
             properties,
-            client_id: &m.text[0],
+            client_id: Text::new(&m.text[0]),
             will,
-            user_name: bit(3).then_some(&m.text[1]),
+            user_name: bit(3).then(|| Text::new(&m.text[1])),
             password: bit(4).then_some(m.text[2].as_bytes()),
         }),
         1 => Packet::ConnAck(ConnAck {

@@ -2,7 +2,7 @@
 
 use mqtt_codec::{
     Ack, Connect, List, Packet, PacketId, Properties, Property, Publish, QoS, RetainHandling,
-    Rules, Sender, Subscribe, Subscription, TopicFilter, TopicName, Version, Will,
+    Rules, Sender, Subscribe, Subscription, Text, TopicFilter, TopicName, Version, Will,
 };
 
 /// What is done with the parts of a packet in writing.
@@ -88,7 +88,7 @@ pub fn rows() -> Vec<Row> {
             properties: Properties::from(&will_properties[..]),
             ..Will::new(topic("residence/oven/1/state"), b"offline")
         }),
-        user_name: Some("oven-1"),
+        user_name: Some(Text::new("oven-1")),
         password: Some(b"correct horse battery"),
         ..Connect::new(v5, "oven-1-8f2c55d0")
     };

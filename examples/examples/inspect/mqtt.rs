@@ -143,7 +143,7 @@ pub(crate) fn string(bytes: &[u8]) -> Verdict {
     packet.push(remaining as u8);
     packet.extend(rest);
     match rules.decode(&mut &packet[..]) {
-        Ok(Some(Packet::Connect(connect))) => Verdict::Good(connect.client_id.into()),
+        Ok(Some(Packet::Connect(connect))) => Verdict::Good(connect.client_id.as_str().into()),
         other => verdict_of(&other, &rules),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::FixedHeader;
 use crate::wire::{Mode, Reader, Sink};
-use crate::{DecodeError, Properties, QoS, Scope, TopicName, Version, Violation};
+use crate::{DecodeError, Properties, QoS, Scope, Text, TopicName, Version, Violation};
 
 /// CONNECT: a client asks for a connection (section 3.1).
 ///
@@ -22,11 +22,11 @@ pub struct Connect<'a> {
     /// Properties (section 3.1.2.11).
     pub properties: Properties<'a>,
     /// Client Identifier; empty asks the server for one (section 3.1.3.1).
-    pub client_id: &'a str,
+    pub client_id: Text<'a>,
     /// What the server publishes should the client vanish.
     pub will: Option<Will<'a>>,
     /// User Name.
-    pub user_name: Option<&'a str>,
+    pub user_name: Option<Text<'a>>,
     /// Password; before version 5 only with a User Name \[MQTT-3.1.2-22 of 3.1.1].
     pub password: Option<&'a [u8]>,
 }
@@ -62,7 +62,7 @@ impl<'a> Connect<'a> {
             clean_start: true,
             keep_alive: 60,
             properties: Properties::EMPTY,
-            client_id,
+            client_id: Text::new(client_id),
             will: None,
             user_name: None,
             password: None,
@@ -79,13 +79,13 @@ impl<'a> Connect<'a> {
         let keep_alive = reader.u16()?;
         let properties = Properties::read(reader, Scope::Connect)?;
         // [MQTT-3.1.3-1] to [MQTT-3.1.3-3]: these fields in this order.
-        let client_id = reader.string()?;
+        let client_id = reader.text()?;
         let will = if flags & WILL != 0 {
             Some(Will::read(will_qos, flags & WILL_RETAIN != 0, reader)?)
         } else {
             None
         };
-        let user_name = if flags & USER_NAME != 0 { Some(reader.string()?) } else { None };
+        let user_name = if flags & USER_NAME != 0 { Some(reader.text()?) } else { None };
         let password = if flags & PASSWORD != 0 { Some(reader.binary()?) } else { None };
         Ok(Self {
             version,

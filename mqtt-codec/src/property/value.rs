@@ -5,7 +5,7 @@ use core::num::{NonZeroU16, NonZeroU32};
 
 use super::PropertyId;
 use crate::wire::{MAX_VARIABLE, Mode, Reader, Sink};
-use crate::{DecodeError, QoS, TopicName, Violation};
+use crate::{DecodeError, QoS, Text, TopicName, Violation};
 
 /// A Subscription Identifier: 1 to 268,435,455 (section 3.8.2.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -208,7 +208,7 @@ impl<'a> Value<'a> for SubscriptionId {
 impl<'a> Value<'a> for &'a str {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        reader.string()
+        reader.text().map(Text::as_str)
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
@@ -218,7 +218,7 @@ impl<'a> Value<'a> for &'a str {
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
-        sink.string([id], self)
+        sink.string([id], Text::new(self))
     }
 }
 
@@ -253,7 +253,7 @@ impl<'a> Value<'a> for &'a [u8] {
 impl<'a> Value<'a> for (&'a str, &'a str) {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        Ok((reader.string()?, reader.string()?))
+        Ok((reader.text()?.as_str(), reader.text()?.as_str()))
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
@@ -264,6 +264,6 @@ impl<'a> Value<'a> for (&'a str, &'a str) {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn emit(&self, id: u8, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         self.0.emit(id, sink)?;
-        sink.string([], self.1)
+        sink.string([], Text::new(self.1))
     }
 }

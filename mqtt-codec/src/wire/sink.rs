@@ -7,7 +7,7 @@ use super::text::{Wildcards, check_string, is_plain, is_plain_word};
 use super::{MAX_VARIABLE, variable_len};
 use crate::packet::FAST;
 use crate::rules::{Policy, Rules};
-use crate::{Properties, Scope, Version, Violation};
+use crate::{Properties, Scope, Text, Version, Violation};
 
 /// What is done with the fields of a packet.
 pub trait Mode {
@@ -152,7 +152,7 @@ impl<'b, M: Mode> Sink<'b, M> {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn check_topic(&self, topic: &[u8]) -> Result<(), Violation> {
         if M::CHECKS && self.policy().checks_strings() {
-            return check_string(core::str::from_utf8(topic).unwrap_or_default(), self.policy());
+            return check_string(topic, self.policy());
         }
         Ok(())
     }
@@ -286,10 +286,11 @@ impl<'b, M: Mode> Sink<'b, M> {
     pub(crate) fn string<const N: usize>(
         &mut self,
         before: [u8; N],
-        text: &str,
+        text: Text<'_>,
     ) -> Result<(), Violation> {
-        self.check_len(text.as_bytes())?;
-        let is_plain = self.put(before, text.as_bytes(), [], M::CHECKS)?;
+        let text = text.as_bytes();
+        self.check_len(text)?;
+        let is_plain = self.put(before, text, [], M::CHECKS)?;
         if M::CHECKS && (!is_plain || self.policy().checks_strings()) {
             check_string(text, self.policy())?;
         }

@@ -149,7 +149,7 @@ pub(super) fn check_name(
     policy: Policy,
     wildcard: Violation,
 ) -> Result<(), Violation> {
-    check_utf8(bytes, policy)?;
+    check_string(bytes, policy)?;
     if bytes.iter().copied().any(is_wildcard) { Err(wildcard) } else { Ok(()) }
 }
 
@@ -157,20 +157,15 @@ pub(super) fn check_name(
 #[cold]
 #[inline(never)]
 pub(super) fn check_filter(bytes: &[u8], rules: &Rules) -> Result<(), Violation> {
-    check_utf8(bytes, rules.policy)?;
+    check_string(bytes, rules.policy)?;
     TopicFilter::check(bytes, rules.version).map(drop)
 }
 
-/// Refuses what is no string.
-fn check_utf8(bytes: &[u8], policy: Policy) -> Result<(), Violation> {
-    let text = core::str::from_utf8(bytes).map_err(|_| Violation::StringNotUtf8)?;
-    check_string(text, policy)
-}
-
-/// Refuses a string that has what no string must have, or what the policy refuses.
+/// Refuses what is no string, has what no string must have, or what the policy refuses.
 #[cold]
 #[inline(never)]
-pub(super) fn check_string(text: &str, policy: Policy) -> Result<(), Violation> {
+pub(super) fn check_string(bytes: &[u8], policy: Policy) -> Result<(), Violation> {
+    let text = core::str::from_utf8(bytes).map_err(|_| Violation::StringNotUtf8)?;
     let noncharacter =
         |c: char| matches!(u32::from(c), 0xFDD0..=0xFDEF) || u32::from(c) & 0xFFFE == 0xFFFE;
     if text.contains('\0') {

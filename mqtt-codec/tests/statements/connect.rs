@@ -1,6 +1,8 @@
 //! Sections 3.1 and 3.2: CONNECT and CONNACK.
 
-use mqtt_codec::{ConnAck, Connect, Packet, PacketType, ReasonCode, Version, Violation, Will};
+use mqtt_codec::{
+    ConnAck, Connect, Packet, PacketType, ReasonCode, Text, Version, Violation, Will,
+};
 
 use super::*;
 
@@ -132,8 +134,9 @@ fn user_name_and_password_are_there_exactly_when_their_flags_are_set() {
         let error = refused(client(version), &bytes(version, 0x82, b"\0\0\0\x01u\0\x01p"));
         assert_eq!(error, (Violation::TrailingBytes, at + 3));
         // Written, flag and field go together.
+        let u = Text::new("u");
         for (user_name, password, flags) in
-            [(None, None, 0x02), (Some("u"), None, 0x82), (Some("u"), Some(&b"p"[..]), 0xC2)]
+            [(None, None, 0x02), (Some(u), None, 0x82), (Some(u), Some(&b"p"[..]), 0xC2)]
         {
             let packet = Packet::Connect(Connect { user_name, password, ..connect(version) });
             assert_eq!(written(client(version), packet)[9], flags);
@@ -158,7 +161,7 @@ fn the_fields_of_the_payload_are_in_order_and_the_client_id_comes_first() {
     for version in BOTH {
         let packet = Packet::Connect(Connect {
             will: Some(Will::new(topic("WT"), b"WP")),
-            user_name: Some("UN"),
+            user_name: Some("UN".into()),
             password: Some(b"PW"),
             ..Connect::new(version, "ID")
         });
@@ -174,7 +177,8 @@ fn the_fields_of_the_payload_are_in_order_and_the_client_id_comes_first() {
 }
 
 /// [MQTT-3.1.3-4], [MQTT-3.1.3-11], [MQTT-3.1.3-12], [MQTT-3.1.3-4 of 3.1.1],
-/// [MQTT-3.1.3-10 of 3.1.1], [MQTT-3.1.3-11 of 3.1.1]. What is written is a `&str`.
+/// [MQTT-3.1.3-10 of 3.1.1], [MQTT-3.1.3-11 of 3.1.1]. What is written
+/// was a `&str`.
 #[test]
 fn client_id_will_topic_and_user_name_are_strings() {
     for version in BOTH {
@@ -190,7 +194,7 @@ fn client_id_will_topic_and_user_name_are_strings() {
         }
         let error = refused(client(version), &bytes(version, 0x06, &will(b"\0")));
         assert_eq!(error.0, Violation::StringHasNul);
-        let packet = Packet::Connect(Connect { user_name: Some("u\0"), ..connect(version) });
+        let packet = Packet::Connect(Connect { user_name: Some("u\0".into()), ..connect(version) });
         assert_eq!(not_written(client(version), packet), Violation::StringHasNul);
     }
 }

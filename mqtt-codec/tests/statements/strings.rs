@@ -1,6 +1,6 @@
 //! Section 1.5: data types.
 
-use mqtt_codec::{Connect, Packet, Properties, Property, SubscriptionId, Version, Violation};
+use mqtt_codec::{Connect, Packet, Properties, Property, SubscriptionId, Text, Version, Violation};
 
 use super::*;
 
@@ -47,7 +47,7 @@ fn a_string_with_u_0000_is_refused() {
         for text in ["\0", "a\0", "\0a", "abcdefgh\0ijklmnop"] {
             let bytes = with_client_id(version, text.as_bytes());
             assert_eq!(refused(client(version), &bytes).0, Violation::StringHasNul);
-            let packet = Packet::Connect(Connect { client_id: text, ..connect(version) });
+            let packet = Packet::Connect(Connect { client_id: text.into(), ..connect(version) });
             assert_eq!(not_written(client(version), packet), Violation::StringHasNul);
         }
     }
@@ -58,7 +58,7 @@ fn a_string_with_u_0000_is_refused() {
 fn ef_bb_bf_is_u_feff_wherever_it_stands_and_stays_where_it_is() {
     for version in BOTH {
         for text in ["\u{FEFF}", "\u{FEFF}a", "a\u{FEFF}b"] {
-            let packet = Packet::Connect(Connect { client_id: text, ..connect(version) });
+            let packet = Packet::Connect(Connect { client_id: text.into(), ..connect(version) });
             let bytes = written(client(version), packet);
             assert!(bytes.windows(3).any(|three| three == b"\xEF\xBB\xBF"));
             let Packet::Connect(read) = read(client(version), &bytes) else { panic!() };
@@ -132,12 +132,12 @@ fn both_halves_of_a_user_property_are_strings() {
 fn a_string_of_more_than_65535_bytes_cannot_be_written() {
     let long = "x".repeat(65_536);
     for version in BOTH {
-        let fits = Connect { client_id: &long[1..], ..connect(version) };
+        let fits = Connect { client_id: long[1..].into(), ..connect(version) };
         assert!(client(version).encoded_len(&Packet::Connect(fits)).is_ok());
-        let packet = Packet::Connect(Connect { client_id: &long, ..connect(version) });
+        let packet = Packet::Connect(Connect { client_id: Text::new(&long), ..connect(version) });
         assert_eq!(not_written(client(version), packet), Violation::StringTooLong);
         let packet = Packet::Connect(Connect {
-            user_name: Some("u"),
+            user_name: Some("u".into()),
             password: Some(long.as_bytes()),
             ..connect(version)
         });

@@ -8,7 +8,7 @@ use core::fmt;
 
 use mqtt_codec::{
     Auth, ConnAck, Connect, Disconnect, Packet, PacketType, Property, Publish, ReasonCode, Rules,
-    Sender, Version, Will,
+    Sender, Text, Version, Will,
 };
 
 use super::deferred::Ticket;
@@ -51,7 +51,7 @@ impl Pending {
     fn client_id(&self) -> &str {
         match (&self.assigned, RULES.decode(&mut &self.packet[..])) {
             (Some(assigned), _) => assigned,
-            (None, Ok(Some(Packet::Connect(connect)))) => connect.client_id,
+            (None, Ok(Some(Packet::Connect(connect)))) => connect.client_id.as_str(),
             _ => "",
         }
     }
@@ -82,20 +82,21 @@ impl Broker {
     ) {
         if self.refuses {
             let reason = ReasonCode::ServerUnavailable;
-            return self.reject(now, id, connect.client_id, reason, out);
+            return self.reject(now, id, connect.client_id.as_str(), reason, out);
         }
         let (identity, is_proven, is_bridge) = match self.connections.get_mut(id.0) {
             Some(c) => (c.take_rare(|rare| rare.identity.take()), c.is_proven, c.is_bridge),
             None => return,
         };
-        let connect = &Connect { user_name: identity.as_deref().or(connect.user_name), ..*connect };
+        let user_name = identity.as_deref().map(Text::new).or(connect.user_name);
+        let connect = &Connect { user_name, ..*connect };
         let assigned = match self.client_id(id, connect) {
             Ok(assigned) => assigned,
-            Err(reason) => return self.reject(now, id, connect.client_id, reason, out),
+            Err(reason) => return self.reject(now, id, connect.client_id.as_str(), reason, out),
         };
-        let client_id = assigned.as_deref().unwrap_or(connect.client_id);
+        let client_id = assigned.as_deref().unwrap_or(connect.client_id.as_str());
         let ticket = self.ticket(id);
-        let user_name = connect.user_name;
+        let user_name = user_name.map(Text::as_str);
         let client = Client { id: client_id, user_name, is_proven, is_bridge, ticket };
         let (admission, refused) = self.admit(client, connect);
         let undecided = match admission {
@@ -127,7 +128,13 @@ impl Broker {
         let mut packet = Vec::new();
         let kept = RULES.encode_to_vec(&Packet::Connect(*connect), &mut packet);
         let Some(connection) = self.connections.get_mut(id.0).filter(|_| kept.is_ok()) else {
-            return self.reject(now, id, connect.client_id, ReasonCode::UnspecifiedError, out);
+            return self.reject(
+                now,
+                id,
+                connect.client_id.as_str(),
+                ReasonCode::UnspecifiedError,
+                out,
+            );
         };
         let bytes = self.deferred_bytes.saturating_add(packet.len());
         if bytes > self.config.max_deferred_bytes {

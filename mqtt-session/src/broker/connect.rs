@@ -8,7 +8,7 @@ use core::hash::{BuildHasher, Hash, Hasher};
 use core::num::NonZeroU32;
 use core::time::Duration;
 
-use mqtt_codec::{ConnAck, Connect, Disconnect, Property, Publish, QoS, ReasonCode, Version};
+use mqtt_codec::{ConnAck, Connect, Disconnect, Property, Publish, QoS, ReasonCode, Text, Version};
 
 use super::admission::Pending;
 use super::bridge;
@@ -37,14 +37,14 @@ impl Broker {
         authenticated: &[Property<'_>],
         out: &mut dyn Outputs,
     ) {
-        let client_id = assigned.unwrap_or(connect.client_id);
+        let client_id = assigned.unwrap_or(connect.client_id.as_str());
         let earlier = self.find_client(client_id);
         if let Some(session) = earlier.and_then(|key| self.sessions.get(key)) {
             let connection = self.connections.get(id.0);
             let is_proven = connection.is_some_and(|c| c.is_proven);
             let is_bridge = connection.is_some_and(|c| c.is_bridge);
             let ticket = self.ticket(id);
-            let user_name = connect.user_name;
+            let user_name = connect.user_name.map(Text::as_str);
             let client = Client { id: client_id, user_name, is_proven, is_bridge, ticket };
             if !self.policy.take_over(client, session.user_name.as_deref()) {
                 return self.reject(now, id, client_id, ReasonCode::NotAuthorized, out);
@@ -87,7 +87,7 @@ impl Broker {
             Version::V31 | Version::V311 if connect.clean_start => 0,
             Version::V31 | Version::V311 => NEVER,
         };
-        session.user_name = connect.user_name.map(Into::into);
+        session.user_name = connect.user_name.map(|name| name.as_str().into());
         session.is_proven = connection.is_proven;
         session.is_bridge = connection.is_bridge;
         // A bridge's session is there for as long as it is set up.
@@ -149,7 +149,7 @@ impl Broker {
         connect: &Connect<'_>,
     ) -> Result<Option<String>, ReasonCode> {
         let is_bridge = self.connections.get(id.0).is_some_and(|c| c.is_bridge);
-        if connect.client_id.starts_with(bridge::PREFIX) != is_bridge {
+        if connect.client_id.as_bytes().starts_with(bridge::PREFIX.as_bytes()) != is_bridge {
             return Err(ReasonCode::ClientIdentifierNotValid);
         }
         if connect.client_id.len() > self.config.max_client_id_len {

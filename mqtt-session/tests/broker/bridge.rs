@@ -59,7 +59,7 @@ fn nobody_from_outside_takes_the_session_of_a_bridge() {
 fn a_bridge_takes_the_session_of_no_client() {
     let mut net = Net::new();
     let (client, _) = net.keeper(Version::V5, "c");
-    let connect = Connect { client_id: "c", ..CONNECT };
+    let connect = Connect { client_id: "c".into(), ..CONNECT };
     assert_eq!(net.bridge(&connect).1.reason, ReasonCode::ClientIdentifierNotValid);
     assert!(!net.is_closed(client));
 }

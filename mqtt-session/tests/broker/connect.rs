@@ -219,7 +219,7 @@ impl Policy for Certified {
 fn the_user_name_that_the_transport_has_proved_takes_the_place_of_that_in_connect() {
     for version in BOTH {
         let mut net = Net::with_policy(Certified);
-        let claimed = Connect { user_name: Some("device"), ..Connect::new(version, "c") };
+        let claimed = Connect { user_name: Some("device".into()), ..Connect::new(version, "c") };
         assert!(net.refused(&claimed).is_some(), "a claim is no proof");
         for (proven, name, expected) in [
             ("device", Some("other"), true),
@@ -230,7 +230,10 @@ fn the_user_name_that_the_transport_has_proved_takes_the_place_of_that_in_connec
             net.broker.identify(client.id, proven);
             net.send(
                 client,
-                &Packet::Connect(Connect { user_name: name, ..Connect::new(version, "c") }),
+                &Packet::Connect(Connect {
+                    user_name: name.map(Into::into),
+                    ..Connect::new(version, "c")
+                }),
             );
             assert_eq!(net.is_closed(client), !expected, "{proven} {name:?}");
             if expected {
@@ -266,7 +269,7 @@ impl Mechanism for Sum {
 }
 
 fn user<'a>(version: Version, name: &'a str, password: &'a [u8]) -> Connect<'a> {
-    Connect { user_name: Some(name), password: Some(password), ..Connect::new(version, "c") }
+    Connect { user_name: Some(name.into()), password: Some(password), ..Connect::new(version, "c") }
 }
 
 // [MQTT-3.1.4-2], [MQTT-3.1.4-6], [MQTT-3.1.4-5 of 3.1.1]
@@ -501,7 +504,7 @@ fn every_connection_is_told_of_when_it_begins_and_once_when_it_ends() {
     let tickets = Arc::clone(&policy.0);
     let mut net = Net::with_policy(policy);
     let right = |name| Connect {
-        user_name: Some("user"),
+        user_name: Some("user".into()),
         password: Some(b"right"),
         ..Connect::new(Version::V5, name)
     };
@@ -517,7 +520,7 @@ fn every_connection_is_told_of_when_it_begins_and_once_when_it_ends() {
     let silent = net.open(Version::V311);
     net.wait(10.0);
     let later = net.open(Version::V5);
-    let connect = Connect { user_name: Some("later"), ..Connect::new(Version::V5, "e") };
+    let connect = Connect { user_name: Some("later".into()), ..Connect::new(Version::V5, "e") };
     net.send(later, &Packet::Connect(connect));
     let ticket = tickets.lock().unwrap().pop().unwrap();
     net.resolve(ticket, Admission::Refuse(ReasonCode::Banned));

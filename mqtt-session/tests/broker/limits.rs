@@ -1,8 +1,8 @@
 //! Every bound, and what a client is told of it.
 
 use mqtt_codec::{
-    Connect, Packet, Property, PropertyId, Publish, QoS, ReasonCode, SubscriptionId, TopicName,
-    Version, Will,
+    Connect, Packet, Property, PropertyId, Publish, QoS, ReasonCode, SubscriptionId, Text,
+    TopicName, Version, Will,
 };
 use mqtt_session::broker::{Overflow, Overlap};
 
@@ -497,7 +497,8 @@ fn what_a_connect_may_hold_is_bounded() {
         config.max_user_name_len = 10;
         config.max_connect_size = 100;
     });
-    let named = |name| Connect { user_name: Some(name), ..Connect::new(Version::V5, "c") };
+    let named =
+        |name| Connect { user_name: Some(Text::new(name)), ..Connect::new(Version::V5, "c") };
     net.connect(&named("0123456789"));
     assert_eq!(net.refused(&named("0123456789a")), Some(ReasonCode::BadUserNameOrPassword));
     let long = "x".repeat(100);

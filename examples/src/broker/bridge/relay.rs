@@ -16,7 +16,8 @@ use std::time::Instant;
 
 use mqtt_codec::{
     Ack, ConnAck, Connect, DecodeError, Disconnect, Packet, PacketId, PacketType, Property,
-    PropertyId, Publish, QoS, ReasonCode, Rules, Sender, SubAck, Subscribe, TopicName, Version,
+    PropertyId, Publish, QoS, ReasonCode, Rules, Sender, SubAck, Subscribe, Text, TopicName,
+    Version,
 };
 use tracing::{info, warn};
 
@@ -199,7 +200,7 @@ impl Relay {
                 true => properties[..].into(),
                 false => [][..].into(),
             },
-            user_name: settings.user_name.as_deref(),
+            user_name: settings.user_name.as_deref().map(Text::new),
             password: settings.password.as_ref().map(String::as_bytes),
             ..Connect::new(settings.version, &settings.client_id)
         };

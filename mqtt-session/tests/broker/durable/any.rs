@@ -28,7 +28,7 @@ fn connect(net: &mut Net, random: &mut Random) -> Client {
     net.connect(&Connect {
         clean_start: random.next(4) == 0,
         keep_alive: 0,
-        user_name: [None, Some("user")][random.next(2)],
+        user_name: [None, Some("user".into())][random.next(2)],
         will: [None, Some(will)][random.next(2)],
         properties: if is_v5 { list[..].into() } else { [][..].into() },
         ..Connect::new(version, &name)
