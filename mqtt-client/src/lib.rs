@@ -19,6 +19,7 @@ mod disk;
 mod driver;
 mod error;
 mod event;
+mod extent;
 mod layers;
 mod message;
 mod options;

@@ -157,6 +157,12 @@ impl Message {
         }
     }
 
+    /// How many bytes topic, payload and properties take.
+    #[inline]
+    pub(crate) fn size(&self) -> usize {
+        self.topic.len() + self.payload.len() + self.properties.size()
+    }
+
     /// Lends out the PUBLISH of this message.
     pub(crate) fn with_publish<R>(
         &self,
@@ -255,6 +261,11 @@ impl MessageProperties {
         own
     }
 
+    #[inline]
+    fn size(&self) -> usize {
+        self.0.as_ref().map_or(0, |fields| fields.size())
+    }
+
     /// What the codec writes them from.
     pub(crate) fn list(&self) -> Result<Vec<Property<'_>>, Violation> {
         let mut list = Vec::new();
@@ -278,6 +289,19 @@ impl MessageProperties {
         }
         list.extend(user_properties(&self.user));
         Ok(list)
+    }
+}
+
+impl PropertyFields {
+    /// How many bytes they take, each with what a list needs for it.
+    fn size(&self) -> usize {
+        let texts = [&self.content_type, &self.response_topic];
+        let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+        let data = self.correlation_data.as_ref().map_or(0, Bytes::len);
+        let user = self.user.iter().map(|(name, value)| name.len() + value.len());
+        let user: usize = user.map(|len| len + size_of::<(String, String)>()).sum();
+        let ids = size_of_val(&self.subscription_ids[..]);
+        size_of::<Self>() + texts + data + user + ids
     }
 }
 

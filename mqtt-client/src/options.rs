@@ -130,6 +130,9 @@ pub struct Options {
     /// for 10 messages behind them, or for half of [`receive_maximum`](Self::receive_maximum), if that is
     /// less. Default: 256.
     pub unrouted_messages: usize,
+    /// How many bytes topics, payloads and properties of these take before the oldest makes way, and one
+    /// message more. Default: 16 MiB.
+    pub unrouted_bytes: usize,
     /// For how long, once a server has gone on with its session, nothing is given up that belongs to no
     /// subscription, whatever [`unrouted_messages`](Self::unrouted_messages) says: what is beyond that is
     /// not acknowledged, so that the server waits, but with QoS 0, which is dropped. A program that
@@ -270,6 +273,7 @@ impl Options {
             #[cfg(feature = "websocket")]
             websocket_hook: None,
             unrouted_messages: 256,
+            unrouted_bytes: 16 * 1_048_576,
             unrouted_patience: Duration::from_secs(10),
         }
     }

@@ -1,6 +1,5 @@
 //! The bounded queue between the driver and a subscription's stream.
 
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -12,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use mqtt_codec::{QoS, ReasonCode};
 use mqtt_session::AckToken;
 
+use crate::extent::{Batch, Extent, Waiting};
 use crate::shared::Shared;
 use crate::{Lag, Message};
 
@@ -66,27 +66,40 @@ impl fmt::Debug for Hold {
 /// Messages that wait to be taken.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    capacity: usize,
+    capacity: Extent,
     lag: Lag,
-    /// How many messages the stream has taken out together and not handed out yet. They count.
-    taken: AtomicUsize,
+    taken: Taken,
     /// Whether somebody is to hear of it when the stream hands one out: see [`State::needs`].
     attention: AtomicBool,
     state: Mutex<State>,
 }
 
-/// Messages that a stream has taken out of its queue together, so that the queue is locked once for
-/// many of them.
-pub(crate) type Taken = VecDeque<Waiting>;
+/// What the stream has taken out together, so that the queue is locked once for many messages, and not
+/// handed out yet. It counts.
+#[derive(Debug, Default)]
+struct Taken {
+    messages: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Taken {
+    /// Who sees how many messages these are, sees no more bytes than they take.
+    fn set(&self, extent: Extent) {
+        self.bytes.store(extent.bytes, Ordering::Relaxed);
+        self.messages.store(extent.messages, Ordering::SeqCst);
+    }
+
+    fn get(&self) -> Extent {
+        let messages = self.messages.load(Ordering::SeqCst);
+        Extent { messages, bytes: self.bytes.load(Ordering::Relaxed) }
+    }
+}
 
 #[derive(Debug, Default)]
 struct State {
-    messages: VecDeque<Waiting>,
-    /// No message before this one is held.
-    unheld: usize,
-    /// How many of the messages have a receipt: those are dropped when they come again, and so are
-    /// taken one by one.
-    receipts: usize,
+    messages: Batch,
+    /// So many messages at the beginning are not held.
+    unheld: Extent,
     waker: Option<Waker>,
     closed: bool,
     /// Nobody is interested in what comes.
@@ -99,54 +112,59 @@ struct State {
     stuck: bool,
 }
 
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    message: Message,
-    /// Beyond the capacity: what acknowledges the message once it is within.
-    hold: Option<Arc<Hold>>,
-}
-
-impl From<Message> for Waiting {
-    fn from(message: Message) -> Self {
-        Self { message, hold: None }
-    }
-}
-
 impl State {
+    /// Whether none is held.
+    fn is_unheld(&self) -> bool {
+        self.unheld == self.messages.extent()
+    }
+
     fn push(&mut self, message: Message, hold: Option<Arc<Hold>>) {
-        if hold.is_none() && self.unheld == self.messages.len() {
-            self.unheld += 1;
+        if hold.is_none() && self.is_unheld() {
+            self.unheld.add(&message);
         }
-        self.receipts += usize::from(message.receipt.is_some());
-        self.messages.push_back(Waiting { message, hold });
+        self.messages.push(Waiting { message, hold });
     }
 
     fn pop(&mut self) -> Option<Waiting> {
-        let first = self.messages.pop_front()?;
-        self.unheld = self.unheld.saturating_sub(1);
-        self.receipts -= usize::from(first.message.receipt.is_some());
+        let first = self.messages.pop()?;
+        self.was_taken(0, &first.message);
         Some(first)
+    }
+
+    /// Takes out the oldest message of QoS 0.
+    fn pop_unreliable(&mut self) -> Option<Message> {
+        let is_unreliable = |message: &Message| message.qos == QoS::AtMostOnce;
+        let (place, oldest) = self.messages.take(is_unreliable)?;
+        self.was_taken(place, &oldest.message);
+        Some(oldest.message)
+    }
+
+    fn was_taken(&mut self, place: usize, message: &Message) {
+        if place < self.unheld.messages {
+            self.unheld.remove(message);
+        }
     }
 
     /// Some were taken out of the middle.
     fn recount(&mut self) {
-        self.unheld = self.messages.iter().take_while(|waiting| waiting.hold.is_none()).count();
-        let receipts = self.messages.iter().filter(|waiting| waiting.message.receipt.is_some());
-        self.receipts = receipts.count();
+        self.unheld = Extent::default();
+        for waiting in self.messages.iter().take_while(|waiting| waiting.hold.is_none()) {
+            self.unheld.add(&waiting.message);
+        }
     }
 
     /// Whether something hangs on a message being handed out.
     fn needs(&self) -> bool {
-        self.stuck || self.driver.is_some() || self.unheld < self.messages.len()
+        self.stuck || self.driver.is_some() || !self.is_unheld()
     }
 }
 
 impl Queue {
-    pub(crate) fn new(capacity: usize, lag: Lag) -> Self {
+    pub(crate) fn new(capacity: Extent, lag: Lag) -> Self {
         Self {
-            capacity: capacity.max(1),
+            capacity,
             lag,
-            taken: AtomicUsize::new(0),
+            taken: Taken::default(),
             attention: AtomicBool::new(false),
             state: Mutex::default(),
         }
@@ -156,32 +174,36 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn room_in(&self, state: &State) -> usize {
-        let waiting = state.messages.len() + self.taken.load(Ordering::SeqCst);
-        self.capacity.saturating_sub(waiting)
+    /// What there is.
+    fn used(&self, state: &State) -> Extent {
+        state.messages.extent().plus(self.taken.get())
     }
 
-    /// How many messages there is room for.
-    pub(crate) fn room(&self) -> usize {
-        self.room_in(&self.lock())
+    fn is_full(&self, state: &State) -> bool {
+        !self.capacity.takes_more_than(self.used(state))
     }
 
-    /// Adds messages for which there is room, so many of them with a receipt. None is held.
-    pub(crate) fn append(&self, messages: &mut Taken, receipts: usize) {
+    /// How much there is room for.
+    pub(crate) fn room(&self) -> Extent {
+        self.capacity.beside(self.used(&self.lock()))
+    }
+
+    /// Whether a message more would be beyond the bounds.
+    pub(crate) fn has_no_room(&self) -> bool {
+        self.is_full(&self.lock())
+    }
+
+    /// Adds messages for which there is room. None is held.
+    pub(crate) fn append(&self, messages: &mut Batch) {
         let mut state = self.lock();
         if state.ignored {
             drop(state);
-            return acknowledge(messages);
+            return acknowledge(core::mem::take(messages));
         }
-        if state.unheld == state.messages.len() {
-            state.unheld += messages.len();
+        if state.is_unheld() {
+            state.unheld = state.unheld.plus(messages.extent());
         }
-        state.receipts += receipts;
-        if state.messages.is_empty() {
-            core::mem::swap(&mut state.messages, messages);
-        } else {
-            state.messages.append(messages);
-        }
+        state.messages.append(messages);
     }
 
     /// Gives back what was only needed for many messages.
@@ -199,22 +221,16 @@ impl Queue {
             return message.acknowledge();
         }
         let mut held = None;
-        if self.room_in(&state) == 0 {
+        if self.is_full(&state) {
             held = hold.cloned();
             if message.qos == QoS::AtMostOnce {
-                state.lagged += 1;
-                let oldest = match self.lag {
-                    Lag::DropNewest | Lag::Pause(_) => None,
-                    Lag::DropOldest => {
-                        state.messages.iter().position(|w| w.message.qos == QoS::AtMostOnce)
+                // A long one may take the place of many.
+                while self.is_full(&state) {
+                    state.lagged += 1;
+                    let gives_way = self.lag == Lag::DropOldest;
+                    if !gives_way || state.pop_unreliable().is_none() {
+                        return;
                     }
-                };
-                match oldest {
-                    Some(oldest) => {
-                        drop(state.messages.remove(oldest));
-                        state.recount();
-                    }
-                    None => return,
                 }
             }
         }
@@ -229,14 +245,13 @@ impl Queue {
     fn settle(&self, state: &mut State) -> Vec<Arc<Hold>> {
         // Before it asks how many are taken: the stream tells first, and asks for attention then.
         self.attention.store(state.needs(), Ordering::SeqCst);
-        let taken = self.taken.load(Ordering::SeqCst);
-        let within = self.capacity.saturating_sub(taken).min(state.messages.len());
-        if within <= state.unheld {
-            return Vec::new();
+        let taken = self.taken.get();
+        let mut released = Vec::new();
+        while self.capacity.takes_more_than(state.unheld.plus(taken)) {
+            let Some(next) = state.messages.get_mut(state.unheld.messages) else { break };
+            state.unheld.add(&next.message);
+            released.extend(next.hold.take());
         }
-        let newly = state.messages.range_mut(state.unheld..within);
-        let released = newly.filter_map(|waiting| waiting.hold.take()).collect();
-        state.unheld = within;
         released
     }
 
@@ -263,7 +278,7 @@ impl Queue {
     /// waited.
     pub(crate) fn should_wait(&self) -> bool {
         let state = self.lock();
-        !state.stuck && self.room_in(&state) == 0
+        !state.stuck && self.is_full(&state)
     }
 
     /// The driver waits until there is some room again: whether there is.
@@ -272,7 +287,7 @@ impl Queue {
         state.driver = Some(cx.waker().clone());
         // Before it asks how many are taken: see `settle`.
         self.attention.store(true, Ordering::SeqCst);
-        if self.room_in(&state) * 2 >= self.capacity {
+        if self.capacity.is_half_free(self.used(&state)) {
             state.driver = None;
             return Poll::Ready(());
         }
@@ -283,45 +298,51 @@ impl Queue {
     pub(crate) fn give_up_waiting(&self) {
         let mut state = self.lock();
         state.driver = None;
-        state.stuck = self.room_in(&state) == 0;
+        state.stuck = self.is_full(&state);
         let released = self.settle(&mut state);
         drop(state);
         drop(released);
     }
 
-    /// Adds a message, in favour of which the oldest one makes way; whether none had to.
-    pub(crate) fn push_over(&self, message: Message) -> bool {
+    /// Adds a message, in favour of which the oldest make way. Returns how many were given up.
+    pub(crate) fn push_over(&self, message: Message) -> u64 {
         let mut state = self.lock();
         if state.ignored {
             drop(state);
             message.acknowledge();
-            return false;
+            return 1;
         }
-        let oldest = if state.messages.len() >= self.capacity {
-            state.lagged += 1;
-            state.pop()
-        } else {
-            None
-        };
+        let mut dropped = Batch::default();
+        while self.is_full(&state) {
+            let Some(oldest) = state.pop() else { break };
+            dropped.push(oldest);
+        }
+        let count = dropped.extent().messages as u64;
+        state.lagged += count;
         state.push(message, None);
         drop(state);
         // Left without an answer it would take up the server's quota for good.
-        if let Some(oldest) = &oldest {
-            oldest.message.acknowledge();
-        }
-        oldest.is_none()
+        acknowledge(dropped);
+        count
     }
 
-    /// Gives up the oldest messages until there are so many. Returns how many they were.
+    /// Gives up the oldest messages until there are so many, which are within the bounds. Returns how many
+    /// they were.
     pub(crate) fn keep(&self, count: usize) -> u64 {
         let mut state = self.lock();
-        let excess = state.messages.len().saturating_sub(count);
-        let mut dropped: Taken = (0..excess).map_while(|_| state.pop()).collect();
+        let mut dropped = Batch::default();
+        let is_beyond = |there: Extent| {
+            there.messages > count || (there.messages > 1 && there.bytes > self.capacity.bytes)
+        };
+        while is_beyond(state.messages.extent()) {
+            dropped.extend(state.pop());
+        }
         let released = self.settle(&mut state);
         drop(state);
-        acknowledge(&mut dropped);
+        let excess = dropped.extent().messages as u64;
+        acknowledge(dropped);
         drop(released);
-        excess as u64
+        excess
     }
 
     /// Whether there is none.
@@ -338,18 +359,18 @@ impl Queue {
         if !ignored {
             return 0;
         }
-        let mut dropped = core::mem::take(&mut state.messages);
+        let dropped = core::mem::take(&mut state.messages);
         state.recount();
         self.tell(state);
-        let count = dropped.len() as u64;
-        acknowledge(&mut dropped);
+        let count = dropped.extent().messages as u64;
+        acknowledge(dropped);
         count
     }
 
     /// Moves what is wanted into another queue.
     pub(crate) fn hand_over(&self, to: &Self, wanted: impl Fn(&Message) -> bool) {
         let mut state = self.lock();
-        let (taken, kept): (Taken, Taken) = core::mem::take(&mut state.messages)
+        let (taken, kept): (Batch, Batch) = core::mem::take(&mut state.messages)
             .into_iter()
             .partition(|waiting| wanted(&waiting.message));
         state.messages = kept;
@@ -366,28 +387,32 @@ impl Queue {
     pub(crate) fn drop_what_comes_again(&self, epoch: u64) {
         let comes_again = |hold: &Arc<Hold>| hold.comes_again(epoch);
         let mut state = self.lock();
-        state.messages.retain(|waiting| {
+        let stays = |waiting: &Waiting| {
             let receipt = waiting.message.receipt.as_ref().map(|receipt| &receipt.0);
             !waiting.hold.as_ref().or(receipt).is_some_and(comes_again)
-        });
+        };
+        let (kept, dropped): (Batch, Batch) =
+            core::mem::take(&mut state.messages).into_iter().partition(stays);
+        state.messages = kept;
         state.recount();
+        drop(state);
+        drop(dropped);
     }
 
     /// The next message for the stream, which keeps what it has taken out in `taken`.
-    pub(crate) fn poll(&self, cx: &Context<'_>, taken: &mut Taken) -> Poll<Option<Message>> {
-        if let Some(first) = taken.pop_front() {
-            self.handed_out(taken.len());
+    pub(crate) fn poll(&self, cx: &Context<'_>, taken: &mut Batch) -> Poll<Option<Message>> {
+        if let Some(first) = taken.pop() {
+            self.handed_out(taken);
             return Poll::Ready(Some(first.message));
         }
         let mut state = self.lock();
         // What may still be dropped in favour of others or because it comes again stays here.
-        let together = state.receipts == 0
-            && state.unheld == state.messages.len()
-            && self.lag != Lag::DropOldest;
+        let together =
+            !state.messages.has_receipts() && state.is_unheld() && self.lag != Lag::DropOldest;
         let first = if together {
             core::mem::swap(&mut state.messages, taken);
-            state.unheld = 0;
-            taken.pop_front()
+            state.unheld = Extent::default();
+            taken.pop()
         } else {
             state.pop()
         };
@@ -400,14 +425,14 @@ impl Queue {
             }
             return Poll::Pending;
         };
-        self.taken.store(taken.len(), Ordering::SeqCst);
+        self.taken.set(taken.extent());
         self.tell(state);
         Poll::Ready(Some(first.message))
     }
 
-    /// One of those that the stream has taken was handed out; so many are left of them.
-    pub(crate) fn handed_out(&self, left: usize) {
-        self.taken.store(left, Ordering::SeqCst);
+    /// One of those that the stream has taken was handed out; these are left.
+    pub(crate) fn handed_out(&self, left: &Batch) {
+        self.taken.set(left.extent());
         if self.attention.load(Ordering::SeqCst) {
             self.tell(self.lock());
         }
@@ -416,7 +441,7 @@ impl Queue {
     /// A message was handed out: tells whom it concerns.
     fn tell(&self, mut state: MutexGuard<'_, State>) {
         state.stuck = false;
-        let roomy = self.room_in(&state) * 2 >= self.capacity;
+        let roomy = self.capacity.is_half_free(self.used(&state));
         let driver = if roomy { state.driver.take() } else { None };
         let released = self.settle(&mut state);
         drop(state);
@@ -443,8 +468,8 @@ impl Queue {
 }
 
 /// Drops messages that nobody waits for.
-fn acknowledge(dropped: &mut Taken) {
-    for waiting in dropped.drain(..) {
+fn acknowledge(dropped: Batch) {
+    for waiting in dropped {
         waiting.message.acknowledge();
     }
 }

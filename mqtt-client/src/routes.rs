@@ -11,7 +11,8 @@ use mqtt_codec::{
 use mqtt_session::Instant;
 use mqtt_session::client::Session;
 
-use crate::queue::{Hold, Queue, Taken};
+use crate::extent::{Batch, Extent};
+use crate::queue::{Hold, Queue};
 use crate::trie::Trie;
 use crate::{Error, Filter, Lag, Message};
 
@@ -32,12 +33,9 @@ struct Entry {
     filter: Filter,
     queue: Arc<Queue>,
     state: State,
-    /// Messages that are not in the queue yet, and how many more it has room for: it is locked once for
-    /// many.
-    staged: Taken,
-    room: usize,
-    /// How many of them have a receipt.
-    receipts: usize,
+    /// Messages that are not in the queue yet, and how much it has room for: it is locked once for many.
+    staged: Batch,
+    room: Extent,
     /// Whether messages were added of which nobody was told.
     touched: bool,
     /// Who waits for the answer.
@@ -96,18 +94,17 @@ impl Entry {
     /// Puts what is staged into the queue.
     fn flush(&mut self) {
         if !self.staged.is_empty() {
-            self.queue.append(&mut self.staged, core::mem::take(&mut self.receipts));
+            self.queue.append(&mut self.staged);
         }
-        self.room = 0;
+        self.room = Extent::default();
     }
 
-    /// Takes a message that there is room for.
-    fn stage(&mut self, message: Message) {
-        self.receipts += usize::from(message.receipt.is_some());
-        self.staged.push_back(message.into());
+    /// Whether there is room for a message more.
+    const fn has_room(&self) -> bool {
+        self.room.takes_more_than(self.staged.extent())
     }
 
-    /// Takes note that messages are added, the first time, and of how many it has room for.
+    /// Takes note that messages are added, the first time, and of how much it has room for.
     fn touch(&mut self, place: usize, touched: &mut Vec<usize>) {
         if !self.touched {
             self.touched = true;
@@ -118,9 +115,10 @@ impl Entry {
 }
 
 impl Routes {
-    /// So many messages that belong to no subscription are kept while there is none, and beside others.
-    pub(crate) fn new(max: usize, max_unrouted: usize) -> Self {
-        let unrouted = Queue::new(max, Lag::DropOldest);
+    /// So many messages that belong to no subscription are kept while there is none, and beside others, but
+    /// none beyond so many bytes.
+    pub(crate) fn new(max: usize, max_unrouted: usize, max_bytes: usize) -> Self {
+        let unrouted = Queue::new(Extent::bound(max, max_bytes), Lag::DropOldest);
         unrouted.ignore(max == 0);
         Self {
             max,
@@ -151,9 +149,8 @@ impl Routes {
             filter,
             queue,
             state: State::Wanted,
-            staged: Taken::new(),
-            room: 0,
-            receipts: 0,
+            staged: Batch::default(),
+            room: Extent::default(),
             touched: false,
             done: Some(done),
         };
@@ -358,7 +355,7 @@ impl Routes {
             [] if self.patience.is_some() => return self.keep(message, hold),
             [] => {
                 // The application acknowledges it, or nobody has to.
-                self.given_up += u64::from(!self.unrouted.push_over(message));
+                self.given_up += self.unrouted.push_over(message);
                 self.make_way();
                 return !manual;
             }
@@ -366,10 +363,10 @@ impl Routes {
             [place] => {
                 let Some(entry) = entries.get_mut(place) else { return !manual };
                 entry.touch(place, touched);
-                if entry.staged.len() < entry.room {
+                if entry.has_room() {
                     let quality = message.qos;
-                    entry.stage(message);
-                    if quality == QoS::AtMostOnce && entry.staged.len() == entry.room {
+                    entry.staged.push(message.into());
+                    if quality == QoS::AtMostOnce && !entry.has_room() {
                         entry.flush();
                         if entry.queue.should_wait() {
                             self.filled = Some(Arc::clone(&entry.queue));
@@ -386,7 +383,7 @@ impl Routes {
             if let Some(entry) = entries.get_mut(*place) {
                 entry.touch(*place, touched);
                 entry.flush();
-                waits |= entry.queue.room() == 0;
+                waits |= entry.queue.has_no_room();
             }
         }
         let hold = if waits && !manual { hold() } else { None };
@@ -404,7 +401,7 @@ impl Routes {
     /// Keeps a message that belongs to no subscription. Beyond the room for it it is not acknowledged, so
     /// that the server's quota runs out; with QoS 0 it is given up. Returns as [`Self::deliver`] does.
     fn keep(&mut self, message: Message, hold: impl FnOnce() -> Option<Arc<Hold>>) -> bool {
-        let is_full = self.unrouted.room() == 0;
+        let is_full = self.unrouted.has_no_room();
         if is_full && message.qos == QoS::AtMostOnce {
             self.given_up += 1;
             return false;

@@ -9,7 +9,8 @@ use futures::channel::oneshot;
 use mqtt_codec::{QoS, ReasonCode, RetainHandling, TopicFilter};
 
 use crate::client::Handle;
-use crate::queue::{Queue, Taken};
+use crate::extent::{Batch, Extent};
+use crate::queue::Queue;
 use crate::shared::Request;
 use crate::{Error, Lag, Message};
 
@@ -28,11 +29,14 @@ pub struct Filter {
     pub retain_as_published: bool,
     /// Which retained messages come first (version 5). Default: all that match.
     pub retain_handling: RetainHandling,
-    /// How many messages wait in the stream before it is full, at least 1. They can be as large as
-    /// [`Options::max_packet_size`](crate::Options::max_packet_size) each, and those of QoS 1 and 2 that are
+    /// How many messages wait in the stream before it is full, at least 1. Those of QoS 1 and 2 that are
     /// not acknowledged yet come on top, up to
     /// [`Options::receive_maximum`](crate::Options::receive_maximum). Default: 256.
     pub capacity: usize,
+    /// How many bytes topics, payloads and properties of these take before it is full. What comes before
+    /// that is taken however long it is, so that they can take one
+    /// [`Options::max_packet_size`](crate::Options::max_packet_size) more. Default: 16 MiB.
+    pub capacity_bytes: usize,
     /// What to do with a QoS 0 message that finds the stream full.
     pub lag: Lag,
     /// Whether to unsubscribe when the stream is dropped. Default: `None`, unless the server keeps
@@ -50,6 +54,7 @@ impl Filter {
             retain_as_published: false,
             retain_handling: RetainHandling::Send,
             capacity: 256,
+            capacity_bytes: 16 * 1_048_576,
             lag: Lag::DropNewest,
             unsubscribe_on_drop: None,
         }
@@ -79,7 +84,7 @@ impl Filter {
 pub struct Subscription {
     handle: Arc<Handle>,
     queue: Arc<Queue>,
-    taken: Taken,
+    taken: Batch,
     key: u32,
     granted: QoS,
     /// Whether the server is told when this is dropped.
@@ -92,11 +97,12 @@ impl Subscription {
         filter.subscription()?;
         let key = handle.shared.next_key();
         let (done, answer) = oneshot::channel();
-        let queue = Arc::new(Queue::new(filter.capacity, filter.lag));
+        let capacity = Extent::bound(filter.capacity, filter.capacity_bytes);
+        let queue = Arc::new(Queue::new(capacity, filter.lag));
         let tell = filter.unsubscribe_on_drop.unwrap_or(!handle.persistent);
         let granted = filter.qos;
         // Should this future be dropped while it waits, so is the subscription.
-        let taken = Taken::new();
+        let taken = Batch::default();
         let mut subscription =
             Self { handle, queue: Arc::clone(&queue), taken, key, granted, tell };
         let request = Request::Subscribe { key, filter, queue, done };
@@ -112,8 +118,8 @@ impl Subscription {
 
     /// From now on what comes is of no interest, nor is what came, or it is again.
     pub(crate) fn ignore(&mut self, ignored: bool) {
-        self.taken.clear();
-        self.queue.handed_out(0);
+        self.taken = Batch::default();
+        self.queue.handed_out(&self.taken);
         self.queue.ignore(ignored);
     }
 

@@ -188,7 +188,11 @@ impl Driver {
             timer: Timer::default(),
             tx,
             rx: ReadBuffer::default(),
-            routes: Routes::new(options.unrouted_messages, options.unrouted_limit()),
+            routes: Routes::new(
+                options.unrouted_messages,
+                options.unrouted_limit(),
+                options.unrouted_bytes,
+            ),
             events: Vec::new(),
             finished: Vec::new(),
             written: Vec::new(),

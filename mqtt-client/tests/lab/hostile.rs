@@ -229,6 +229,29 @@ async fn what_belongs_to_no_subscription_is_bounded() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_belongs_to_no_subscription_is_bounded_by_bytes_too() {
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let network = Network::new();
+        let mut options = options(Version::V5);
+        options.unrouted_bytes = 10_000;
+        let client = start(options, &network);
+        in_time(client.publish("a", "x", QoS::AtLeastOnce)).await.expect("delivered");
+        for n in 0..50 {
+            network.publish("a", &format!("{n:01000}"), qos);
+        }
+        network.until(|_| client.statistics().received == 50).await;
+        let mut late = in_time(client.subscribe("a", qos)).await.expect("granted");
+        assert_eq!(client.statistics().unrouted, 40);
+        for n in 40..50 {
+            let message = in_time(late.next()).await.expect("it goes on");
+            assert_eq!(message.text(), Some(&*format!("{n:01000}")));
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(network.undelivered(), 0, "and all the same it was acknowledged");
+    }
+}
+
 /// As with a session that the server has kept with the subscriptions of an earlier version of the program.
 #[tokio::test(start_paused = true)]
 async fn what_nobody_can_acknowledge_leaves_the_server_room_for_the_rest_mqtt_4_6_0_2() {

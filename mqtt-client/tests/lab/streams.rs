@@ -63,6 +63,64 @@ async fn the_server_stops_at_the_receive_maximum_until_the_application_takes_mes
     assert_eq!(network.undelivered(), 0);
 }
 
+/// Of each size as many have their place as begin within the bound, and the server keeps the rest.
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_full_by_bytes_too_and_takes_what_is_longer_than_it_when_empty() {
+    for version in BOTH {
+        for quality in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            for (len, fit) in [(100, 10), (300, 4), (5000, 1)] {
+                let network = Network::new();
+                let mut options = options(version);
+                options.receive_maximum = 5;
+                let client = start(options, &network);
+                let mut filter = Filter::new("in", quality);
+                filter.capacity_bytes = 1000;
+                let mut subscription =
+                    in_time(client.subscribe_with(filter)).await.expect("granted");
+                for n in 0..20 {
+                    network.publish("in", &format!("{n:0len$}"), quality);
+                }
+                let mut expected = 20 - fit;
+                for n in 0..20 {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    assert_eq!(network.undelivered(), expected, "{n} of {len} bytes");
+                    expected = expected.saturating_sub(1);
+                    assert_eq!(next(&mut subscription).await.payload, format!("{n:0len$}"));
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_qos_0_a_stream_that_is_full_by_bytes_drops_as_its_policy_says() {
+    for (lag, expected) in [
+        // The long one was the last within the bound, or had to make way for those after it.
+        (Lag::DropNewest, &["0", "1", "2", "long"][..]),
+        (Lag::DropOldest, &["6", "7", "8", "9"][..]),
+        (Lag::Pause(Duration::from_secs(1)), &["0", "1", "2", "long"][..]),
+    ] {
+        let network = Network::new();
+        let client = start(options(Version::V5), &network);
+        let mut filter = Filter::new("in", QoS::AtMostOnce);
+        filter.capacity_bytes = 100;
+        filter.lag = lag;
+        let mut subscription = in_time(client.subscribe_with(filter)).await.expect("granted");
+        let long = "x".repeat(1000);
+        for text in ["0", "1", "2", &long, "4", "5", "6", "7", "8", "9"] {
+            let padded = text.to_owned() + &" ".repeat(30_usize.saturating_sub(text.len()));
+            network.publish("in", &padded, QoS::AtMostOnce);
+        }
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        for text in expected {
+            let message = next(&mut subscription).await;
+            let text = if *text == "long" { &long } else { *text };
+            assert_eq!(message.text().expect("text").trim_end(), text);
+        }
+        assert_eq!(subscription.lagged(), 10 - expected.len() as u64);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn of_qos_0_a_full_stream_drops_as_its_policy_says() {
     for (lag, expected) in [(Lag::DropNewest, ["0", "1", "2"]), (Lag::DropOldest, ["7", "8", "9"])]
