@@ -2,16 +2,17 @@
 //!
 //! ```text
 //! cargo install --root ~/.cache/motewire-peers rumqttd@0.20.0 mqttv5-cli@0.29.10
+//! cargo install --root ~/.cache/motewire-peers --path benches/peers/rmqtt
 //! cargo build --release --example broker
 //! cargo bench -p motewire-benches --no-default-features --bench broker -- [OPTION...] [SCENARIO...]
 //! ```
 //!
-//! The first command is needed once, for the peers but mosquitto, which is Debian's; without a peer
+//! The first two commands are needed once, for the peers but mosquitto, which is Debian's; without a peer
 //! its columns stay empty. `$MOTEWIRE_PEERS` may name another folder. A scenario is chosen by a part of
 //! its name.
 //!
 //! - `--broker FILE`: another program than `target/release/examples/broker`
-//! - `--beside NAME,...`: only these of `mosquitto`, `rumqttd`, `mqtt5` and `limit`
+//! - `--beside NAME,...`: only these of `mosquitto`, `rumqttd`, `mqtt5`, `rmqtt` and `limit`
 //! - `--scale NUMBER`: so many times the messages
 //! - `--seconds NUMBER`: how long messages are counted at most, for each scenario and broker
 //! - `--rounds NUMBER`: how often throughput is measured, the brokers in turn; the median counts. For machines

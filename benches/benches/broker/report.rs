@@ -23,8 +23,8 @@ impl Table {
         let limit = if limited { " limit |" } else { "" };
         let line = if limited { "--:|" } else { "" };
         let text = format!(
-            "## {title}\n\n| scenario | motewire | mosquitto | ratio | rumqttd | mqtt5 |{limit}\n\
-             |---|--:|--:|--:|--:|--:|{line}\n"
+            "## {title}\n\n| scenario | motewire | mosquitto | ratio | rumqttd | mqtt5 | rmqtt |{limit}\n\
+             |---|--:|--:|--:|--:|--:|--:|{line}\n"
         );
         Self { title: title.to_owned(), text, limited, decimals }
     }
@@ -43,11 +43,12 @@ impl Table {
             _ => "–".to_owned(),
         };
         let mut row = format!(
-            "| {name} | {} | {} | {ratio} | {} | {} |",
+            "| {name} | {} | {} | {ratio} | {} | {} | {} |",
             show(Kind::Motewire),
             show(Kind::Mosquitto),
             show(Kind::Rumqttd),
-            show(Kind::Mqtt5)
+            show(Kind::Mqtt5),
+            show(Kind::Rmqtt)
         );
         if self.limited {
             let _ = write!(row, " {} |", show(Kind::Limit));

@@ -20,13 +20,15 @@ pub(crate) enum Kind {
     Rumqttd,
     /// The crate `mqtt5`, by its program `mqttv5`.
     Mqtt5,
+    /// The crate `rmqtt`, in the program `peers/rmqtt`.
+    Rmqtt,
     /// What goes the same way without checking anything: see `limit.rs`.
     Limit,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Motewire, Self::Mosquitto, Self::Rumqttd, Self::Mqtt5, Self::Limit];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Motewire, Self::Mosquitto, Self::Rumqttd, Self::Mqtt5, Self::Rmqtt, Self::Limit];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -34,6 +36,7 @@ impl Kind {
             Self::Mosquitto => "mosquitto",
             Self::Rumqttd => "rumqttd",
             Self::Mqtt5 => "mqtt5",
+            Self::Rmqtt => "rmqtt",
             Self::Limit => "limit",
         }
     }
@@ -59,6 +62,7 @@ impl Server {
             Kind::Mosquitto => mosquitto(address, &folder, is_stored)?,
             Kind::Rumqttd => rumqttd(address, &folder)?,
             Kind::Mqtt5 => mqtt5(address),
+            Kind::Rmqtt => rmqtt(address),
             Kind::Limit => limit(address)?,
         };
         let child = command
@@ -182,6 +186,12 @@ fn mqtt5(address: SocketAddr) -> Command {
         .args(["--no-persistence", "--non-interactive", "--host"])
         .arg(address.to_string())
         .env("RUST_LOG", "off");
+    command
+}
+
+fn rmqtt(address: SocketAddr) -> Command {
+    let mut command = Command::new(installed("rmqtt-broker"));
+    command.arg(address.to_string());
     command
 }
 
