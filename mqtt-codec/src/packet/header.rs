@@ -1,5 +1,6 @@
 //! Fixed header (section 2.1): type, flags, Remaining Length.
 
+use super::FAST;
 use crate::wire::{Variable, variable_len};
 use crate::{DecodeError, QoS, Rules, Sender, Version, Violation};
 
@@ -155,6 +156,34 @@ impl PacketType {
     }
 }
 
+/// The rule that these flags of PUBLISH break (section 3.3.1).
+const fn publish_violation(flags: u8) -> Option<Violation> {
+    match QoS::from_bits(flags >> 1 & 3) {
+        None => Some(Violation::PublishQos3),
+        Some(QoS::AtMostOnce) if flags & 8 != 0 => Some(Violation::DupWithQos0),
+        Some(_) => None,
+    }
+}
+
+/// What each first byte says, if it is right and of a frequent type, which either side may send in
+/// every version. To look it up takes less than to look at type and flags.
+const FREQUENT: [Option<PacketType>; 256] = {
+    let mut types = [None; 256];
+    let mut first = 0;
+    while first < types.len() {
+        let flags = first as u8 & 0x0F;
+        types[first] = match PacketType::from_value(first as u8 >> 4) {
+            Some(PacketType::Publish) if publish_violation(flags).is_none() => {
+                Some(PacketType::Publish)
+            }
+            Some(ack) if ack.is_ack() && flags == ack.flags() => Some(ack),
+            _ => None,
+        };
+        first += 1;
+    }
+    types
+};
+
 /// The first two to five bytes of a packet, checked (section 2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FixedHeader {
@@ -170,9 +199,14 @@ impl FixedHeader {
         let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
         let version = rules.version;
         let fail = |offset, violation| Err(DecodeError { violation, version, offset });
-        let (packet_type, flags) = match Self::first_byte(first, rules) {
-            Ok(read) => read,
-            Err(violation) => return fail(0, violation),
+        let flags = first & 0x0F;
+        let frequent = if FAST { FREQUENT[first as usize] } else { None };
+        let packet_type = match frequent {
+            Some(packet_type) => packet_type,
+            None => match Self::any_type(first, rules) {
+                Ok(packet_type) => packet_type,
+                Err(violation) => return fail(0, violation),
+            },
         };
         let (remaining, remaining_len) = match Variable::parse(rest) {
             Variable::Value(value, len) => (value, len),
@@ -190,32 +224,16 @@ impl FixedHeader {
         Ok(Some(header))
     }
 
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn first_byte(first: u8, rules: &Rules) -> Result<(PacketType, u8), Violation> {
+    /// The type that this first byte says.
+    #[inline(never)]
+    fn any_type(first: u8, rules: &Rules) -> Result<PacketType, Violation> {
         let flags = first & 0x0F;
         let Some(packet_type) = PacketType::from_value(first >> 4) else {
             return Err(Violation::ForbiddenType);
         };
         if packet_type == PacketType::Publish {
-            return match QoS::from_bits(flags >> 1 & 3) {
-                None => Err(Violation::PublishQos3),
-                Some(QoS::AtMostOnce) if flags & 8 != 0 => Err(Violation::DupWithQos0),
-                Some(_) => Ok((packet_type, flags)),
-            };
+            return publish_violation(flags).map_or(Ok(packet_type), Err);
         }
-        // The most frequent ones come from either side, ever since.
-        if packet_type.is_ack() && flags == packet_type.flags() {
-            return Ok((packet_type, flags));
-        }
-        Self::rare_first_byte(packet_type, flags, rules)
-    }
-
-    #[inline(never)]
-    fn rare_first_byte(
-        packet_type: PacketType,
-        flags: u8,
-        rules: &Rules,
-    ) -> Result<(PacketType, u8), Violation> {
         // In 3.1 these three carry a QoS of 1 and may be sent again with DUP.
         let again = rules.version == Version::V31 && packet_type.flags() != 0;
         if !packet_type.exists_in(rules.version) {
@@ -225,7 +243,7 @@ impl FixedHeader {
         } else if !rules.sender.may_be(packet_type.sender(rules.version)) {
             Err(Violation::WrongDirection)
         } else {
-            Ok((packet_type, flags))
+            Ok(packet_type)
         }
     }
 
