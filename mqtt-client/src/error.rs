@@ -108,6 +108,15 @@ pub enum Error {
     /// What must survive the process cannot be stored or read: [`Options::store`](crate::Options::store).
     #[error("the store: {0}")]
     Store(Arc<io::Error>),
+    /// The server did not answer a packet within
+    /// [`Options::acknowledgement_timeout`](crate::Options::acknowledgement_timeout).
+    #[error("the server did not send {packet} within {within:?}", packet = .packet.name())]
+    NotAcknowledged {
+        /// What should have come.
+        packet: PacketType,
+        /// Within this time.
+        within: core::time::Duration,
+    },
     /// The connection broke before the server answered.
     #[error("the connection broke before the server answered")]
     Unanswered,

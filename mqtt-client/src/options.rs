@@ -82,6 +82,13 @@ pub struct Options {
     /// How long a connection attempt may take, until the server has accepted it, and how long
     /// PINGRESP may. Default: 10 s.
     pub response_timeout: Duration,
+    /// How long the server may take for the next acknowledgement: PUBACK, PUBREC, PUBCOMP, SUBACK, UNSUBACK
+    /// or AUTH for what it was sent first of all that it has not answered. When none comes, the
+    /// connection ends with [`Error::NotAcknowledged`], and on the next one all that is sent again or asked
+    /// for again, as after every loss: on the same connection nothing may be sent twice
+    /// \[MQTT-4.4.0-1]. [`Duration::MAX`]: for ever, where the server may itself have to wait for
+    /// something. Default: 60 s.
+    pub acknowledgement_timeout: Duration,
     /// When and how to connect again.
     pub reconnect: Reconnect,
     /// Whether to go to the server that a server names which has moved or sends its clients to another
@@ -257,6 +264,7 @@ impl Options {
             topic_alias_maximum: 0,
             trace_context: None,
             response_timeout: Duration::from_secs(10),
+            acknowledgement_timeout: Duration::from_secs(60),
             reconnect: Reconnect::default(),
             follow_server_reference: true,
             outbox_messages: 4_096,

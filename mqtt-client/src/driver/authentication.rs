@@ -27,6 +27,7 @@ impl Driver {
     }
 
     fn answer(&mut self, now: Instant, reason: ReasonCode) -> Result<(), Error> {
+        self.await_auth();
         let Self { session, tx, exchange: Some(exchange), .. } = self else { return Ok(()) };
         let sent = exchange.with_answer(reason, |auth| session.auth(now, auth, tx.packets()));
         sent.map_err(Error::Protocol)

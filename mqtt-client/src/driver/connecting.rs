@@ -4,6 +4,7 @@ use std::io;
 
 use mqtt_session::Instant;
 
+use super::answers::Awaited;
 use super::{Driver, Phase, Step};
 use crate::authentication::Exchange;
 use crate::{ConnectionEvent, Error, Server, Transport, layers};
@@ -72,6 +73,7 @@ impl Driver {
         self.rx.clear();
         self.epoch += 1;
         self.pause = None;
+        self.awaited = Awaited::default();
         self.tell_written(false);
         let policy = &self.options.reconnect;
         let accepted = self.accepted.is_some();

@@ -1,5 +1,6 @@
 //! What keeps the connection: one loop, for every runtime and transport.
 
+mod answers;
 mod authentication;
 mod buffer;
 mod connecting;
@@ -35,6 +36,7 @@ use crate::routes::Routes;
 use crate::shared::Shared;
 use crate::store::Restored;
 use crate::{Error, Options, Runtime, Server, Transport};
+use answers::Awaited;
 use buffer::{Payloads, ReadBuffer, WriteBuffer};
 use storing::Commit;
 use timer::Timer;
@@ -80,6 +82,7 @@ pub struct Driver {
     /// The exchange of enhanced authentication that is going on, and who waits for the next one.
     exchange: Option<Exchange>,
     reauthenticating: Vec<oneshot::Sender<Result<(), Error>>>,
+    awaited: Awaited,
     /// The topic of the last message, and whether others may have it.
     topic: Arc<str>,
     topic_is_shared: bool,
@@ -208,6 +211,7 @@ impl Driver {
             first: None,
             exchange: None,
             reauthenticating: Vec::new(),
+            awaited: Awaited::default(),
             topic: Arc::from(""),
             topic_is_shared: false,
             payloads: Payloads::default(),

@@ -26,8 +26,10 @@ impl Driver {
         now: Instant,
         mut transport: Transport,
     ) -> Step {
-        let progress = match self.exchange(cx, now, &mut transport) {
-            Ok(progress) => progress,
+        let exchanged = self.exchange(cx, now, &mut transport);
+        let awaited = exchanged.and_then(|any| Ok((any, self.await_answers(now, any)?)));
+        let (progress, due) = match awaited {
+            Ok(told) => told,
             Err(error) => {
                 // What tells the server why, if it fits.
                 let _ = self.tx.poll_flush(cx, &mut transport);
@@ -53,7 +55,7 @@ impl Driver {
             return Step::Again;
         }
         let until = self.pause.as_ref().map(|pause| pause.until);
-        let until = earliest(until, self.routes.patience());
+        let until = earliest(earliest(until, due), self.routes.patience());
         Step::Wait(earliest(self.session.next_timeout(), until))
     }
 

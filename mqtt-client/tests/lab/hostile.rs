@@ -82,6 +82,93 @@ async fn a_message_that_is_answered_as_one_of_another_qos_is_in_doubt_and_told_s
     }
 }
 
+/// Leaves out each short packet of this type.
+fn swallow(what: PacketType) -> impl FnMut(&mut Vec<u8>) + Send {
+    move |tx| {
+        let mut kept = Vec::new();
+        let mut rest = &tx[..];
+        while let [head, len, ..] = rest {
+            let (packet, behind) = rest.split_at(2 + usize::from(*len));
+            if *head >> 4 != what as u8 {
+                kept.extend_from_slice(packet);
+            }
+            rest = behind;
+        }
+        *tx = kept;
+    }
+}
+
+/// It answers pings, so that the connection seems to be well. To send again on the same one is not allowed.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_acknowledges_is_left_and_asked_anew_on_the_next_connection_mqtt_4_4_0_1()
+ {
+    use PacketType as P;
+    for version in BOTH {
+        for what in [P::PubAck, P::PubRec, P::PubComp, P::SubAck, P::UnsubAck] {
+            let network = Network::new();
+            let mut options = persistent(version);
+            options.keep_alive = Duration::from_secs(5);
+            options.acknowledgement_timeout = Duration::from_secs(20);
+            let client = start(options, &network);
+            let old = in_time(client.subscribe("old", QoS::AtLeastOnce)).await.expect("granted");
+            let mut events = client.connection_events();
+            network.lock().tamper = Some(Box::new(swallow(what)));
+            let begun = tokio::time::Instant::now();
+            let asked = tokio::spawn({
+                let client = client.clone();
+                async move {
+                    match what {
+                        P::PubAck => {
+                            client.publish("a", "x", QoS::AtLeastOnce).await.expect("delivered");
+                        }
+                        P::SubAck => {
+                            drop(client.subscribe("b", QoS::AtLeastOnce).await.expect("granted"));
+                        }
+                        P::UnsubAck => old.unsubscribe().await.expect("ended"),
+                        _ => {
+                            client.publish("a", "x", QoS::ExactlyOnce).await.expect("delivered");
+                        }
+                    }
+                }
+            });
+            let event = in_time(events.next()).await;
+            let Some(ConnectionEvent::Disconnected { error, retry_after: Some(_) }) = event else {
+                panic!("{event:?}");
+            };
+            assert!(matches!(error, Error::NotAcknowledged { packet, .. } if packet == what));
+            assert_eq!(
+                error.to_string(),
+                format!("the server did not send {} within 20s", what.name())
+            );
+            assert_eq!(begun.elapsed().as_secs(), 20, "{what:?}");
+            network.lock().tamper = None;
+            in_time(asked).await.expect("it comes in the end");
+            assert_eq!(network.lock().attempts.len(), 2);
+            if what != P::PubAck {
+                // Of QoS 2 the server keeps what it has had.
+                assert!(network.lock().messages.len() <= 1);
+            }
+        }
+    }
+}
+
+/// As long as the next one comes, the server may be slow, and where the program wants it, for ever.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_takes_its_time_is_waited_for_as_long_as_the_program_says() {
+    for version in BOTH {
+        let network = Network::new();
+        let mut options = options(version);
+        options.acknowledgement_timeout = Duration::MAX;
+        let client = start(options, &network);
+        in_time(client.publish("a", "x", QoS::AtLeastOnce)).await.expect("delivered");
+        network.lock().tamper = Some(Box::new(swallow(PacketType::PubAck)));
+        let waits = client.publish("a", "x", QoS::AtLeastOnce);
+        let day = Duration::from_secs(24 * 3600);
+        assert!(tokio::time::timeout(day, waits).await.is_err());
+        assert_eq!(network.lock().attempts.len(), 1);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_server_that_hangs_up_on_connect_is_asked_again_as_the_policy_says() {
     for version in BOTH {
