@@ -12,6 +12,7 @@ use mqtt_codec::{ConnAck, Connect, Disconnect, Property, Publish, QoS, ReasonCod
 
 use super::admission::Pending;
 use super::bridge;
+use super::connection::Owed;
 use super::journal::{Journal, Log};
 use super::message::{KeptWill, Outgoing, unframe};
 use super::notice::{Cause, Notice};
@@ -20,7 +21,7 @@ use super::session::{Held, Session};
 use super::slab::Key;
 use super::subscriptions::Subscriptions;
 use super::timers::Timer;
-use super::{Broker, ConnectionId, Outputs, Owed};
+use super::{Broker, ConnectionId, Outputs};
 use crate::Instant;
 
 /// The Session Expiry Interval that means never (section 3.1.2.11.2).

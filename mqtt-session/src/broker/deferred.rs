@@ -5,11 +5,12 @@ use alloc::vec::Vec;
 use mqtt_codec::{Packet, PacketType, Publish, QoS, ReasonCode, Rules, Sender, Subscribe, Version};
 
 use super::admission::or_unspecified;
+use super::connection::Owed;
 use super::message::{Frame, Outgoing, unframe};
 use super::policy::Admission;
 use super::slab::Key;
 use super::timers::Timer;
-use super::{Broker, ConnectionId, Outputs, Owed};
+use super::{Broker, ConnectionId, Outputs};
 use crate::{AckToken, Instant};
 
 /// What [`Broker::resolve`] answers. It is of no use once that is answered, or the connection is gone.

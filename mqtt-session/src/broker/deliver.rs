@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use mqtt_codec::{PacketId, Property, Publish, QoS, ReasonCode, TopicName};
 
 use super::config::Overlap;
+use super::connection::Owed;
 use super::journal::Log;
 use super::message::{Entry, Frame, Outgoing, Seq, Sharing, is_large, unframe};
 use super::notice::Cause;
@@ -16,7 +17,7 @@ use super::slab::Key;
 use super::subscriptions::{Group, Subscriber, path};
 use super::timers::Timer;
 use super::tree::NodeId;
-use super::{Broker, ConnectionId, Outputs, Owed, Statistics};
+use super::{Broker, ConnectionId, Outputs, Statistics};
 use crate::{Error, Fault, Instant, Message, Transmit, server};
 
 /// How many levels of retained topics are looked at for one session before others have their turn:

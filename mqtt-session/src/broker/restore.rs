@@ -7,7 +7,9 @@ use core::time::Duration;
 use hashbrown::HashMap;
 use mqtt_codec::{PacketId, Property, QoS, SubscriptionId};
 
+use super::Broker;
 use super::connect::NEVER;
+use super::connection::Owed;
 use super::journal::{Change, Kind, Number, RELEASED, Records, WAITING};
 use super::message::{Entry, Frame, KeptWill, Seq, unframe};
 use super::retained::Retained;
@@ -15,7 +17,6 @@ use super::session::{Held, Replay};
 use super::slab::Key;
 use super::subscriptions::{Options, Subscribed, from_path};
 use super::timers::Timer;
-use super::{Broker, Owed};
 use crate::client::Slots;
 use crate::{Delta, Instant, Stage, server};
 

@@ -8,13 +8,14 @@ use mqtt_codec::{
 };
 
 use super::admission::or_unspecified;
+use super::connection::Owed;
 use super::deferred::Subscribing;
 use super::journal::Log;
 use super::policy::Admission;
 use super::session::Replay;
 use super::slab::Key;
 use super::subscriptions::{Options, Subscribed, path};
-use super::{Broker, ConnectionId, Outputs, Owed};
+use super::{Broker, ConnectionId, Outputs};
 use crate::Instant;
 
 impl Broker {
