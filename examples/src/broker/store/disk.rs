@@ -56,21 +56,43 @@ impl Disk {
     }
 }
 
-/// Opens the file, which is locked from then on, or makes it a database. The mark that it is one is written
-/// last of all: a broker that was killed before that has left a file in which nothing was ever stored,
-/// and which redb would take for somebody else's.
+/// Opens the file, which is locked from then on, or makes it a database. A broker that was killed while it did
+/// so has left a file in which nothing was ever stored, and which redb would take for somebody else's.
 fn create(path: &Path) -> io::Result<Database> {
-    /// How long the mark is, with which the file begins.
-    const MARK: usize = 9;
-    /// How long a file can be at most that is only just begun.
-    const BEGUN: u64 = 4 << 20;
-
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     let backend = FileBackend::new(file).map_err(other)?;
-    if (MARK as u64..=BEGUN).contains(&backend.len()?) && backend.read(0, MARK)? == [0; MARK] {
+    if is_begun(&backend)? {
         backend.set_len(0)?;
     }
-    Database::builder().set_cache_size(CACHE).create_with_backend(backend).map_err(other)
+    let database = Database::builder().set_cache_size(CACHE).create_with_backend(backend);
+    database.map_err(|error| match other(error) {
+        error if error.kind() == io::ErrorKind::InvalidData => {
+            let what = "is neither empty nor the broker's: it is left as it is";
+            io::Error::new(error.kind(), format!("{} {what}", path.display()))
+        }
+        error => error,
+    })
+}
+
+/// Whether this is a database in the making: all zeros, or with redb's header but for the mark that is
+/// written last of all, and nothing that was ever committed.
+fn is_begun(backend: &FileBackend) -> io::Result<bool> {
+    /// What is where the mark will be.
+    const NO_MARK: [u8; 9] = [0; 9];
+    /// Behind a byte of flags and two of nothing: the size of a page.
+    const PAGE_SIZE: [u8; 6] = [0, 0, 0, 0x10, 0, 0];
+    /// Where the header says for either of two commits which trees there are.
+    const TREES: [core::ops::Range<usize>; 2] = [65..68, 193..196];
+    /// How long a file can be at most that is only just begun.
+    const MAX: u64 = 4 << 20;
+
+    let len = backend.len()?;
+    let Some(len) = usize::try_from(len).ok().filter(|_| len <= MAX) else { return Ok(false) };
+    let bytes = backend.read(0, len)?;
+    let has_header = bytes.starts_with(&NO_MARK)
+        && bytes.get(10..16) == Some(&PAGE_SIZE)
+        && TREES.iter().all(|trees| bytes.get(trees.clone()) == Some(&[0; 3]));
+    Ok(has_header || bytes.iter().all(|byte| *byte == 0))
 }
 
 impl Records for Disk {

@@ -8,6 +8,8 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use mqtt_session::broker::Config;
+use redb::backends::InMemoryBackend;
+use redb::{Database, StorageBackend};
 
 use super::{Changes, Records, Store};
 use crate::broker::{BrokerServer, Running};
@@ -162,6 +164,41 @@ fn what_is_in_the_file_comes_back_and_one_broker_has_it_at_a_time() {
     running.stop().unwrap();
 }
 
+/// A machine that stops once the disk was waited for.
+#[derive(Clone, Debug, Default)]
+struct Stopping(Arc<(InMemoryBackend, AtomicBool)>);
+
+impl StorageBackend for Stopping {
+    fn len(&self) -> io::Result<u64> {
+        self.0.0.len()
+    }
+    fn read(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        self.0.0.read(offset, len)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.0.set_len(len)
+    }
+    fn sync_data(&self, _: bool) -> io::Result<()> {
+        self.0.1.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        match self.0.1.load(Ordering::Relaxed) {
+            true => Err(io::ErrorKind::Interrupted.into()),
+            false => self.0.0.write(offset, data),
+        }
+    }
+}
+
+/// A database in the making: its mark is written last.
+fn begun() -> Vec<u8> {
+    let stopping = Stopping::default();
+    assert!(Database::builder().create_with_backend(stopping.clone()).is_err());
+    let begun = stopping.read(0, usize::try_from(stopping.len().unwrap()).unwrap()).unwrap();
+    assert!(begun.iter().any(|byte| *byte != 0));
+    begun
+}
+
 #[test]
 fn a_broker_that_was_killed_while_it_made_its_file_starts_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -174,16 +211,20 @@ fn a_broker_that_was_killed_while_it_made_its_file_starts_again() {
     let mut files = fs::read_dir(folder.path()).unwrap();
     let (file, other) = (files.next().unwrap().unwrap().path(), files.next());
     assert!(other.is_none());
-    let whole = fs::read(&file).unwrap();
-    // Its mark is written last.
-    for begun in [vec![0; whole.len()], [&[0; 9], &whole[9..]].concat()] {
+    let used = fs::read(&file).unwrap();
+    for begun in [Vec::new(), vec![0; 9], vec![0; used.len()], begun()] {
         fs::write(&file, begun).unwrap();
         start().unwrap().stop().unwrap();
     }
-    let diary = b"a diary".repeat(1000);
-    fs::write(&file, &diary).unwrap();
-    assert!(start().is_err());
-    assert!(fs::read(&file).unwrap() == diary, "what is somebody else's stays");
+    // One that was used and is damaged, and what is somebody else's.
+    let damaged = [&[0; 9], &used[9..]].concat();
+    let picture = [&[0; 9], &b"a picture"[..]].concat();
+    for kept in [damaged, picture, b"a diary".repeat(1000)] {
+        fs::write(&file, &kept).unwrap();
+        let error = start().unwrap_err().to_string();
+        assert!(error.contains("neither empty nor"), "{error}");
+        assert!(fs::read(&file).unwrap() == kept);
+    }
 }
 
 #[test]
