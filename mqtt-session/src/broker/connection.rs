@@ -55,6 +55,8 @@ pub(super) struct Connection {
     pub(super) is_proven: bool,
     /// Whether it is a bridge's.
     pub(super) is_bridge: bool,
+    /// Whether its client asked to be known as a bridge, in 3.1 or 3.1.1.
+    pub(super) asks_as_bridge: bool,
     /// What few connections have, and none for long.
     pub(super) rare: Option<Box<Rare>>,
 }
@@ -144,6 +146,7 @@ impl Broker {
             asked: 0,
             is_proven: false,
             is_bridge,
+            asks_as_bridge: false,
             rare: None,
         })?;
         self.statistics.connections_opened += 1;

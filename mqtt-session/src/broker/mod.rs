@@ -7,6 +7,7 @@
 
 mod acl;
 mod admission;
+mod asks_as_bridge;
 mod bridge;
 mod clock;
 mod config;

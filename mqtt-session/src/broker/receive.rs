@@ -19,6 +19,27 @@ impl Broker {
         rx: &mut &[u8],
         out: &mut dyn Outputs,
     ) -> Received {
+        if rx.first() == Some(&0x10) {
+            if let Some(plain) = self.bridge_connect(id, rx) {
+                let mut connect = &plain[..];
+                let received = self.take(now, id, &mut connect, out);
+                *rx = rx.get(plain.len() - connect.len()..).unwrap_or_default();
+                if received != Received::All {
+                    return received;
+                }
+            }
+        }
+        self.take(now, id, rx, out)
+    }
+
+    /// As [`Broker::receive`], of packets as they are.
+    fn take(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        rx: &mut &[u8],
+        out: &mut dyn Outputs,
+    ) -> Received {
         loop {
             let paid = self.pay(id, out);
             let Some(connection) = self.connections.get_mut(id.0) else {

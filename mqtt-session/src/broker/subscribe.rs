@@ -8,6 +8,7 @@ use mqtt_codec::{
 };
 
 use super::admission::or_unspecified;
+use super::asks_as_bridge;
 use super::connection::Owed;
 use super::deferred::Subscribing;
 use super::journal::Log;
@@ -32,8 +33,13 @@ impl Broker {
     ) {
         let Some((session, version)) = self.session_of(id) else { return };
         let sub_id = subscribe.properties.subscription_identifier();
+        let asks_as_bridge = self.connections.get(id.0).is_some_and(|c| c.asks_as_bridge);
         let mut is_full = false;
         for subscription in subscribe.subscriptions.iter().skip(reasons.len()) {
+            let subscription = match asks_as_bridge {
+                true => asks_as_bridge::subscription(subscription),
+                false => subscription,
+            };
             let allowed = match answer.take() {
                 Some(answer) => answer,
                 None => self.may_subscribe(id, session, version, &subscription),

@@ -263,8 +263,8 @@ impl Session<'_> {
             let version = match error.violation {
                 // A client of a version that is yet to come reads the latest one.
                 Violation::ProtocolLevel => match rx.get(error.offset as usize) {
-                    // So mosquitto's bridges ask to be known as such: what they understand tells them to
-                    // go on as other clients.
+                    // So mosquitto's bridges ask to be known as such. A broker reads it before; who does not
+                    // tells them in their language to go on as other clients.
                     Some(0..=4 | 0x83 | 0x84) | None => Version::V311,
                     Some(5..) => Version::V5,
                 },

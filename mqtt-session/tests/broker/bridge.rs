@@ -170,3 +170,69 @@ fn after_the_broker_behind_it_begins_anew_a_bridge_publishes_with_its_identifier
     net.send(client, &Packet::PubRel(Ack::new(packet_id.unwrap())));
     assert!(matches!(net.packets(client).last(), Some(Packet::PubComp(_))));
 }
+
+/// mosquitto's bridges set bit 7 of Protocol Level to be known as such.
+#[test]
+fn a_bridge_of_another_broker_has_no_local_and_retain_as_published_in_3_1_and_3_1_1() {
+    let connects: [&[u8]; 2] = [
+        b"\x10\x12\x00\x06MQIsdp\x83\x00\x00\x3C\x00\x04edge",
+        b"\x10\x10\x00\x04MQTT\x84\x00\x00\x3C\x00\x04edge",
+    ];
+    for connect in connects {
+        let mut net = Net::new();
+        let other = net.client(Version::V5, "other");
+        net.subscribe(other, "#", QoS::AtMostOnce);
+        net.retain(other, "kept", "x", QoS::AtMostOnce);
+        net.messages(other);
+        let edge = net.open(Version::V311);
+        // However it comes.
+        for byte in connect {
+            net.send_bytes(edge, &[*byte]);
+        }
+        assert_eq!(net.bytes(edge), [0x20, 2, 0, 0]);
+        net.subscribe(edge, "#", QoS::AtLeastOnce);
+        let kept = net.messages(edge);
+        assert_eq!((kept.len(), kept[0].retain), (1, true));
+        net.retain(edge, "a", "1", QoS::AtLeastOnce);
+        assert_eq!(net.messages(other).len(), 1);
+        assert_eq!(net.messages(edge).len(), 0, "what it has sent does not come back");
+        net.retain(other, "b", "2", QoS::AtLeastOnce);
+        let got = net.messages(edge);
+        assert_eq!((got.len(), got[0].retain), (1, true));
+        net.messages(other);
+        // Also once it comes back: another client without that bit would not ask for it.
+        net.cut(edge);
+        let edge = net.open(Version::V311);
+        net.send_bytes(edge, connect);
+        // In 3.1 the byte is reserved.
+        assert_eq!(net.bytes(edge), [0x20, 2, u8::from(connect[3] == 4), 0]);
+        net.publish(edge, "a", "3", QoS::AtMostOnce);
+        assert_eq!((net.messages(edge).len(), net.messages(other).len()), (0, 1));
+    }
+}
+
+#[test]
+fn what_is_wrong_behind_the_level_of_a_bridge_is_refused_as_it_is() {
+    let refused: [(&[u8], &[u8]); 3] = [
+        // The name of 3.1 with the level of 3.1.1.
+        (b"\x10\x0F\x00\x06MQIsdp\x84\x02\x00\x3C\x00\x01e", &[0x20, 2, 0, 1]),
+        // The reserved flag.
+        (b"\x10\x0D\x00\x04MQTT\x84\x03\x00\x3C\x00\x01e", &[]),
+        // Without a client identifier, and a session to come back to.
+        (b"\x10\x0C\x00\x04MQTT\x84\x00\x00\x3C\x00\x00", &[0x20, 2, 0, 2]),
+    ];
+    for (connect, answer) in refused {
+        let mut net = Net::new();
+        let edge = net.open(Version::V311);
+        net.send_bytes(edge, connect);
+        assert!(net.is_closed(edge));
+        assert_eq!(net.bytes(edge), answer, "{connect:02x?}");
+    }
+    // And the next packet is not taken for another CONNECT.
+    let mut net = Net::new();
+    let edge = net.open(Version::V311);
+    let connect = b"\x10\x0D\x00\x04MQTT\x84\x02\x00\x3C\x00\x01e";
+    net.send_bytes(edge, &[&connect[..], connect].concat());
+    assert!(net.is_closed(edge));
+    assert_eq!(net.bytes(edge), [0x20, 2, 0, 0]);
+}

@@ -81,8 +81,8 @@ fn a_wrong_protocol_name_or_a_wrong_field_closes_the_connection_without_connack(
 #[test]
 fn an_unknown_protocol_version_is_refused_in_its_language() {
     let (v311, v5) = (&[0x20, 2, 0, 1][..], &[0x20, 3, 0, 0x84, 0][..]);
-    // 0x83 and 0x84 are how bridges of mosquitto begin: with this answer they go on as other clients.
-    for (level, answer) in [(2, v311), (0x83, v311), (0x84, v311), (6, v5), (99, v5), (0x85, v5)] {
+    // 0x84 is how bridges of mosquitto begin, and 0x83 behind the other name.
+    for (level, answer) in [(2, v311), (0x83, v311), (6, v5), (99, v5), (0x85, v5)] {
         let mut net = Net::new();
         let client = net.open(Version::V5);
         let mut bytes = *b"\x10\x0D\x00\x04MQTT\x00\x02\x00\x3C\x00\x01c";

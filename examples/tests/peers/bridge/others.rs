@@ -11,8 +11,7 @@ use crate::support::peer;
 use crate::support::program::{Program, free_address};
 use crate::transports::certificates;
 
-/// It asks to be known as a bridge first, by a protocol level that is none, and goes on without when that
-/// is refused with the code of 3.1.1 [MQTT-3.1.2-2].
+/// It asks to be known as a bridge, by a bit of Protocol Level: then what it has sent does not come back.
 #[test]
 fn a_bridge_of_mosquitto_carries_messages_to_and_from_us() {
     if peer("mosquitto").is_none() {
@@ -22,7 +21,8 @@ fn a_bridge_of_mosquitto_carries_messages_to_and_from_us() {
         let far = Station::new(Kind::Motewire, "");
         let more = format!(
             "connection up\naddress {}\nbridge_protocol_version {version}\nrestart_timeout 1\n\
-             remote_clientid bridge\ntopic # out 2 out/ site/\ntopic # in 2 in/ to/\n",
+             remote_clientid bridge\ntopic # out 2 out/ site/\ntopic # in 2 in/ to/\n\
+             topic same/# both 2\n",
             far.address
         );
         let near = Station::new(Kind::Mosquitto, &more);
@@ -32,6 +32,16 @@ fn a_bridge_of_mosquitto_carries_messages_to_and_from_us() {
         joined(&here, "out/join", &mut to_there);
         joined(&there, "to/join", &mut to_here);
         exchange([(&here, &mut to_here), (&there, &mut to_there)], QoS::ExactlyOnce);
+        let mut all_here = subscribe(&here, "same/#");
+        let mut all_there = subscribe(&there, "same/#");
+        here.send(Message::new("same/a", "from here", QoS::ExactlyOnce)).expect("delivered");
+        there.send(Message::new("same/a", "from there", QoS::ExactlyOnce)).expect("delivered");
+        for to in [&mut all_here, &mut all_there] {
+            let mut got = [(); 2].map(|()| to.next_within(PATIENCE).expect("a message").payload);
+            got.sort();
+            assert_eq!(got, ["from here", "from there"].map(Vec::from));
+            assert!(to.next_within(Duration::from_millis(300)).is_none(), "{version}");
+        }
     }
 }
 
