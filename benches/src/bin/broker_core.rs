@@ -181,22 +181,27 @@ fn storm() {
             println!("{what:<28}{clients:>10}{filters:>12}{best:>20.0}");
         }
     }
-    let mut net = Net { broker: Broker::new(Config::default()), out: All::default() };
-    let greedy = net.connect(Version::V5, "greedy");
-    let groups = 250_000;
-    for n in 0..groups {
-        net.subscribe(greedy, Version::V5, &format!("$share/{n}/x"), QoS::AtMostOnce);
+    for clients in [1, 16] {
+        let mut net = Net { broker: Broker::new(Config::default()), out: All::default() };
+        for n in 0..clients {
+            let greedy = net.connect(Version::V5, &format!("c{n}"));
+            for group in 0..2000 {
+                let filter = format!("$share/{n}-{group}/x");
+                net.subscribe(greedy, Version::V5, &filter, QoS::AtMostOnce);
+            }
+        }
+        let publisher = net.connect(Version::V5, "publisher");
+        let bytes = publish("x", QoS::AtMostOnce, Version::V5);
+        let mut best = f64::MAX;
+        for _ in 0..20 {
+            let start = Clock::now();
+            net.receive(publisher, &bytes);
+            best = best.min(start.elapsed().as_nanos() as f64);
+            net.out.bytes.clear();
+        }
+        let groups = net.broker.statistics().shared_subscriptions;
+        println!("{:<28}{clients:>10}{groups:>12}{best:>20.0}", "groups");
     }
-    let publisher = net.connect(Version::V5, "publisher");
-    let bytes = publish("x", QoS::AtMostOnce, Version::V5);
-    let mut best = f64::MAX;
-    for _ in 0..20 {
-        let start = Clock::now();
-        net.receive(publisher, &bytes);
-        best = best.min(start.elapsed().as_nanos() as f64);
-        net.out.bytes.clear();
-    }
-    println!("{:<28}{:>10}{groups:>12}{best:>20.0}", "groups", 1);
 }
 
 fn publish(topic: &str, qos: QoS, version: Version) -> Vec<u8> {

@@ -132,6 +132,9 @@ pub struct Config {
     pub max_subscriptions: usize,
     /// Most subscriptions of one session. Default: 250,000.
     pub max_subscriptions_per_session: usize,
+    /// Most Shared Subscriptions of one session, of those [`max_subscriptions_per_session`](Self::max_subscriptions_per_session).
+    /// Each is looked at for each message of its topic, as one member of each group gets it. Default: 1,024.
+    pub max_shared_subscriptions_per_session: usize,
     /// Most levels of all filters together, those that begin alike counted once, and as many of the
     /// topics of retained messages. Default: 50,000,000.
     pub max_filter_levels: usize,
@@ -198,6 +201,7 @@ impl Default for Config {
             max_retained_bytes: 1 << 30,
             max_subscriptions: 10_000_000,
             max_subscriptions_per_session: 250_000,
+            max_shared_subscriptions_per_session: 1024,
             max_filter_levels: 50_000_000,
             max_filter_bytes: 1 << 30,
             max_pattern_levels: 8192,

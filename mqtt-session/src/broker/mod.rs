@@ -181,6 +181,7 @@ impl Broker {
             max_bytes: config.max_filter_bytes,
             max_pattern_levels: config.max_pattern_levels,
             max_pattern_levels_per_session: config.max_pattern_levels_per_session,
+            max_shared_per_session: config.max_shared_subscriptions_per_session,
         };
         Self {
             policy,

@@ -7,7 +7,7 @@ use core::hash::BuildHasher;
 use core::iter;
 use core::num::NonZeroU32;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use mqtt_codec::{QoS, Subscription, SubscriptionId, TopicFilter, TopicName, Version};
 
 use super::few::Few;
@@ -171,6 +171,7 @@ pub(crate) struct Bounds {
     pub(crate) max_bytes: usize,
     pub(crate) max_pattern_levels: usize,
     pub(crate) max_pattern_levels_per_session: usize,
+    pub(crate) max_shared_per_session: usize,
 }
 
 /// What came of subscribing.
@@ -195,8 +196,9 @@ pub(crate) struct Subscriptions {
     table: HashTable<SubIndex>,
     hasher: DefaultHashBuilder,
     bounds: Bounds,
-    /// How many are shared.
+    /// How many are shared, and of whom.
     shared: usize,
+    shared_of: HashMap<u32, usize>,
     /// How many groups there were.
     groups: u32,
     /// Nodes yet to be looked at, and where their next level begins in the topic.
@@ -217,6 +219,7 @@ impl Subscriptions {
             hasher: DefaultHashBuilder::default(),
             bounds,
             shared: 0,
+            shared_of: HashMap::new(),
             groups: 0,
             walk: Vec::new(),
         }
@@ -232,7 +235,8 @@ impl Subscriptions {
     }
 
     /// Subscribes a session, whose subscriptions `own` lists. A group is named only where the version
-    /// knows Shared Subscriptions. `payer` is whose [`Patterns`] they are.
+    /// knows Shared Subscriptions. `payer` is whose [`Patterns`] they are; without one, as when all is
+    /// restored, no bound of a session is looked at but the number of its subscriptions.
     pub(crate) fn subscribe(
         &mut self,
         session: u32,
@@ -252,6 +256,11 @@ impl Subscriptions {
             return Subscribed::Replaced;
         }
         if self.len() >= self.bounds.max || own.len() >= self.bounds.max_per_session {
+            return Subscribed::Refused;
+        }
+        let shared = self.shared_of.get(&session).copied().unwrap_or_default();
+        let is_bounded = group.is_some() && payer.is_some();
+        if is_bounded && shared >= self.bounds.max_shared_per_session {
             return Subscribed::Refused;
         }
         if !self.patterns.add(payer, filter) {
@@ -281,11 +290,25 @@ impl Subscriptions {
             None => self.places.push(place),
         }
         own.push(sub);
-        self.shared += usize::from(group.is_some());
+        if group.is_some() {
+            self.shared += 1;
+            self.shared_of.insert(session, shared + 1);
+        }
         let (places, hasher) = (&self.places, &self.hasher);
         let hash = |sub: &SubIndex| hash_of(hasher, places.get(*sub as usize));
         self.table.insert_unique(hash(&sub), sub, hash);
         Subscribed::New
+    }
+
+    /// One subscription of this session fewer is shared.
+    fn unshared(&mut self, session: u32) {
+        self.shared -= 1;
+        if let Some(shared) = self.shared_of.get_mut(&session) {
+            *shared -= 1;
+            if *shared == 0 {
+                self.shared_of.remove(&session);
+            }
+        }
     }
 
     /// A group has its first member: the filter gets to know it.
@@ -428,7 +451,9 @@ impl Subscriptions {
         let moved = value.members().get(place.member as usize).map(|member| member.sub);
         let empty = value.members().is_empty();
         let is_group = self.tree.level(place.node).starts_with(GROUP);
-        self.shared -= usize::from(is_group);
+        if is_group {
+            self.unshared(place.session);
+        }
         if let Some(moved) = moved.and_then(|sub| self.places.get_mut(sub as usize)) {
             moved.member = place.member;
         }

@@ -465,6 +465,37 @@ fn who_is_in_very_many_groups_gets_a_message_for_some_of_them() {
     }
 }
 
+// [MQTT-3.9.3-2]: 0x97 is Quota exceeded.
+#[test]
+fn a_session_is_in_so_many_groups_and_no_more() {
+    let mut net = Net::with(|config| {
+        config.max_shared_subscriptions_per_session = 2;
+        config.max_session_expiry = 1;
+    });
+    let one = net.keeper(Version::V5, "one").0;
+    let other = net.client(Version::V5, "other");
+    let subscribe = |net: &mut Net, client, filter| {
+        let reasons = net.subscribe_to(client, &[subscription(filter, QoS::AtMostOnce)], &[]);
+        reasons.unwrap()[0].value()
+    };
+    let answers = [("$share/1/a", 0), ("$share/2/a", 0), ("$share/1/a", 0), ("$share/1/b", 0x97)];
+    for (filter, answer) in answers.into_iter().chain([("b", 0), ("$share/3/a", 0x97)]) {
+        assert_eq!(subscribe(&mut net, one, filter), answer, "{filter}");
+    }
+    assert_eq!(subscribe(&mut net, other, "$share/3/a"), 0);
+    net.unsubscribe(one, &["$share/2/a"]);
+    assert_eq!(subscribe(&mut net, one, "$share/1/b"), 0);
+    assert_eq!(subscribe(&mut net, one, "$share/2/b"), 0x97);
+    // A session that takes the place of one that has ended begins with none.
+    net.cut(one);
+    net.wait(2.0);
+    let another = net.client(Version::V5, "another");
+    for (filter, answer) in [("$share/1/a", 0), ("$share/2/a", 0), ("$share/3/a", 0x97)] {
+        assert_eq!(subscribe(&mut net, another, filter), answer, "{filter}");
+    }
+    assert_eq!(net.broker.statistics().shared_subscriptions, 3);
+}
+
 #[test]
 fn retained_messages_to_come_are_bounded_as_those_that_wait() {
     let mut net = Net::with(|config| config.max_queued_bytes = 5000);
@@ -553,6 +584,7 @@ fn the_bounds_are_by_default_what_the_documentation_says() {
         (config.max_retained_bytes, 1024 * mib),
         (config.max_subscriptions, 10_000_000),
         (config.max_subscriptions_per_session, 250_000),
+        (config.max_shared_subscriptions_per_session, 1024),
         (config.max_filter_levels, 50_000_000),
         (config.max_filter_bytes, 1024 * mib),
         (config.max_pattern_levels, 8192),

@@ -64,6 +64,7 @@ limits! {
     max_retained_bytes: usize,
     max_subscriptions: usize,
     max_subscriptions_per_session: usize,
+    max_shared_subscriptions_per_session: usize,
     max_filter_levels: usize,
     max_filter_bytes: usize,
     max_pattern_levels: usize,
