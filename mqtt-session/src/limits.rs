@@ -96,10 +96,11 @@ impl Limits {
             Some(Limit::MaximumQoS)
         } else if publish.retain && !self.retain_available {
             Some(Limit::RetainAvailable)
-        } else if publish
-            .properties
-            .topic_alias()
-            .is_some_and(|alias| alias.get() > self.topic_alias_maximum)
+        } else if !publish.properties.is_empty()
+            && publish
+                .properties
+                .topic_alias()
+                .is_some_and(|alias| alias.get() > self.topic_alias_maximum)
         {
             Some(Limit::TopicAliasMaximum)
         } else {

@@ -58,6 +58,7 @@ pub const SHORT_PACKET: usize = 128;
 ///
 /// # Errors
 /// [`Error::Encode`] if it must not be sent, [`Error::TransmitFull`] without room for it.
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 pub(crate) fn send(packet: &Packet<'_>, rules: &Rules, tx: &mut dyn Transmit) -> Result<(), Error> {
     if matches!(packet, Packet::Publish(publish) if publish.payload.len() >= SHORT_PACKET) {
         return send_long(packet, rules, tx);

@@ -8,23 +8,33 @@ use super::Link;
 use crate::{AckToken, Error, Event, Fault, Message, Misuse, Stage, Transmit};
 
 impl Link<'_> {
-    /// An acknowledgement came that says no more than that all is well.
+    /// Takes the last acknowledgement of the first message in order off the front of `rx`, as most are:
+    /// it says no more than that all is well. Tells its identifier; `None`: something else is there, or
+    /// is to be done before.
     #[inline(always)]
-    pub(crate) fn on_bare_ack<'rx>(
-        &mut self,
-        ack: BareAck,
-        tx: &mut dyn Transmit,
-    ) -> Result<Option<Event<'rx>>, Error> {
-        let (kind, id, reason) = (ack.packet_type(), ack.packet_id(), ReasonCode::Success);
-        let is_last = match kind {
-            PacketType::PubAck => self.outbound.finish_first(id, Stage::PubAck),
-            PacketType::PubComp => self.outbound.finish_first(id, Stage::PubComp),
-            _ => false,
-        };
-        if is_last {
-            return Ok(Some(Event::Acknowledged { id, reason }));
+    pub(crate) fn take_first_ack(&mut self, rx: &mut &[u8]) -> Option<PacketId> {
+        const PUBACK: u8 = PacketType::PubAck as u8;
+        const PUBCOMP: u8 = PacketType::PubComp as u8;
+        match rx.first()? >> 4 {
+            PUBACK | PUBCOMP => self.finish_first(rx),
+            _ => None,
         }
-        self.on_ack(kind, id, reason, tx)
+    }
+
+    #[inline(never)]
+    fn finish_first(&mut self, rx: &mut &[u8]) -> Option<PacketId> {
+        let mut rest = *rx;
+        let ack = self.read().take_bare_ack(&mut rest).filter(|_| !self.is_behind())?;
+        let stage = match ack.packet_type() {
+            PacketType::PubAck => Stage::PubAck,
+            PacketType::PubComp => Stage::PubComp,
+            _ => return None,
+        };
+        if !self.outbound.finish_first(ack.packet_id(), stage) {
+            return None;
+        }
+        *rx = rest;
+        Some(ack.packet_id())
     }
 
     /// Takes a packet that [`starts_message`] off the front of `rx`.
@@ -173,7 +183,7 @@ impl Link<'_> {
 
     /// PUBACK, PUBREC, PUBREL or PUBCOMP came. What belongs to nothing is answered if it must be and
     /// otherwise let pass: the peer may have kept what we have not.
-    fn on_ack<'rx>(
+    pub(crate) fn on_ack<'rx>(
         &mut self,
         kind: PacketType,
         id: PacketId,

@@ -101,7 +101,15 @@ impl<'s> Link<'s> {
         self.aliases.reset();
     }
 
+    #[inline(never)]
     pub(crate) fn send(&mut self, packet: &Packet<'_>, tx: &mut dyn Transmit) -> Result<(), Error> {
+        self.send_here(packet, tx)
+    }
+
+    /// As [`Link::send`], compiled where it stands: of a packet whose type is known there, which is sent
+    /// often.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn send_here(&mut self, packet: &Packet<'_>, tx: &mut dyn Transmit) -> Result<(), Error> {
         send(packet, &self.write(), tx)?;
         self.sent = true;
         Ok(())

@@ -32,7 +32,7 @@ impl Link<'_> {
         // A DUP of the caller is none of ours [MQTT-3.3.1-3], [MQTT-4.3.1-1].
         let packet = Packet::Publish(Publish { dup: false, packet_id: id, ..*publish });
         if self.policy == TopicAliases::Off || self.limits.topic_alias_maximum == 0 {
-            self.send(&packet, tx)?;
+            self.send_here(&packet, tx)?;
         } else {
             self.send_aliased(&packet, tx)?;
         }

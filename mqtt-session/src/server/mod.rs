@@ -102,7 +102,25 @@ impl<'s> Session<'s> {
     /// # Errors
     /// [`Error::Peer`]: send what is in `tx` and close the connection. [`Error::TransmitFull`]: send,
     /// and call again.
+    #[inline]
     pub fn receive<'rx>(
+        &mut self,
+        now: Instant,
+        rx: &mut &'rx [u8],
+        tx: &mut dyn Transmit,
+    ) -> Result<Option<Event<'rx>>, Error> {
+        if self.state == State::Connected {
+            if let Some(id) = self.link.take_first_ack(rx) {
+                self.last_received = now;
+                return Ok(Some(Event::Acknowledged { id, reason: ReasonCode::Success }));
+            }
+        }
+        self.receive_any(now, rx, tx)
+    }
+
+    /// As [`Session::receive`], whatever there is.
+    #[inline(never)]
+    fn receive_any<'rx>(
         &mut self,
         now: Instant,
         rx: &mut &'rx [u8],
@@ -156,7 +174,8 @@ impl<'s> Session<'s> {
                 }
             }
             if let Some(ack) = self.link.read().take_bare_ack(rx) {
-                return self.link.on_bare_ack(ack, tx);
+                let (kind, id) = (ack.packet_type(), ack.packet_id());
+                return self.link.on_ack(kind, id, ReasonCode::Success, tx);
             }
             if starts_message(rx) {
                 return self.link.on_message(rx, tx);
