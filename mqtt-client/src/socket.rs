@@ -1,5 +1,6 @@
 //! What the sockets of the standard library have in common.
 
+use core::time::Duration;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
@@ -7,6 +8,8 @@ use std::net::{Shutdown, TcpStream};
 pub(crate) trait Socket: Read + Write + Send + Sync + Sized + 'static {
     fn duplicate(&self) -> io::Result<Self>;
     fn close(&self, how: Shutdown) -> io::Result<()>;
+    /// How long a write may wait for room; `None`: for ever.
+    fn set_write_patience(&self, patience: Option<Duration>) -> io::Result<()>;
 }
 
 macro_rules! socket {
@@ -18,6 +21,10 @@ macro_rules! socket {
 
             fn close(&self, how: Shutdown) -> io::Result<()> {
                 self.shutdown(how)
+            }
+
+            fn set_write_patience(&self, patience: Option<Duration>) -> io::Result<()> {
+                self.set_write_timeout(patience)
             }
         }
     };

@@ -18,6 +18,7 @@
 
 mod runtime;
 mod stream;
+mod turns;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -35,7 +36,9 @@ use crate::{
 pub use runtime::{ThreadRuntime, wait, wait_until};
 
 /// A [`Client`](crate::Client) whose methods block. Its driver has a thread of its own, and each
-/// connection two more; no method may be called from within an asynchronous runtime.
+/// connection one more, or two where the network is slower than what is sent; no method may be called from
+/// within an asynchronous runtime. What a method waits for, the calling thread does itself where it can,
+/// so that a message is sent without a change of threads.
 #[derive(Clone, Debug)]
 pub struct Client(crate::Client);
 

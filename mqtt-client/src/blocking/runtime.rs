@@ -3,13 +3,13 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::task::Wake;
+use core::fmt;
 use core::future::Future;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::io;
 use std::net::TcpStream;
-use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
@@ -17,6 +17,7 @@ use futures::channel::oneshot;
 use futures::future::BoxFuture;
 
 use super::stream::{ThreadStream, spawn};
+use super::turns::{Turns, putting_off};
 use crate::runtime::unsupported;
 use crate::{Driver, Runtime, Scheme, Server, Transport};
 
@@ -38,7 +39,7 @@ pub fn wait<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     loop {
         // Without a deadline it ends with an output.
-        if let Some(output) = park(future.as_mut(), || None) {
+        if let Some(output) = park(future.as_mut(), None) {
             return output;
         }
     }
@@ -46,22 +47,22 @@ pub fn wait<F: Future>(future: F) -> F::Output {
 
 /// Blocks until the future is done, or drops it at that moment.
 pub fn wait_until<F: Future>(future: F, deadline: Instant) -> Option<F::Output> {
-    park(pin!(future), || Some(deadline))
+    park(pin!(future), Some(deadline))
 }
 
-/// Polls the future each time that it wakes this thread, until it is done or a deadline has passed,
-/// which may be another one after each poll.
-fn park<F: Future>(
-    mut future: Pin<&mut F>,
-    deadline: impl Fn() -> Option<Instant>,
-) -> Option<F::Output> {
+/// Polls the future each time that it wakes this thread, until it is done or the deadline has passed. If
+/// that gives a driver something to do, this does it before it waits.
+fn park<F: Future>(mut future: Pin<&mut F>, deadline: Option<Instant>) -> Option<F::Output> {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);
     loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+        let (polled, driver) = putting_off(|| future.as_mut().poll(&mut cx));
+        if let Poll::Ready(output) = polled {
+            driver.iter().for_each(|driver| driver.ring());
             return Some(output);
         }
-        match deadline() {
+        driver.iter().for_each(Turns::take_turn);
+        match deadline {
             None => thread::park(),
             Some(deadline) => match deadline.checked_duration_since(Instant::now()) {
                 Some(time) if !time.is_zero() => thread::park_timeout(time),
@@ -71,33 +72,31 @@ fn park<F: Future>(
     }
 }
 
-/// Connections that have two threads each, and the time of the thread that runs a driver: see
-/// [`ThreadRuntime::run`].
-#[derive(Clone, Debug, Default)]
+/// Connections that have a thread which reads, and one which writes once there is more than the system
+/// takes; and the time of the thread that runs a driver: see [`ThreadRuntime::run`].
+#[derive(Clone, Default)]
 pub struct ThreadRuntime {
-    /// When the driver is to be polled although nothing has happened.
-    alarm: Arc<Mutex<Option<Instant>>>,
+    turns: Arc<Turns>,
 }
 
 impl ThreadRuntime {
-    /// Runs the driver that was made with this value, to its end, on this thread.
+    /// Runs the driver that was made with this value, to its end, on this thread, but for what other
+    /// threads do right away, as [`wait`] does.
     pub fn run(self, driver: Driver) {
-        let mut driver = pin!(driver);
-        // `None`: the alarm has gone off.
-        while park(driver.as_mut(), || *lock(&self.alarm)).is_none() {
-            *lock(&self.alarm) = None;
-        }
+        self.turns.run(driver);
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl fmt::Debug for ThreadRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadRuntime").finish_non_exhaustive()
+    }
 }
 
-/// Is done at that moment, of which it tells the thread that polls it.
+/// Is done at that moment, of which it tells the thread that runs the driver.
 struct Sleep {
     until: Instant,
-    alarm: Arc<Mutex<Option<Instant>>>,
+    turns: Arc<Turns>,
 }
 
 impl Future for Sleep {
@@ -108,7 +107,7 @@ impl Future for Sleep {
             return Poll::Ready(());
         }
         // There is one sleep at a time, and it is polled last.
-        *lock(&self.alarm) = Some(self.until);
+        self.turns.set_alarm(self.until);
         Poll::Pending
     }
 }
@@ -122,28 +121,30 @@ impl Runtime for ThreadRuntime {
                 // Nobody may want to know any more.
                 let _ = done.send(connect(&server));
             })?;
-            let stream = connected.await.unwrap_or_else(|_| Err(io::ErrorKind::Interrupted.into()));
-            Ok(Box::new(stream?) as Transport)
+            connected.await.unwrap_or_else(|_| Err(io::ErrorKind::Interrupted.into()))
         })
     }
 
     fn sleep(&mut self, duration: Duration) -> BoxFuture<'static, ()> {
         let until = Instant::now() + duration;
-        Box::pin(Sleep { until, alarm: Arc::clone(&self.alarm) })
+        Box::pin(Sleep { until, turns: Arc::clone(&self.turns) })
     }
 }
 
 /// Connects, which blocks.
-fn connect(server: &Server) -> io::Result<ThreadStream> {
+fn connect(server: &Server) -> io::Result<Transport> {
     match server.scheme {
         Scheme::Tcp => {
             let stream = TcpStream::connect((server.host.as_str(), server.port))?;
             // Packets are gathered here; a small one that is alone must not wait for more.
             stream.set_nodelay(true)?;
-            ThreadStream::new(stream)
+            Ok(Box::new(ThreadStream::new(stream)?))
         }
         #[cfg(unix)]
-        Scheme::Unix => ThreadStream::new(std::os::unix::net::UnixStream::connect(&server.path)?),
+        Scheme::Unix => {
+            let stream = std::os::unix::net::UnixStream::connect(&server.path)?;
+            Ok(Box::new(ThreadStream::new(stream)?))
+        }
         _ => Err(unsupported(server)),
     }
 }

@@ -1,11 +1,11 @@
-//! A socket that blocks, read and written by a thread each.
+//! A socket that blocks, read by a thread, and written by another one once it takes no more.
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
+use core::time::Duration;
 use std::io;
 use std::net::Shutdown;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,10 +13,14 @@ use std::thread;
 
 use futures::{AsyncRead, AsyncWrite};
 
+use super::turns::{Turns, putting_off};
 use crate::socket::Socket;
 
 /// How much is read at once, and how much waits to be written.
 const CHUNK: usize = 64 * 1024;
+
+/// How long the driver waits itself for a socket to take something.
+const PATIENCE: Duration = Duration::from_millis(1);
 
 pub(super) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread::Builder::new().name(String::from(name)).spawn(run).map(|_| ())
@@ -94,14 +98,16 @@ fn read(mut socket: impl Socket, pipe: &Pipe) {
             }
         };
         state.closed |= ended;
-        wake(state);
+        // Whoever reads may as well do what comes of it.
+        let ((), driver) = putting_off(|| wake(state));
+        driver.iter().for_each(Turns::take_turn);
         if ended {
             return;
         }
     }
 }
 
-/// Writes what there is, until the socket or the future ends.
+/// Writes what there is, however long that takes, until the socket or the future ends.
 fn write(mut socket: impl Socket, pipe: &Pipe) {
     let mut bytes = Vec::new();
     loop {
@@ -112,7 +118,10 @@ fn write(mut socket: impl Socket, pipe: &Pipe) {
         core::mem::swap(&mut bytes, &mut state.bytes);
         state.busy = true;
         wake(state);
-        let written = socket.write_all(&bytes);
+        let written = socket
+            .set_write_patience(None)
+            .and_then(|()| socket.write_all(&bytes))
+            .and_then(|()| socket.set_write_patience(Some(PATIENCE)));
         bytes.clear();
         let mut state = pipe.lock();
         state.busy = false;
@@ -126,36 +135,69 @@ fn write(mut socket: impl Socket, pipe: &Pipe) {
 }
 
 /// A socket for a driver, which ends with it.
-pub(super) struct ThreadStream {
-    close: Box<dyn Fn(Shutdown) -> io::Result<()> + Send>,
+pub(super) struct ThreadStream<S: Socket> {
+    socket: S,
     incoming: Arc<Pipe>,
-    outgoing: Arc<Pipe>,
+    /// What the socket did not take at once.
+    outgoing: Option<Arc<Pipe>>,
 }
 
-impl ThreadStream {
-    pub(super) fn new(socket: impl Socket) -> io::Result<Self> {
-        let (reader, writer) = (socket.duplicate()?, socket.duplicate()?);
-        let (incoming, outgoing) = (Arc::<Pipe>::default(), Arc::<Pipe>::default());
-        // From here on dropping it ends the threads.
-        let close = Box::new(move |how| socket.close(how));
-        let stream =
-            Self { close, incoming: Arc::clone(&incoming), outgoing: Arc::clone(&outgoing) };
+impl<S: Socket> ThreadStream<S> {
+    pub(super) fn new(socket: S) -> io::Result<Self> {
+        socket.set_write_patience(Some(PATIENCE))?;
+        let (reader, incoming) = (socket.duplicate()?, Arc::<Pipe>::default());
+        // From here on dropping it ends the thread.
+        let stream = Self { socket, incoming: Arc::clone(&incoming), outgoing: None };
         spawn("mqtt-read", move || read(reader, &incoming))?;
-        spawn("mqtt-write", move || write(writer, &outgoing))?;
         Ok(stream)
     }
-}
 
-impl Drop for ThreadStream {
-    fn drop(&mut self) {
-        self.incoming.close();
-        self.outgoing.close();
-        // It fails when the socket is closed already.
-        let _ = (self.close)(Shutdown::Both);
+    /// How many bytes wait for the thread that writes, unless it has written all. When that changes,
+    /// the future is woken.
+    fn backlog(&self, cx: &Context<'_>) -> io::Result<Option<usize>> {
+        let Some(outgoing) = &self.outgoing else { return Ok(None) };
+        let mut state = outgoing.lock();
+        if let Some(error) = state.error.take() {
+            state.closed = true;
+            return Err(error);
+        }
+        if state.closed {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        if !state.busy && state.bytes.is_empty() {
+            return Ok(None);
+        }
+        state.waker = Some(cx.waker().clone());
+        Ok(Some(state.bytes.len()))
+    }
+
+    /// Leaves this to the thread that writes.
+    fn leave(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let outgoing = match &self.outgoing {
+            Some(outgoing) => outgoing,
+            None => {
+                let (writer, outgoing) = (self.socket.duplicate()?, Arc::<Pipe>::default());
+                self.outgoing = Some(Arc::clone(&outgoing));
+                spawn("mqtt-write", move || write(writer, &outgoing))?;
+                return self.leave(bytes);
+            }
+        };
+        outgoing.lock().bytes.extend_from_slice(bytes);
+        outgoing.changed.notify_all();
+        Ok(())
     }
 }
 
-impl AsyncRead for ThreadStream {
+impl<S: Socket> Drop for ThreadStream<S> {
+    fn drop(&mut self) {
+        self.incoming.close();
+        self.outgoing.iter().for_each(|outgoing| outgoing.close());
+        // It fails when the socket is closed already.
+        let _ = self.socket.close(Shutdown::Both);
+    }
+}
+
+impl<S: Socket + Unpin> AsyncRead for ThreadStream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -184,47 +226,47 @@ impl AsyncRead for ThreadStream {
     }
 }
 
-impl AsyncWrite for ThreadStream {
+impl<S: Socket + Unpin> AsyncWrite for ThreadStream<S> {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let mut state = self.outgoing.lock();
-        if let Some(error) = state.error.take() {
-            state.closed = true;
-            return Poll::Ready(Err(error));
+        if let Some(backlog) = self.backlog(cx)? {
+            let room = CHUNK.saturating_sub(backlog);
+            if room == 0 {
+                return Poll::Pending;
+            }
+            let bytes = bytes.get(..room).unwrap_or(bytes);
+            self.leave(bytes)?;
+            return Poll::Ready(Ok(bytes.len()));
         }
-        if state.closed {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        // Nobody else writes.
+        match self.socket.write(bytes) {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
+            {
+                let bytes = bytes.get(..CHUNK).unwrap_or(bytes);
+                self.leave(bytes)?;
+                Poll::Ready(Ok(bytes.len()))
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            written => Poll::Ready(written),
         }
-        let room = CHUNK.saturating_sub(state.bytes.len());
-        if room == 0 {
-            state.waker = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        let bytes = bytes.get(..room).unwrap_or(bytes);
-        state.bytes.extend_from_slice(bytes);
-        drop(state);
-        self.outgoing.changed.notify_all();
-        Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut state = self.outgoing.lock();
-        if let Some(error) = state.error.take() {
-            state.closed = true;
-            return Poll::Ready(Err(error));
+        match self.backlog(cx)? {
+            None => Poll::Ready(Ok(())),
+            Some(_) => Poll::Pending,
         }
-        if state.bytes.is_empty() && !state.busy {
-            return Poll::Ready(Ok(()));
-        }
-        state.waker = Some(cx.waker().clone());
-        Poll::Pending
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         core::task::ready!(self.as_mut().poll_flush(cx))?;
-        Poll::Ready((self.close)(Shutdown::Write))
+        Poll::Ready(self.socket.close(Shutdown::Write))
     }
 }

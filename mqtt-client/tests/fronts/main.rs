@@ -29,7 +29,9 @@ const ALL: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 fn serve(mut stream: impl Read + Write, breaks: bool) {
     let now = Instant::default();
     let mut session = Session::new(now, Config::default(), Slots::heap(16));
-    let mut queue = Queue::heap(QueueConfig::default());
+    let mut config = QueueConfig::default();
+    config.max_bytes = 32 << 20;
+    let mut queue = Queue::heap(config);
     let (mut rx, mut chunk) = (Vec::new(), [0; 4096]);
     loop {
         let Ok(read @ 1..) = stream.read(&mut chunk) else { return };
@@ -184,6 +186,49 @@ fn threads_ask_at_once_and_each_gets_its_response() {
 #[test]
 fn threads_over_tcp() {
     talk_blocking(options(&tcp()));
+}
+
+/// More is on its way in both directions than sockets hold, and the server reads nothing while it writes.
+#[test]
+fn threads_go_on_reading_while_the_server_takes_nothing() {
+    const COUNT: usize = 40;
+    for qos in ALL {
+        let client = blocking::Client::connect_with(options(&tcp())).expect("accepted");
+        let mut filter = mqtt_client::Filter::new("a/#", qos);
+        filter.capacity = COUNT;
+        let mut subscription = client.subscribe_with(filter).expect("granted");
+        // From here on it is the second connection, which holds.
+        client.publish("b", "x", QoS::AtLeastOnce).expect("delivered");
+        let deliveries: Vec<_> = (0..COUNT)
+            .map(|n| {
+                let message = Message::new("a/b", vec![n as u8; 300_000], qos);
+                client.enqueue(message).expect("there is room")
+            })
+            .collect();
+        for n in 0..COUNT {
+            let message = subscription.next_within(Duration::from_secs(20)).expect("it goes on");
+            assert!(message.payload == vec![n as u8; 300_000], "{n} {qos:?}");
+        }
+        for delivery in deliveries {
+            blocking::wait(delivery).expect("delivered");
+        }
+    }
+}
+
+/// Threads that publish and wait take the driver's turns in place of its thread: none is left out.
+#[test]
+fn threads_that_publish_at_once_all_hear_of_their_messages() {
+    let client = blocking::Client::connect_with(options(&tcp())).expect("accepted");
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for n in 0..500 {
+                    client.publish("b", "x", ALL[n % 3]).expect("delivered");
+                }
+            });
+        }
+    });
+    assert_eq!(client.statistics().delivered, 4000);
 }
 
 #[cfg(unix)]
