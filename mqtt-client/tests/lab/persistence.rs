@@ -374,12 +374,12 @@ fn a_program_that_is_killed_while_it_makes_its_file_can_open_it_the_next_time() 
     drop(DiskStore::open(&path).expect("a new one"));
     let whole = fs::read(&path).expect("it is there");
     let unmarked = [&[0; 9], &whole[9..]].concat();
-    let states = [vec![], vec![0; 1], vec![0; whole.len()], unmarked, whole];
+    let states = [vec![], vec![1; 1], vec![0; 1], vec![0; whole.len()], unmarked, whole];
     for (n, begun) in states.into_iter().enumerate() {
         let path = folder.path().join(n.to_string());
         fs::write(&path, &begun).expect("it can be written");
         let store = DiskStore::open(&path);
-        if begun.len() == 1 {
+        if begun == [1] {
             assert!(store.is_err(), "it is no file of ours");
             continue;
         }
@@ -393,7 +393,7 @@ fn a_program_that_is_killed_while_it_makes_its_file_can_open_it_the_next_time() 
         let path = folder.path().join(format!("other{n}"));
         fs::write(&path, &other).expect("it can be written");
         let error = DiskStore::open(&path).expect_err("no store");
-        assert!(error.to_string().contains("no database"), "{error}");
+        assert!(error.to_string().contains("nor a database"), "{error}");
         assert!(fs::read(&path).expect("it is there") == other);
     }
 }
