@@ -36,6 +36,8 @@ pub(crate) fn obey(
             match (&access, files.load()) {
                 (Some(access), Ok(Some(rules))) => {
                     access.replace(rules);
+                    // As above.
+                    let _ = control.reconsider();
                     tracing::info!("users and topic rules hold as they are now");
                 }
                 (Some(_), Err(reason)) => {

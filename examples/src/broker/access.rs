@@ -32,6 +32,8 @@ pub struct Rules {
 /// purpose, and the broker's thread must not wait for it.
 pub struct Access {
     rules: Arc<Rules>,
+    /// Those before.
+    earlier: Arc<Rules>,
     /// Which of the rules these are.
     generation: u64,
     shared: Arc<Shared>,
@@ -98,7 +100,8 @@ impl Access {
             jobs: Mutex::default(),
             more: Condvar::new(),
         });
-        let this = Self { rules, generation: 0, shared: Arc::clone(&shared) };
+        let earlier = Arc::clone(&rules);
+        let this = Self { rules, earlier, generation: 0, shared: Arc::clone(&shared) };
         let answer = Arc::new(answer);
         for _ in 0..threads.max(1) {
             let (shared, answer) = (Arc::clone(&shared), Arc::clone(&answer));
@@ -116,7 +119,8 @@ impl Access {
         let generation = self.shared.generation.load(Ordering::Acquire);
         if generation != self.generation {
             self.generation = generation;
-            self.rules = Arc::clone(&lock(&self.shared.rules));
+            let now = Arc::clone(&lock(&self.shared.rules));
+            self.earlier = core::mem::replace(&mut self.rules, now);
         }
         &self.rules
     }
@@ -130,8 +134,8 @@ impl Drop for Access {
 }
 
 impl AccessHandle {
-    /// From now on these rules hold. Clients that are connected stay so, and what they have subscribed
-    /// to they keep.
+    /// From now on these rules hold for what clients ask for. For what they have already,
+    /// [`Control::reconsider`](super::Control::reconsider) is to be called.
     pub fn replace(&self, rules: Rules) {
         *lock(&self.0.rules) = Arc::new(rules);
         self.0.generation.fetch_add(1, Ordering::Release);
@@ -195,6 +199,18 @@ impl Policy for Access {
             (Some(_), None) => Admission::Refuse(ReasonCode::BadUserNameOrPassword),
             (None, _) if rules.allow_anonymous => Admission::Allow,
             (None, _) => Admission::Refuse(ReasonCode::NotAuthorized),
+        }
+    }
+
+    /// Who may still come by the same password, or without one.
+    fn may_stay(&mut self, client: Client<'_>) -> bool {
+        self.rules();
+        let Some(users) = &self.rules.users else { return true };
+        let earlier = self.earlier.users.as_ref();
+        match client.user_name {
+            _ if client.is_proven => true,
+            Some(name) => users.has_same(name, earlier),
+            None => self.rules.allow_anonymous,
         }
     }
 
@@ -321,6 +337,36 @@ mod tests {
         door.handle.replace(Rules { allow_anonymous: true, ..Rules::default() });
         assert_eq!(door.says("", None, b""), ACCEPTED);
         assert_eq!(door.says("anybody", Some("x"), b""), ACCEPTED);
+    }
+
+    #[test]
+    fn who_is_a_user_no_more_or_by_another_password_may_not_stay() {
+        let line = |name: &str| Users::line(name, b"secret").unwrap();
+        let (ann, bob) = (line("ann"), line("bob"));
+        let rules = |lines: &[&str], allow_anonymous| Rules {
+            users: Some(Users::parse(&lines.join("\n")).unwrap()),
+            allow_anonymous,
+            ..Rules::default()
+        };
+        let first = || rules(&[&ann, &bob], true);
+        let later = [
+            (first(), 0, 0),
+            (rules(&[&line("ann"), &bob], true), 1, 0),
+            (rules(&[&bob], true), 1, 0),
+            (rules(&[&ann], false), 0, 1),
+            (Rules::default(), 0, 0),
+        ];
+        for (rules, named, nameless) in later {
+            for (name, password, ended) in [("ann", Some("secret"), named), ("", None, nameless)] {
+                let mut door = Door::new(first());
+                assert_eq!(door.says(name, password, b""), ACCEPTED);
+                door.handle.replace(rules.clone());
+                for ended in [ended, 0] {
+                    let mut out = All(Vec::new());
+                    assert_eq!(door.broker.reconsider(NOW, &mut out).connections, ended, "{name}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub(super) enum Command {
     Stop,
     /// New connections in TLS are made with this.
     Tls(Arc<ServerConfig>),
+    /// The policy has other rules than before.
+    Reconsider,
     /// The answer of a policy that had said that it comes later.
     Resolve(Ticket, Admission),
     /// Answer with the numbers.

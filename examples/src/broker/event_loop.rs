@@ -278,6 +278,13 @@ impl EventLoop {
             match command {
                 Command::Stop => self.is_stopping = true,
                 Command::Tls(tls) => self.tls = Some(tls),
+                Command::Reconsider => {
+                    let ended = self.broker.reconsider(self.clock.now(), &mut self.connections);
+                    let (connections, subscriptions) = (ended.connections, ended.subscriptions);
+                    if connections + subscriptions > 0 {
+                        tracing::info!(connections, subscriptions, "ended, as rules have changed");
+                    }
+                }
                 Command::Resolve(ticket, admission) => self.resolve(ticket, admission),
                 // Who stores nothing is not well, and says nothing.
                 Command::Report(_) if self.store.as_ref().is_some_and(Store::has_failed) => {}

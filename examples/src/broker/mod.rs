@@ -236,6 +236,15 @@ impl Control {
         self.send(Command::Tls(tls))
     }
 
+    /// The policy has other rules than before: what it forbids now ends, as
+    /// [`Broker::reconsider`] says.
+    ///
+    /// # Errors
+    /// As [`Control::stop`].
+    pub fn reconsider(&self) -> io::Result<()> {
+        self.send(Command::Reconsider)
+    }
+
     /// The answer of a policy that had said [`Admission::Later`].
     ///
     /// # Errors

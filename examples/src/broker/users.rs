@@ -83,6 +83,14 @@ impl Users {
         }
     }
 
+    /// Whether this user has the same password here as there, as far as the files tell; without another file,
+    /// whether there is such a user.
+    #[must_use]
+    pub fn has_same(&self, name: &str, other: Option<&Self>) -> bool {
+        let here = self.0.get(name);
+        here.is_some() && other.is_none_or(|other| other.0.get(name) == here)
+    }
+
     /// A line of a password file for this user, with a new salt. `None` if the name cannot stand there,
     /// or the system has no random numbers.
     #[must_use]

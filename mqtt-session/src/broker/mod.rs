@@ -22,6 +22,7 @@ mod notice;
 mod patterns;
 mod policy;
 mod receive;
+mod reconsider;
 mod restore;
 mod retained;
 mod session;
@@ -48,6 +49,7 @@ pub use deferred::Ticket;
 pub use journal::Change;
 pub use notice::{Cause, Notice};
 pub use policy::{Admission, AllowAll, Client, Policy};
+pub use reconsider::Reconsidered;
 pub use restore::Restore;
 pub use statistics::{Dropped, Statistics, Traffic};
 

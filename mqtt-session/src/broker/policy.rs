@@ -94,6 +94,13 @@ pub trait Policy {
         Admission::Allow
     }
 
+    /// Whether this client, which was let in, may stay connected. Asked by
+    /// [`Broker::reconsider`](super::Broker::reconsider) alone.
+    fn may_stay(&mut self, client: Client<'_>) -> bool {
+        let _ = client;
+        true
+    }
+
     /// The connection has ended before an answer that it waited for: it is of no use any more.
     fn abandoned(&mut self, connection: ConnectionId) {
         let _ = connection;

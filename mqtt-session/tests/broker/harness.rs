@@ -481,6 +481,12 @@ impl Net {
         self.broker.publish(self.now, publish, &mut self.ends)
     }
 
+    /// How many connections and subscriptions ended.
+    pub(crate) fn reconsider(&mut self) -> (usize, usize) {
+        let ended = self.broker.reconsider(self.now, &mut self.ends);
+        (ended.connections, ended.subscriptions)
+    }
+
     pub(crate) fn shut_down(&mut self) {
         self.broker.shut_down(self.now, &mut self.ends);
     }

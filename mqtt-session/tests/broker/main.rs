@@ -12,6 +12,7 @@ mod harness;
 mod hostile;
 mod limits;
 mod properties;
+mod reconsider;
 mod retained;
 mod sessions;
 mod shared;

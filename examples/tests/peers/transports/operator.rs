@@ -191,7 +191,7 @@ fn sighup_reads_certificates_users_and_rules_again_and_keeps_them_when_they_are_
     let Some(publish) = peer("mosquitto_pub") else { return };
     let folder = folder();
     let put = |path: &std::path::Path, text: &str| fs::write(path, text).expect("writable");
-    put(&folder.path().join("acl"), "topic write old\n");
+    put(&folder.path().join("acl"), "topic write old\ntopic read old\n");
     let arguments = ["--tls-listen", "127.0.0.1:0", "--tls-cert", "server.pem", "--tls-key"];
     let more = ["server.key", "--acl", "acl", "--listen", "127.0.0.1:0"];
     let broker = Broker::start(folder, &[&arguments[..], &more].concat());
@@ -218,6 +218,13 @@ fn sighup_reads_certificates_users_and_rules_again_and_keeps_them_when_they_are_
     };
     assert!(is_certified_by(port, &first));
     assert!(may_publish("old") && !may_publish("new"));
+    // Who has subscribed to what nobody may read any more.
+    let mut subscriber = TcpStream::connect(broker.endpoint("127.0.0.1:")).expect("it listens");
+    let packets = b"\x10\x0D\x00\x04MQTT\x04\x02\x00\x3C\x00\x01s\x82\x08\x00\x01\x00\x03old\x00";
+    subscriber.write_all(packets).expect("it reads");
+    let mut answers = [0; 9];
+    subscriber.read_exact(&mut answers).expect("it answers");
+    assert_eq!(answers, [0x20, 2, 0, 0, 0x90, 3, 0, 1, 0]);
 
     certificates::write(broker.folder(), &["server"]);
     put(&broker.file("acl"), "topic write new\n");
@@ -228,6 +235,7 @@ fn sighup_reads_certificates_users_and_rules_again_and_keeps_them_when_they_are_
     assert!(until(|| is_certified_by(port, &second)));
     assert!(!is_certified_by(port, &first));
     assert!(may_publish("new") && !may_publish("old"));
+    broker.logs("ended, as rules have changed connections=0 subscriptions=1", 1);
 
     put(&broker.file("server.pem"), "nothing");
     put(&broker.file("acl"), "nothing");
