@@ -418,7 +418,11 @@ fn holds_laid_out(packet: Packet<'_>, rules: Rules) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: if cfg!(miri) { 8 } else { 4000 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn what_is_written_is_read_as_the_same_packet(m in material(), rules in rules()) {
