@@ -289,3 +289,28 @@ impl FixedHeader {
         self.len == 2 || self.len() == 1 + variable_len(self.remaining)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{FREQUENT, FixedHeader, PacketType};
+    use crate::{Rules, Sender, Version};
+
+    /// Section 2.1: on 32-bit machines nothing is looked up.
+    #[test]
+    fn what_is_looked_up_is_what_the_rules_say() {
+        for version in [Version::V31, Version::V311, Version::V5] {
+            for sender in [Sender::Client, Sender::Server, Sender::Either] {
+                for (first, found) in FREQUENT.into_iter().enumerate() {
+                    let read =
+                        FixedHeader::any_type(first as u8, &Rules::new(version, sender)).ok();
+                    let frequent =
+                        |kind: &PacketType| *kind == PacketType::Publish || kind.is_ack();
+                    // In 3.1 a PUBREL may have DUP.
+                    if found.is_some() || version != Version::V31 {
+                        assert_eq!(found, read.filter(frequent), "{first:#x}");
+                    }
+                }
+            }
+        }
+    }
+}
