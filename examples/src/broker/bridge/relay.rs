@@ -8,6 +8,7 @@
 mod oversized;
 #[cfg(test)]
 mod tests;
+mod unwanted;
 
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
@@ -25,6 +26,7 @@ use super::echoes::Echoes;
 use super::topics::{Side, Way};
 use super::trail::Trail;
 use super::{BridgeSettings, Numbers};
+use unwanted::Unwanted;
 
 /// What the client identifiers of bridges begin with on this broker.
 const PREFIX: &str = "$bridge/";
@@ -111,6 +113,7 @@ pub(super) struct Relay {
     trail: Trail,
     /// How much of a message that is too large is yet to be passed over.
     skipped: usize,
+    unwanted: Unwanted,
 }
 
 impl Relay {
@@ -145,6 +148,7 @@ impl Relay {
             name: String::new(),
             trail: Trail::new(&settings.name, settings.max_hops),
             skipped: 0,
+            unwanted: Unwanted::default(),
             settings,
             numbers,
         }
@@ -220,7 +224,10 @@ impl Relay {
             self.is_subscribed = false;
         }
         let client_id = format!("{PREFIX}{}", self.settings.name);
-        let in_flight = self.settings.max_in_flight.min(self.allowed.receive_maximum);
+        let in_flight = match self.unwanted.begin() {
+            true => NonZeroU16::MIN,
+            false => self.settings.max_in_flight.min(self.allowed.receive_maximum),
+        };
         let mut properties =
             vec![Property::SessionExpiryInterval(u32::MAX), Property::ReceiveMaximum(in_flight)];
         if let Some(max) = self.allowed.max_packet_size {
@@ -279,6 +286,7 @@ impl Relay {
             }
             Packet::Publish(publish) => self.on_remote_publish(&publish, up, down),
             Packet::PubAck(ack) => {
+                self.unwanted.answered();
                 self.count_refused(&ack);
                 let was_exact = self.exact.remove(&ack.packet_id);
                 if was_exact {
@@ -292,6 +300,7 @@ impl Relay {
                 }
             }
             Packet::PubRec(ack) => {
+                self.unwanted.answered();
                 self.exact.remove(&ack.packet_id);
                 self.count_refused(&ack);
                 local(&Packet::PubRec(plain(&ack, PacketType::PubRec)), down);
@@ -302,7 +311,10 @@ impl Relay {
             Packet::PubRel(ack) => local(&Packet::PubRel(plain(&ack, PacketType::PubRel)), down),
             Packet::PubComp(ack) => local(&Packet::PubComp(plain(&ack, PacketType::PubComp)), down),
             Packet::PingResp => {}
-            Packet::Disconnect(Disconnect { reason, .. }) => return Err(Fault::Ended(reason)),
+            Packet::Disconnect(Disconnect { reason, .. }) => {
+                self.unwanted.excused(reason);
+                return Err(Fault::Ended(reason));
+            }
             _ => return Err(Fault::Unexpected("a bridge does not ask for that")),
         }
         Ok(Some(None))
@@ -390,6 +402,24 @@ impl Relay {
                 warn!(bridge, reason = %ack.reason, count, "the other broker refuses messages");
             });
         }
+    }
+
+    fn count_given_up(&self, topic: &str) {
+        Numbers::add(&self.numbers.refused);
+        self.numbers.complain(|count| {
+            let bridge = &self.settings.name;
+            warn!(bridge, topic, count, "given up: the other broker hangs up on it");
+        });
+    }
+
+    /// Whether messages go one at a time on this connection and would not on another.
+    pub(super) const fn wants_another(&self) -> bool {
+        self.unwanted.is_over()
+    }
+
+    /// The other broker has ended the connection.
+    pub(super) fn on_hang_up(&mut self) {
+        self.unwanted.ended();
     }
 
     /// A message of the other broker.
@@ -486,9 +516,15 @@ impl Relay {
             }
         }
         let mut name = core::mem::take(&mut self.name);
-        let goes = self.trail.lets_pass(&publish.properties);
+        let here = publish.topic.as_str();
+        let gives_up = self.unwanted.gives_up(Instant::now(), publish.packet_id, here);
+        if gives_up {
+            self.count_given_up(here);
+        }
+        let goes = !gives_up && self.trail.lets_pass(&publish.properties);
         let mapped = if goes { self.out.map(publish.topic, &mut name) } else { None };
         let qos = mapped.map_or(QoS::AtMostOnce, |m| m.qos.min(publish.qos).min(self.allowed.qos));
+        let mapped = mapped.filter(|_| qos != QoS::AtMostOnce || self.unwanted.takes_qos_0());
         let sent = mapped.is_some_and(|mapped| {
             let topic = TopicName::new(&name).unwrap_or(TopicName::ALIASED);
             let dup = publish.dup && qos != QoS::AtMostOnce;
@@ -512,6 +548,9 @@ impl Relay {
             Numbers::add(if sent { &self.numbers.sent } else { &self.numbers.dropped });
         }
         let Some(id) = publish.packet_id else { return };
+        if sent && qos != QoS::AtMostOnce {
+            self.unwanted.sent(id, here);
+        }
         match (sent, publish.qos, qos) {
             (true, QoS::ExactlyOnce, QoS::AtLeastOnce) => _ = self.lowered.insert(id),
             (true, _, QoS::ExactlyOnce) => _ = self.exact.insert(id),

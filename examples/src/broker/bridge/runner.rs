@@ -131,7 +131,7 @@ impl Runner {
             for address in &settings.addresses {
                 let began = Instant::now();
                 let mut was_up = self.serve(address);
-                if core::mem::take(&mut self.is_again) {
+                while core::mem::take(&mut self.is_again) && !self.is_stopping {
                     was_up = self.serve(address);
                 }
                 if self.is_stopping {
@@ -208,6 +208,9 @@ impl Runner {
         let clean_start = self.begins_anew();
         self.parts.relay.connect(clean_start, &mut link.up);
         let ended = self.work(&mut link);
+        if link.is_up && link.is_closed {
+            self.parts.relay.on_hang_up();
+        }
         self.parts.numbers.is_connected.store(false, Ordering::Relaxed);
         match ended {
             Err(_) if self.is_stopping || self.is_again => {}
@@ -320,7 +323,10 @@ impl Runner {
         link.write().map_err(|error| error.to_string())?;
         let has_room = link.local.as_ref().is_none_or(|local| local.pipe.has_room());
         if link.is_readable && has_room && link.owed < MAX_OWED {
-            let input = link.transport.read(&mut self.buffer).map_err(|why| why.to_string())?;
+            let input = link.transport.read(&mut self.buffer).map_err(|why| {
+                link.is_closed = true;
+                why.to_string()
+            })?;
             link.is_readable = input.more || link.is_closed;
             // TLS may have waited for that.
             link.is_full = false;
@@ -354,6 +360,10 @@ impl Runner {
             if told {
                 self.parts.broker.ring(local.id);
             }
+        }
+        if self.parts.relay.wants_another() {
+            self.is_again = true;
+            return Err("messages go together again".into());
         }
         if is_finished {
             return Err("this broker has ended the connection".into());

@@ -1,8 +1,11 @@
 //! Bridges to what listens here as another broker.
 
+use alloc::sync::Arc;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::sync::Mutex;
 
+use mqtt_codec::{Packet, Rules, Sender, Version};
 use mqtt_session::broker::{Broker, Config};
 
 use super::{connect, connect_311};
@@ -55,7 +58,7 @@ fn a_bridge_speaks_tls_and_tells_how_it_is() {
 #[test]
 fn what_an_upstream_sends_that_takes_no_answers_is_read_no_further() {
     const SECOND: core::time::Duration = core::time::Duration::from_secs(1);
-    let upstream = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
     let text = format!(
         "[[bridge]]\nname = \"up\"\naddresses = [\"{}\"]\nclient_id = \"b\"\nversion = \"3.1.1\"\n\
          [[bridge.topic]]\ndirection = \"out\"\npattern = \"#\"\n",
@@ -81,7 +84,7 @@ fn what_an_upstream_sends_that_takes_no_answers_is_read_no_further() {
 
 /// A broker with a bridge of 3.1.1 to where this test listens, with these lines more, and its connection.
 fn bridged(more: &str) -> (Running, TcpStream) {
-    let upstream = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
     let text = format!(
         "[[bridge]]\nname = \"up\"\naddresses = [\"{}\"]\nclient_id = \"b\"\nversion = \"3.1.1\"\n{more}\n\
          [[bridge.topic]]\ndirection = \"out\"\npattern = \"out/#\"\nqos = 2\n\
@@ -173,4 +176,98 @@ fn an_upstream_that_answers_qos_2_with_puback_gets_qos_1_from_then_on() {
         }
         near.stop().unwrap();
     }
+}
+
+/// An upstream that hangs up when a topic has a blank, as NATS does, and acknowledges all others: what it has
+/// taken, each only once.
+fn choosy(upstream: &TcpListener, taken: &Mutex<Vec<String>>) {
+    for stream in upstream.incoming() {
+        let mut stream = stream.unwrap();
+        let (mut rx, mut buffer) = (Vec::new(), [0; 4096]);
+        let rules = Rules::new(Version::V311, Sender::Client);
+        'connection: while let Ok(len @ 1..) = stream.read(&mut buffer) {
+            rx.extend_from_slice(&buffer[..len]);
+            let mut rest = &rx[..];
+            while let Some(packet) = rules.decode(&mut rest).unwrap() {
+                match packet {
+                    Packet::Connect(_) => stream.write_all(&[0x20, 2, 1, 0]).unwrap(),
+                    Packet::Publish(publish) if publish.topic.as_str().contains(' ') => {
+                        break 'connection;
+                    }
+                    Packet::Publish(publish) => {
+                        let text = core::str::from_utf8(publish.payload).unwrap().to_owned();
+                        let mut taken = taken.lock().unwrap();
+                        if !taken.contains(&text) {
+                            taken.push(text);
+                        }
+                        if let Some(id) = publish.packet_id {
+                            let [a, b] = id.get().to_be_bytes();
+                            let _ = stream.write_all(&[0x40, 2, a, b]);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            rx.drain(..rx.len() - rest.len());
+        }
+    }
+}
+
+#[test]
+fn a_message_on_which_an_upstream_hangs_up_does_not_hold_up_the_others() {
+    let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
+    let text = format!(
+        "[[bridge]]\nname = \"up\"\naddresses = [\"{}\"]\nclient_id = \"b\"\nversion = \"3.1.1\"\n\
+         max_retry = 1\nmax_qos = 1\n\
+         [[bridge.topic]]\ndirection = \"out\"\npattern = \"#\"\nqos = 2\n",
+        upstream.local_addr().unwrap()
+    );
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let others = Arc::clone(&taken);
+    std::thread::spawn(move || choosy(&upstream, &others));
+    let mut near = BrokerServer::bind("127.0.0.1:0", Config::default()).unwrap();
+    near.set_bridges(&Settings::parse(&text).unwrap().bridges).unwrap();
+    let control = near.control();
+    let near = near.spawn().unwrap();
+    let mut client = connect_311(&near);
+    let mut publish = |topic: &str, number: u8| {
+        let mut packet = vec![0x32, topic.len() as u8 + 6, 0, topic.len() as u8];
+        packet.extend_from_slice(topic.as_bytes());
+        packet.extend_from_slice(&[0, number, b'0' + number / 10, b'0' + number % 10]);
+        client.write_all(&packet).unwrap();
+        let mut puback = [0; 4];
+        client.read_exact(&mut puback).unwrap();
+        assert_eq!(puback, [0x40, 2, 0, number]);
+    };
+    let patience = core::time::Duration::from_secs(60);
+    let mut arrives = |number: u8| {
+        let until = std::time::Instant::now() + patience;
+        while !taken.lock().unwrap().contains(&format!("{number:02}")) {
+            assert!(std::time::Instant::now() < until, "{number}");
+            std::thread::sleep(core::time::Duration::from_millis(10));
+        }
+    };
+    let status = || control.report(patience).unwrap().bridges.remove(0);
+    publish("good", 1);
+    arrives(1);
+    publish("not good", 2);
+    for number in 3..30 {
+        publish("good", number);
+    }
+    (3..30).for_each(&mut arrives);
+    assert_eq!(status().refused, 1);
+    // And then the topic is known.
+    publish("not good", 30);
+    // The first of these goes alone, and the second on another connection.
+    for number in [31, 32] {
+        publish("good", number);
+        arrives(number);
+    }
+    let connects = status().connects;
+    publish("not good", 33);
+    publish("good", 34);
+    arrives(34);
+    assert_eq!((status().refused, status().connects), (3, connects));
+    assert_eq!(taken.lock().unwrap().len(), 31, "and none is lost");
+    near.stop().unwrap();
 }

@@ -2,13 +2,14 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::fs;
 
 use mqtt_client::blocking::{Client, Subscription};
 use mqtt_client::{Message, Options, QoS, Server, Version};
 
 use super::{Kind, PATIENCE, Station, bridge, joined, subscribe, topic};
 use crate::support::peer;
-use crate::support::program::{Program, free_address};
+use crate::support::program::{Program, free_address, until};
 use crate::transports::certificates;
 
 /// It asks to be known as a bridge, by a bit of Protocol Level: then what it has sent does not come back.
@@ -188,6 +189,53 @@ fn a_ring_of_bridges_sends_no_message_round_for_ever() {
     // Over each bridge once, round both ways.
     let all = copies(&ring(""));
     assert_eq!(all, [3, 2, 2].map(|count| vec![count; 30]));
+}
+
+/// NATS 2.9 grants no QoS 2, hangs up where a message has it, and hangs up where a topic has a blank or a dot.
+#[test]
+fn a_bridge_to_nats_goes_with_qos_1_and_gives_up_what_is_hung_up_on() {
+    let Some(mut command) = peer("nats-server") else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (address, plain) = (free_address(), free_address());
+    let (config, log) = (folder.path().join("config"), folder.path().join("log"));
+    let lines = format!(
+        "server_name: one\nlisten: \"{plain}\"\nmqtt {{ listen: \"{address}\" }}\n\
+         jetstream {{ store_dir: {:?}, max_file_store: 64MB, max_memory_store: 16MB }}\n",
+        folder.path().join("data")
+    );
+    fs::write(&config, lines).expect("the folder can be written");
+    command.arg("-c").arg(&config).arg("-l").arg(&log);
+    let _nats = Program::start(command);
+    let log = || fs::read_to_string(&log).unwrap_or_default();
+    assert!(until(|| log().contains("Server is ready")), "{}", log());
+    let server = Server::tcp(&address.ip().to_string(), address.port());
+    let mut options = Options::new(server);
+    options.version = Version::V311;
+    options.client_id = "there".into();
+    let there = Client::connect_with(options).expect("a connection");
+    bridged(&format!("\"{address}\""), "max_qos = 1", "3.1.1", &there, QoS::AtLeastOnce);
+
+    let topics = format!("max_qos = 1\n{}", topic("both", "#", "same/", "same/"));
+    let near = Station::new(Kind::Motewire, &bridge(address, "3.1.1", &topics));
+    let here = near.client("here", Version::V311);
+    let mut to_there = subscribe(&there, "same/#");
+    let mut to_here = subscribe(&here, "same/#");
+    joined(&here, "same/join", &mut to_there);
+    joined(&there, "same/join", &mut to_here);
+    for to in [&mut to_here, &mut to_there] {
+        while to.next_within(Duration::from_millis(300)).is_some() {}
+    }
+    for (topic, payload) in [("same/a b", "no"), ("same/a", "one"), ("same/a.b", "no")] {
+        here.send(Message::new(topic, payload, QoS::AtLeastOnce)).expect("delivered");
+        assert_eq!(to_here.next_within(PATIENCE).expect("its own").text(), Some(payload));
+    }
+    here.send(Message::new("same/a", "two", QoS::AtLeastOnce)).expect("delivered");
+    for payload in ["one", "two"] {
+        let got = to_there.next_within(PATIENCE).expect("a message");
+        assert_eq!((&*got.topic, got.text()), ("same/a", Some(payload)), "{}", near.log());
+    }
+    assert_eq!(to_here.next_within(PATIENCE).expect("its own").text(), Some("two"));
+    assert!(to_here.next_within(Duration::from_millis(300)).is_none(), "nothing comes back");
 }
 
 /// RabbitMQ, which takes QoS 2 for QoS 1 in both directions.
