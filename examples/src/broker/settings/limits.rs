@@ -1,6 +1,6 @@
 //! `[limits]`: what [`Config`] says, by the same names, and what the sockets add. Times are in seconds.
 
-use core::num::NonZeroU16;
+use core::num::{NonZeroU16, NonZeroU32, NonZeroUsize};
 use core::time::Duration;
 
 use mqtt_codec::QoS;
@@ -35,11 +35,11 @@ macro_rules! limits {
 }
 
 limits! {
-    max_connections: usize,
-    max_sessions: usize,
-    connect_timeout: Seconds,
-    max_connect_size: u32,
-    max_packet_size: u32,
+    max_connections: NonZeroUsize,
+    max_sessions: NonZeroUsize,
+    connect_timeout: SomeSeconds,
+    max_connect_size: NonZeroU32,
+    max_packet_size: NonZeroU32,
     max_client_id_len: usize,
     max_user_name_len: usize,
     receive_maximum: NonZeroU16,
@@ -69,8 +69,8 @@ limits! {
     max_filter_bytes: usize,
     max_pattern_levels: usize,
     max_pattern_levels_per_session: usize,
-    max_topic_levels: usize,
-    policy_timeout: Seconds,
+    max_topic_levels: NonZeroUsize,
+    policy_timeout: SomeSeconds,
     max_deferred_bytes: usize,
     sys_interval: Seconds,
     dollar_publish: Dollar,
@@ -84,6 +84,16 @@ struct Seconds(u32);
 impl From<Seconds> for Duration {
     fn from(seconds: Seconds) -> Self {
         Self::from_secs(seconds.0.into())
+    }
+}
+
+/// A time without which nobody would get in.
+#[derive(Debug, Deserialize)]
+struct SomeSeconds(NonZeroU32);
+
+impl From<SomeSeconds> for Duration {
+    fn from(seconds: SomeSeconds) -> Self {
+        Self::from_secs(seconds.0.get().into())
     }
 }
 

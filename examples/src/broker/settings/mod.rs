@@ -22,6 +22,9 @@ use super::transport::TlsFiles;
 use super::users::Users;
 use limits::Limits;
 
+/// More than any machine has cores for.
+const MAX_THREADS: usize = 1024;
+
 /// How the broker is to run.
 ///
 /// ```
@@ -132,14 +135,14 @@ impl Default for Settings {
 #[serde(default, deny_unknown_fields)]
 struct File {
     log_level: Option<Spanned<String>>,
-    threads: Option<NonZeroUsize>,
+    threads: Option<Spanned<NonZeroUsize>>,
     websocket_origins: Option<Vec<String>>,
     allow_anonymous_beyond_loopback: bool,
     listener: Vec<Spanned<Listener>>,
     tls: Option<Tls>,
     access: AccessFiles,
     metrics: Option<Metrics>,
-    persistence: Option<PathBuf>,
+    persistence: Option<Spanned<PathBuf>>,
     bridge: Vec<bridge::Bridge>,
     limits: Limits,
 }
@@ -198,15 +201,27 @@ impl Settings {
             access: file.access,
             allow_anonymous_beyond_loopback: file.allow_anonymous_beyond_loopback,
             metrics: file.metrics.map(|metrics| metrics.address),
-            persistence: file.persistence,
-            threads: file.threads,
             websocket_origins: file.websocket_origins,
             ..Self::default()
         };
         if let Some(level) = file.log_level {
-            settings.log_level = LevelFilter::from_str(level.get_ref()).map_err(|_| {
-                at(level.span().start, "log_level", "one of off, error, warn, info, debug, trace")
+            let start = level.span().start;
+            let said = LevelFilter::from_str(level.get_ref()).ok();
+            settings.log_level = said.filter(|_| !level.get_ref().is_empty()).ok_or_else(|| {
+                at(start, "log_level", "one of off, error, warn, info, debug, trace")
             })?;
+        }
+        if let Some(threads) = file.threads {
+            let start = threads.span().start;
+            let some = threads.into_inner();
+            let some = Some(some).filter(|some| some.get() <= MAX_THREADS);
+            settings.threads = Some(some.ok_or_else(|| at(start, "threads", "1 to 1024"))?);
+        }
+        if let Some(folder) = file.persistence {
+            let start = folder.span().start;
+            let folder = Some(folder.into_inner()).filter(|f| !f.as_os_str().is_empty());
+            settings.persistence =
+                Some(folder.ok_or_else(|| at(start, "persistence", "a folder"))?);
         }
         settings.tls = file.tls.map(|tls| TlsFiles {
             certificate: tls.certificate,
@@ -219,6 +234,9 @@ impl Settings {
             let Listener { address, unix, tls, websocket } = listener.into_inner();
             let place = match (address, unix) {
                 (Some(address), None) => Place::Tcp(address),
+                (None, Some(path)) if path.as_os_str().is_empty() => {
+                    return Err(at(start, "listener.unix", "a path"));
+                }
                 (None, Some(path)) => Place::Unix(path),
                 _ => return Err(at(start, "listener", "either address or unix")),
             };
@@ -370,6 +388,10 @@ mod tests {
             ("\n\nlog = \"info\"", 3, "log"),
             ("log_level = \"loud\"", 1, "log_level"),
             ("[[listener]]\naddress = \"localhost\"", 2, "address"),
+            ("log_level = \"\"", 1, "log_level"),
+            ("threads = 1025", 1, "threads"),
+            ("persistence = \"\"", 1, "persistence"),
+            ("[[listener]]\nunix = \"\"", 1, "listener.unix"),
             ("\n[[listener]]\ntls = false", 2, "listener"),
             ("[[listener]]\naddress = \"[::1]:1\"\nunix = \"a\"", 1, "listener"),
             ("[[listener]]\naddress = \"[::1]:1\"\ntls = true", 1, "listener.tls"),
@@ -386,6 +408,20 @@ mod tests {
             ("[metrics]\naddress = 9100", 2, "address"),
             ("[limits\n", 1, "[limits"),
         ];
+        // With these nobody would get in.
+        let at_least_1 = [
+            "max_connections",
+            "max_sessions",
+            "connect_timeout",
+            "max_connect_size",
+            "max_packet_size",
+            "max_topic_levels",
+            "policy_timeout",
+        ];
+        for key in at_least_1 {
+            let error = Settings::parse(&format!("[limits]\n{key} = 0")).unwrap_err();
+            assert!(error.contains("line 2") && error.contains(key), "{error}");
+        }
         for (text, line, key) in wrong {
             let error = Settings::parse(text).unwrap_err();
             assert!(error.contains(&format!("line {line}")), "{text:?}: {error}");
