@@ -12,8 +12,9 @@ use mqtt_codec::{QoS, ReasonCode};
 use crate::delivery::Enqueue;
 use crate::shared::{Closing, Request, Shared};
 use crate::{
-    ConnectionEvents, Delivered, Delivery, Driver, Error, Filter, Message, Options, PublishError,
-    Resumed, Runtime, Statistics, Subscription, TraceContext,
+    ConnectionEvents, Delivered, Delivery, Driver, Error, Filter, Handled, HandlerSubscription,
+    Message, MessageRef, Options, PublishError, Resumed, Runtime, Statistics, Subscription,
+    TraceContext,
 };
 
 /// How long a client that is closed may take to send what waits, unless told otherwise.
@@ -183,6 +184,51 @@ impl Client {
     /// As [`Client::subscribe`].
     pub async fn subscribe_with(&self, filter: Filter) -> Result<Subscription, Error> {
         Subscription::ask(Arc::clone(&self.handle), filter).await
+    }
+
+    /// Subscribes as [`Client::subscribe_with`] does, and has the messages handled where they are read: the
+    /// driver calls the handler with each of them, lent and not copied, in the order they came. That costs
+    /// a fraction of what a stream does. [`Filter::capacity`] and [`Filter::lag`] have no meaning there.
+    ///
+    /// ```
+    /// use mqtt_client::{Client, Filter, QoS};
+    /// async fn watch(client: &Client) -> Result<(), mqtt_client::Error> {
+    ///     let filter = Filter::new("residence/+/temperature", QoS::AtLeastOnce);
+    ///     let readings = client.subscribe_handler(filter, |message| {
+    ///         println!("{}: {:?}", message.topic, message.text());
+    ///     });
+    ///     readings.await?.detach();
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// - **It has to be short, and must not wait.** While it runs, nothing is sent and nothing is read,
+    ///   acknowledgements and pings neither: the server waits. Hand work that takes its time to others. All
+    ///   methods that are not `async` may be called, such as [`Client::try_publish`], and subscriptions may be
+    ///   dropped. [`blocking::wait`](crate::blocking::wait), and so the methods that block, panic there.
+    /// - **A message is acknowledged once the handler has returned.** With `Err` from a handler that returns a
+    ///   `Result` it is refused: in version 5 the server is told the reason
+    ///   ([`ReasonCode::UnspecifiedError`] if PUBACK does not know it), in 3.1.1, where there is no way to
+    ///   refuse, it is acknowledged. Where acknowledgement is [manual](Options::manual_acknowledge), one that
+    ///   was copied by [`MessageRef::to_message`] is acknowledged by that copy, at any time and from anywhere.
+    ///   Of what other subscriptions match too, all have it by then.
+    /// - **A handler that panics** is called no more: the message is refused, the subscription ends, and
+    ///   [`HandlerSubscription::ended`] tells why. The client goes on.
+    /// - **What has come before** for a filter in a session that the server has kept is handled first. It is
+    ///   acknowledged already where it has waited among the
+    ///   [`unrouted_messages`](Options::unrouted_messages), unless acknowledgement is manual.
+    /// - A handler that holds a [`Client`] keeps it open: [`Client::disconnect`] ends both.
+    ///
+    /// Cancel safe: dropped before it is done, there is no subscription, but the handler may have been called.
+    ///
+    /// # Errors
+    /// As [`Client::subscribe`].
+    pub async fn subscribe_handler<H: Handled>(
+        &self,
+        filter: Filter,
+        handler: impl FnMut(&MessageRef<'_>) -> H + Send + 'static,
+    ) -> Result<HandlerSubscription, Error> {
+        HandlerSubscription::ask(Arc::clone(&self.handle), filter, handler).await
     }
 
     /// What happens to the connection from now on.

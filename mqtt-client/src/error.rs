@@ -117,6 +117,10 @@ pub enum Error {
         /// Within this time.
         within: core::time::Duration,
     },
+    /// The handler of a subscription panicked, and is called no more: what the panic says. The subscription
+    /// has ended, and nothing else.
+    #[error("the handler of a subscription panicked: {0}")]
+    Panicked(String),
     /// The connection broke before the server answered.
     #[error("the connection broke before the server answered")]
     Unanswered,

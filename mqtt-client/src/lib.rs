@@ -20,8 +20,10 @@ mod driver;
 mod error;
 mod event;
 mod extent;
+mod handler;
 mod layers;
 mod message;
+mod message_ref;
 mod options;
 mod outbox;
 #[cfg(feature = "proxy")]
@@ -56,7 +58,7 @@ pub mod migration {}
 pub mod demands {}
 
 pub use bytes::Bytes;
-pub use mqtt_codec::{PacketType, QoS, ReasonCode, RetainHandling, Version};
+pub use mqtt_codec::{PacketType, Properties, QoS, ReasonCode, RetainHandling, Version};
 pub use mqtt_session::{Instant, TopicAliases};
 
 pub use authentication::Authentication;
@@ -67,7 +69,9 @@ pub use disk::DiskStore;
 pub use driver::Driver;
 pub use error::{Error, PublishError, UrlError};
 pub use event::{ConnectionEvent, ConnectionEvents};
+pub use handler::{Handled, HandlerSubscription};
 pub use message::{Message, MessageProperties, PropertyFields, Receipt};
+pub use message_ref::MessageRef;
 pub use options::{Lag, Options, Overflow, Reconnect, Will};
 #[cfg(feature = "proxy")]
 pub use proxy::{Proxy, ProxyKind};

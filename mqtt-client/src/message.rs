@@ -31,7 +31,7 @@ pub struct Message {
     /// Topic Name.
     pub topic: Arc<str>,
     /// Application Message, which may be empty. Received: it may share memory with others that came
-    /// with it, up to 4 KiB where it is shorter than 1 KiB, otherwise up to 128 KiB or four times its
+    /// with it, up to 4 KiB where it is shorter than 1 KiB, otherwise up to 256 KiB or four times its
     /// length; keep a copy of what is kept for long.
     pub payload: Bytes,
     /// Quality of service: to publish with, or that it was received with.
@@ -143,20 +143,6 @@ impl Message {
         }
     }
 
-    /// A message that was received, with its full topic, and its payload.
-    #[inline]
-    pub(crate) fn received(topic: Arc<str>, payload: Bytes, publish: &Publish<'_>) -> Self {
-        Self {
-            topic,
-            payload,
-            qos: publish.qos,
-            retain: publish.retain,
-            dup: publish.dup,
-            properties: MessageProperties::received(&publish.properties),
-            receipt: None,
-        }
-    }
-
     /// How many bytes topic, payload and properties take.
     #[inline]
     pub(crate) fn size(&self) -> usize {
@@ -236,7 +222,7 @@ impl fmt::Debug for MessageProperties {
 
 impl MessageProperties {
     #[inline]
-    fn received(properties: &Properties<'_>) -> Self {
+    pub(crate) fn received(properties: &Properties<'_>) -> Self {
         if properties.is_empty() { Self::default() } else { Self::owned(properties) }
     }
 

@@ -1,11 +1,9 @@
 //! Messages that wait to be sent, and those that wait to be acknowledged.
 
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::task::Waker;
 
-use bytes::Bytes;
 use mqtt_codec::{PacketId, PacketType, Property, PropertyId, Publish, QoS};
 use mqtt_session::client::Session;
 use mqtt_session::{
@@ -15,6 +13,7 @@ use mqtt_session::{
 
 use crate::delivery::Listener;
 use crate::message::whole_seconds;
+use crate::message_ref::{Duty, MessageRef};
 use crate::store::{Journal, Restored};
 use crate::{Delivered, Delivery, Message, Options, Overflow, PublishError, ReasonCode, Resumed};
 
@@ -337,8 +336,7 @@ impl Outbox {
 
 /// The message that this says.
 fn own(publish: &Publish<'_>) -> Message {
-    let payload = Bytes::copy_from_slice(publish.payload);
-    Message::received(Arc::from(publish.topic.as_str()), payload, publish)
+    MessageRef::new(publish.topic.as_str(), publish, &Duty::kept(None)).to_message()
 }
 
 /// Tells what became of messages.

@@ -367,8 +367,8 @@ impl Queue {
         count
     }
 
-    /// Moves what is wanted into another queue.
-    pub(crate) fn hand_over(&self, to: &Self, wanted: impl Fn(&Message) -> bool) {
+    /// Takes out what is wanted.
+    pub(crate) fn take(&self, wanted: impl Fn(&Message) -> bool) -> Batch {
         let mut state = self.lock();
         let (taken, kept): (Batch, Batch) = core::mem::take(&mut state.messages)
             .into_iter()
@@ -377,10 +377,8 @@ impl Queue {
         state.recount();
         let released = self.settle(&mut state);
         drop(state);
-        for Waiting { message, hold } in taken {
-            to.push(message, hold.as_ref());
-        }
         drop(released);
+        taken
     }
 
     /// The server goes on with its session on a new connection: what is not acknowledged comes again.

@@ -4,15 +4,19 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
 use futures::channel::oneshot;
 use mqtt_codec::{
-    PacketId, Properties, Property, QoS, ReasonCode, SubscriptionId, TopicFilter, TopicName,
+    PacketId, Properties, Property, Publish, QoS, ReasonCode, SubscriptionId, TopicFilter,
+    TopicName,
 };
 use mqtt_session::Instant;
 use mqtt_session::client::Session;
 
-use crate::extent::{Batch, Extent};
-use crate::queue::{Hold, Queue};
+use crate::extent::{Batch, Extent, Waiting};
+use crate::handler::Handler;
+use crate::message_ref::{Duty, MessageRef};
+use crate::queue::Queue;
 use crate::trie::Trie;
 use crate::{Error, Filter, Lag, Message};
 
@@ -31,15 +35,51 @@ enum State {
 struct Entry {
     key: u32,
     filter: Filter,
-    queue: Arc<Queue>,
+    sink: Sink,
     state: State,
+    /// Who waits for the answer.
+    done: Option<oneshot::Sender<Result<ReasonCode, Error>>>,
+}
+
+/// Where the messages of a subscription go.
+#[derive(Debug)]
+pub(crate) enum Sink {
+    Stream(Inlet),
+    Handler(Handler),
+}
+
+impl From<Arc<Queue>> for Sink {
+    fn from(queue: Arc<Queue>) -> Self {
+        let (staged, room) = (Batch::default(), Extent::default());
+        Self::Stream(Inlet { queue, staged, room, touched: false })
+    }
+}
+
+impl From<Handler> for Sink {
+    fn from(handler: Handler) -> Self {
+        Self::Handler(handler)
+    }
+}
+
+impl Sink {
+    /// Nothing will come any more.
+    fn end(self, error: &Error) {
+        match self {
+            Self::Stream(inlet) => inlet.queue.close(),
+            Self::Handler(handler) => handler.end(error.clone()),
+        }
+    }
+}
+
+/// The driver's end of a stream.
+#[derive(Debug)]
+pub(crate) struct Inlet {
+    queue: Arc<Queue>,
     /// Messages that are not in the queue yet, and how much it has room for: it is locked once for many.
     staged: Batch,
     room: Extent,
     /// Whether messages were added of which nobody was told.
     touched: bool,
-    /// Who waits for the answer.
-    done: Option<oneshot::Sender<Result<ReasonCode, Error>>>,
 }
 
 /// A subscription that ends.
@@ -79,18 +119,45 @@ pub(crate) struct Routes {
 struct Route {
     /// Whether the rest is true; it is not once there are other subscriptions.
     is_known: bool,
-    topic: Arc<str>,
+    name: String,
+    /// The same for messages that own their topic, those of which that came together share it.
+    topic: Option<Arc<str>>,
     ids: Vec<u32>,
     /// The places of the entries, ascending.
     targets: Vec<usize>,
+    /// The keys of what the filters match.
+    keys: Vec<u32>,
+}
+
+impl Route {
+    fn topic(&mut self) -> Arc<str> {
+        let Self { topic, name, .. } = self;
+        Arc::clone(topic.get_or_insert_with(|| Arc::from(name.as_str())))
+    }
+
+    /// The message of this PUBLISH, whose topic this is.
+    #[inline]
+    fn own(&mut self, publish: &Publish<'_>, duty: &Duty<'_>, payload: Bytes) -> Message {
+        let topic = self.topic();
+        MessageRef::new(&self.name, publish, duty).owned(topic, payload)
+    }
 }
 
 impl Entry {
+    const fn inlet(&mut self) -> Option<&mut Inlet> {
+        match &mut self.sink {
+            Sink::Stream(inlet) => Some(inlet),
+            Sink::Handler(_) => None,
+        }
+    }
+
     fn matches(&self, topic: TopicName<'_>) -> bool {
         let Ok(filter) = TopicFilter::new(&self.filter.filter) else { return false };
         filter.shared().map_or(filter, |shared| shared.filter).matches(topic)
     }
+}
 
+impl Inlet {
     /// Puts what is staged into the queue.
     fn flush(&mut self) {
         if !self.staged.is_empty() {
@@ -141,29 +208,48 @@ impl Routes {
         &mut self,
         key: u32,
         filter: Filter,
-        queue: Arc<Queue>,
+        sink: Sink,
         done: oneshot::Sender<Result<ReasonCode, Error>>,
     ) {
-        let entry = Entry {
-            key,
-            filter,
-            queue,
-            state: State::Wanted,
-            staged: Batch::default(),
-            room: Extent::default(),
-            touched: false,
-            done: Some(done),
-        };
+        let mut entry = Entry { key, filter, sink, state: State::Wanted, done: Some(done) };
         let matches = |message: &Message| {
             TopicName::new(&message.topic).is_ok_and(|topic| entry.matches(topic))
         };
-        self.unrouted.hand_over(&entry.queue, matches);
-        entry.queue.wake();
+        let kept = self.unrouted.take(matches);
+        let panicked = self.hand_over(kept, &mut entry.sink);
         self.forget_places();
         self.trie.insert(&entry.filter.filter, key);
         let place = self.entries.partition_point(|earlier| earlier.key < key);
         self.entries.insert(place, entry);
+        if let Some(error) = panicked {
+            self.end(key, &error);
+        }
         self.make_way();
+    }
+
+    /// Delivers what belonged to no subscription. A handler that panics gets no more of it, and why is
+    /// returned.
+    fn hand_over(&self, kept: Batch, sink: &mut Sink) -> Option<Error> {
+        let mut panicked = None;
+        for Waiting { message, hold } in kept {
+            match sink {
+                Sink::Stream(inlet) => inlet.queue.push(message, hold.as_ref()),
+                Sink::Handler(_) if panicked.is_some() => {
+                    self.unrouted.push(message, hold.as_ref());
+                }
+                Sink::Handler(handler) => {
+                    let reason = handler.call_kept(&message).unwrap_or_else(|error| {
+                        panicked = Some(error);
+                        ReasonCode::UnspecifiedError
+                    });
+                    hold.iter().for_each(|hold| hold.answer(reason));
+                }
+            }
+        }
+        if let Sink::Stream(inlet) = sink {
+            inlet.queue.wake();
+        }
+        panicked
     }
 
     /// Takes out the entry at this place.
@@ -187,18 +273,40 @@ impl Routes {
         tell: bool,
         done: Option<oneshot::Sender<Result<(), Error>>>,
     ) {
-        let index = self.entries.iter().position(|entry| entry.key == key);
-        let entry = index.map(|index| self.take(index));
-        match entry {
-            Some(Entry { filter, state, .. })
-                if tell
-                    && state != State::Wanted
-                    && !self.entries.iter().any(|e| e.filter.filter == filter.filter) =>
-            {
-                self.leaving.push(Leaving { filter: filter.filter, state: State::Wanted, done });
+        match self.entries.binary_search_by_key(&key, |entry| entry.key) {
+            Ok(place) => {
+                let Entry { filter, state, .. } = self.take(place);
+                let state = if tell { state } else { State::Wanted };
+                self.leave(filter.filter, state, done);
             }
-            _ => answer(done, Ok(())),
+            Err(_) => answer(done, Ok(())),
         }
+    }
+
+    /// Tells the server that a subscription has ended, if it knows of it and no other one has this filter.
+    fn leave(
+        &mut self,
+        filter: String,
+        state: State,
+        done: Option<oneshot::Sender<Result<(), Error>>>,
+    ) {
+        if state == State::Wanted || self.entries.iter().any(|e| e.filter.filter == filter) {
+            answer(done, Ok(()));
+        } else {
+            self.leaving.push(Leaving { filter, state: State::Wanted, done });
+        }
+    }
+
+    /// Ends a subscription whose handler has panicked. Returns with what the message is refused.
+    #[cold]
+    fn end(&mut self, key: u32, error: &Error) -> ReasonCode {
+        if let Ok(place) = self.entries.binary_search_by_key(&key, |entry| entry.key) {
+            let Entry { filter, state, sink, done, .. } = self.take(place);
+            sink.end(error);
+            answer(done, Err(error.clone()));
+            self.leave(filter.filter, state, None);
+        }
+        ReasonCode::UnspecifiedError
     }
 
     /// Sends what is to be asked for.
@@ -235,15 +343,14 @@ impl Routes {
                 Ok(id) => entry.state = State::Asked(id),
                 Err(mqtt_session::Error::QuotaExceeded) => break,
                 Err(error) => {
-                    refused.push(entry.key);
+                    refused.push((entry.key, Error::Options(error)));
                     answer(entry.done.take(), Err(Error::Options(error)));
                 }
             }
         }
-        for key in refused {
+        for (key, error) in refused {
             if let Ok(place) = self.entries.binary_search_by_key(&key, |entry| entry.key) {
-                // Nothing will come any more.
-                self.take(place).queue.close();
+                self.take(place).sink.end(&error);
             }
         }
         Ok(())
@@ -261,7 +368,7 @@ impl Routes {
         if reason.is_failure() {
             let entry = self.take(index);
             answer(entry.done, Err(Error::Rejected(reason)));
-            entry.queue.close();
+            entry.sink.end(&Error::Rejected(reason));
         } else if let Some(entry) = self.entries.get_mut(index) {
             entry.state = State::Granted;
             answer(entry.done.take(), Ok(reason));
@@ -287,8 +394,8 @@ impl Routes {
             if !session_present || entry.state != State::Granted {
                 entry.state = State::Wanted;
             }
-            if session_present {
-                entry.queue.drop_what_comes_again(epoch);
+            if let (true, Sink::Stream(inlet)) = (session_present, &entry.sink) {
+                inlet.queue.drop_what_comes_again(epoch);
             }
         }
         if session_present {
@@ -303,14 +410,22 @@ impl Routes {
         }
     }
 
+    /// Messages come that have nothing to do with those before: one topic that all of them have would keep
+    /// two processors busy with counting who has it.
+    pub(crate) fn begin(&mut self) {
+        self.route.topic = None;
+    }
+
     /// Finds out where a message goes.
-    fn find(&mut self, name: &Arc<str>, topic: TopicName<'_>, properties: &Properties<'_>) {
+    fn find(&mut self, topic: TopicName<'_>, properties: &Properties<'_>) {
         let Self { entries, route, trie, .. } = self;
         let ids = || properties.subscription_identifiers().map(SubscriptionId::get);
-        // Messages that came together have the same topic, and not only an equal one.
-        if !Arc::ptr_eq(&route.topic, name) {
-            route.is_known &= route.topic == *name;
-            route.topic = Arc::clone(name);
+        // To make text of bytes costs more than to compare them.
+        if *route.name.as_bytes() != *topic.as_bytes() {
+            route.is_known = false;
+            route.name.clear();
+            route.name.push_str(topic.as_str());
+            route.topic = None;
         }
         // As it mostly is: none.
         let none = properties.is_empty() && route.ids.is_empty();
@@ -320,12 +435,15 @@ impl Routes {
         route.is_known = true;
         route.ids.clear();
         route.ids.extend(ids());
-        let mut keys = Vec::new();
-        trie.find(topic, &mut keys);
-        keys.sort_unstable();
+        route.keys.clear();
+        trie.find(topic, &mut route.keys);
+        route.keys.sort_unstable();
         let place = |key: &u32| entries.binary_search_by_key(key, |entry| entry.key).ok();
         route.targets.clear();
-        route.targets.extend(keys.iter().filter_map(place));
+        route.targets.extend(route.keys.iter().filter_map(place));
+        if route.ids.is_empty() {
+            return;
+        }
         // An identifier may be of an earlier run of this program, with the same session.
         let is_named =
             |place: &usize| entries.get(*place).is_some_and(|entry| route.ids.contains(&entry.key));
@@ -336,80 +454,125 @@ impl Routes {
         }
     }
 
-    /// Puts a message where it belongs. `hold` makes what acknowledges it where that must wait;
-    /// returns whether nothing has to, so that it is to be acknowledged now.
+    /// Puts a message where it belongs, with a `payload` that it owns for those who keep it. Returns with what
+    /// it is to be acknowledged now, unless that has to wait for something.
+    #[inline]
     pub(crate) fn deliver(
         &mut self,
-        message: Message,
+        publish: &Publish<'_>,
         topic: TopicName<'_>,
-        properties: &Properties<'_>,
-        hold: impl FnOnce() -> Option<Arc<Hold>>,
-    ) -> bool {
-        self.find(&message.topic, topic, properties);
-        let manual = message.receipt.is_some();
-        if manual && !self.route.targets.is_empty() {
+        duty: &Duty<'_>,
+        payload: impl FnOnce() -> Bytes,
+    ) -> Option<ReasonCode> {
+        self.find(topic, &publish.properties);
+        if duty.is_manual() && !self.route.targets.is_empty() {
             self.come_behind();
         }
         let Self { entries, route, touched, .. } = self;
         match *route.targets {
-            [] if self.patience.is_some() => return self.keep(message, hold),
             [] => {
+                let message = route.own(publish, duty, payload());
+                if self.patience.is_some() {
+                    return self.keep(message, duty);
+                }
                 // The application acknowledges it, or nobody has to.
                 self.given_up += self.unrouted.push_over(message);
                 self.make_way();
-                return !manual;
+                return duty.fulfil(ReasonCode::Success);
             }
             // As it mostly is.
-            [place] => {
-                let Some(entry) = entries.get_mut(place) else { return !manual };
-                entry.touch(place, touched);
-                if entry.has_room() {
-                    let quality = message.qos;
-                    entry.staged.push(message.into());
-                    if quality == QoS::AtMostOnce && !entry.has_room() {
-                        entry.flush();
-                        if entry.queue.should_wait() {
-                            self.filled = Some(Arc::clone(&entry.queue));
-                        }
-                        entry.room = entry.queue.room();
-                    }
-                    return !manual;
+            [place] => match entries.get_mut(place) {
+                Some(Entry { key, sink: Sink::Handler(handler), .. }) => {
+                    let message = MessageRef::new(&route.name, publish, duty);
+                    let (key, answer) = (*key, handler.call(&message));
+                    let reason = answer.unwrap_or_else(|error| self.end(key, &error));
+                    return duty.fulfil(reason);
                 }
-            }
+                Some(Entry { sink: Sink::Stream(inlet), .. }) => {
+                    inlet.touch(place, touched);
+                    if inlet.has_room() {
+                        inlet.staged.push(route.own(publish, duty, payload()).into());
+                        if publish.qos == QoS::AtMostOnce && !inlet.has_room() {
+                            inlet.flush();
+                            if inlet.queue.should_wait() {
+                                self.filled = Some(Arc::clone(&inlet.queue));
+                            }
+                            inlet.room = inlet.queue.room();
+                        }
+                        return duty.fulfil(ReasonCode::Success);
+                    }
+                }
+                None => return duty.fulfil(ReasonCode::Success),
+            },
             _ => {}
         }
-        let mut waits = false;
+        self.deliver_to_all(publish, duty, payload)
+    }
+
+    /// Puts a message wherever it belongs, whether there is room or not.
+    fn deliver_to_all(
+        &mut self,
+        publish: &Publish<'_>,
+        duty: &Duty<'_>,
+        payload: impl FnOnce() -> Bytes,
+    ) -> Option<ReasonCode> {
+        let Self { entries, route, touched, .. } = self;
+        let (mut is_streamed, mut waits) = (false, false);
         for place in &route.targets {
-            if let Some(entry) = entries.get_mut(*place) {
-                entry.touch(*place, touched);
-                entry.flush();
-                waits |= entry.queue.has_no_room();
+            if let Some(Entry { sink: Sink::Stream(inlet), .. }) = entries.get_mut(*place) {
+                inlet.touch(*place, touched);
+                inlet.flush();
+                is_streamed = true;
+                waits |= inlet.queue.has_no_room();
             }
         }
-        let hold = if waits && !manual { hold() } else { None };
+        let owned = if is_streamed { Some(route.own(publish, duty, payload())) } else { None };
+        let hold = if waits { duty.hold() } else { None };
+        let message = MessageRef::new(&route.name, publish, duty);
+        let mut reasons = Vec::new();
+        let mut panicked = Vec::new();
         for place in &route.targets {
-            let Some(entry) = entries.get(*place) else { continue };
-            entry.queue.push(message.clone(), hold.as_ref());
-            if message.qos == QoS::AtMostOnce && entry.queue.should_wait() {
-                self.filled = Some(Arc::clone(&entry.queue));
+            match entries.get_mut(*place) {
+                Some(Entry { sink: Sink::Stream(inlet), .. }) => {
+                    owned.iter().for_each(|own| inlet.queue.push(own.clone(), hold.as_ref()));
+                    if message.qos == QoS::AtMostOnce && inlet.queue.should_wait() {
+                        self.filled = Some(Arc::clone(&inlet.queue));
+                    }
+                }
+                Some(Entry { key, sink: Sink::Handler(handler), .. }) => {
+                    match handler.call(&message) {
+                        Ok(reason) => reasons.push(reason),
+                        Err(error) => panicked.push((*key, error)),
+                    }
+                }
+                None => {}
             }
         }
-        // What holds it acknowledges it in the end.
-        !manual && hold.is_none()
+        reasons.extend(panicked.into_iter().map(|(key, error)| self.end(key, &error)));
+        // Who refuses it has the say.
+        let refusal = reasons.into_iter().find(|reason| *reason != ReasonCode::Success);
+        let reason = refusal.unwrap_or(ReasonCode::Success);
+        match hold {
+            // What holds it acknowledges it in the end.
+            Some(hold) => {
+                refusal.iter().for_each(|reason| hold.answer(*reason));
+                None
+            }
+            None => duty.fulfil(reason),
+        }
     }
 
     /// Keeps a message that belongs to no subscription. Beyond the room for it it is not acknowledged, so
     /// that the server's quota runs out; with QoS 0 it is given up. Returns as [`Self::deliver`] does.
-    fn keep(&mut self, message: Message, hold: impl FnOnce() -> Option<Arc<Hold>>) -> bool {
+    fn keep(&mut self, message: Message, duty: &Duty<'_>) -> Option<ReasonCode> {
         let is_full = self.unrouted.has_no_room();
         if is_full && message.qos == QoS::AtMostOnce {
             self.given_up += 1;
-            return false;
+            return None;
         }
-        let manual = message.receipt.is_some();
-        let hold = if is_full && !manual { hold() } else { None };
+        let hold = if is_full { duty.hold() } else { None };
         self.unrouted.push(message, hold.as_ref());
-        !manual && hold.is_none()
+        if hold.is_some() { None } else { duty.fulfil(ReasonCode::Success) }
     }
 
     /// Until when nothing is given up that belongs to no subscription.
@@ -468,19 +631,19 @@ impl Routes {
     /// Wakes those for whom there are messages.
     pub(crate) fn wake(&mut self) {
         for place in self.touched.drain(..) {
-            if let Some(entry) = self.entries.get_mut(place) {
-                entry.touched = false;
-                entry.flush();
-                entry.queue.wake();
+            if let Some(inlet) = self.entries.get_mut(place).and_then(Entry::inlet) {
+                inlet.touched = false;
+                inlet.flush();
+                inlet.queue.wake();
             }
         }
     }
 
     /// Gives back what was only needed for many messages.
     pub(crate) fn rest(&mut self) {
-        for entry in &mut self.entries {
-            entry.staged.shrink_to_fit();
-            entry.queue.rest();
+        for inlet in self.entries.iter_mut().filter_map(Entry::inlet) {
+            inlet.staged.shrink_to_fit();
+            inlet.queue.rest();
         }
     }
 
@@ -489,7 +652,7 @@ impl Routes {
         self.forget_places();
         self.trie = Trie::default();
         for entry in self.entries.drain(..) {
-            entry.queue.close();
+            entry.sink.end(error);
             answer(entry.done, Err(error.clone()));
         }
         for leaving in self.leaving.drain(..) {

@@ -15,7 +15,7 @@ use mqtt_session::{AckToken, Instant};
 
 use crate::event::EventQueue;
 use crate::outbox::{Outbox, Submitted};
-use crate::queue::Queue;
+use crate::routes::Sink;
 use crate::statistics::Counters;
 use crate::store::Restored;
 use crate::{
@@ -57,7 +57,7 @@ pub(crate) enum Request {
     Subscribe {
         key: u32,
         filter: Filter,
-        queue: Arc<Queue>,
+        sink: Sink,
         done: oneshot::Sender<Result<ReasonCode, Error>>,
     },
     /// All that is in the outbox is to be stored.

@@ -11,6 +11,7 @@ use mqtt_codec::{QoS, ReasonCode, RetainHandling, TopicFilter};
 use crate::client::Handle;
 use crate::extent::{Batch, Extent};
 use crate::queue::Queue;
+use crate::routes::Sink;
 use crate::shared::Request;
 use crate::{Error, Lag, Message};
 
@@ -82,38 +83,18 @@ impl Filter {
 /// of them.
 #[derive(Debug)]
 pub struct Subscription {
-    handle: Arc<Handle>,
+    tenure: Tenure,
     queue: Arc<Queue>,
     taken: Batch,
-    key: u32,
-    granted: QoS,
-    /// Whether the server is told when this is dropped.
-    tell: bool,
 }
 
 impl Subscription {
     /// Asks for a subscription and waits for the answer.
     pub(crate) async fn ask(handle: Arc<Handle>, filter: Filter) -> Result<Self, Error> {
-        filter.subscription()?;
-        let key = handle.shared.next_key();
-        let (done, answer) = oneshot::channel();
         let capacity = Extent::bound(filter.capacity, filter.capacity_bytes);
         let queue = Arc::new(Queue::new(capacity, filter.lag));
-        let tell = filter.unsubscribe_on_drop.unwrap_or(!handle.persistent);
-        let granted = filter.qos;
-        // Should this future be dropped while it waits, so is the subscription.
-        let taken = Batch::default();
-        let mut subscription =
-            Self { handle, queue: Arc::clone(&queue), taken, key, granted, tell };
-        let request = Request::Subscribe { key, filter, queue, done };
-        subscription.handle.shared.request(request)?;
-        let reason = answer.await.unwrap_or(Err(Error::Closed))?;
-        subscription.granted = match reason {
-            ReasonCode::GrantedQoS2 => QoS::ExactlyOnce,
-            ReasonCode::GrantedQoS1 => QoS::AtLeastOnce,
-            _ => QoS::AtMostOnce,
-        };
-        Ok(subscription)
+        let tenure = Tenure::ask(handle, filter, Arc::clone(&queue).into()).await?;
+        Ok(Self { tenure, queue, taken: Batch::default() })
     }
 
     /// From now on what comes is of no interest, nor is what came, or it is again.
@@ -125,7 +106,7 @@ impl Subscription {
 
     /// Which one of this client it is.
     pub(crate) const fn key(&self) -> u32 {
-        self.key
+        self.tenure.key
     }
 
     /// The next message; `None` when the subscription is over. Cancel safe: no message is lost.
@@ -136,7 +117,7 @@ impl Subscription {
     /// The Maximum QoS that the server has granted.
     #[must_use]
     pub const fn granted(&self) -> QoS {
-        self.granted
+        self.tenure.granted()
     }
 
     /// How many messages of QoS 0 were dropped because the stream was full.
@@ -150,20 +131,8 @@ impl Subscription {
     ///
     /// # Errors
     /// [`Error::Rejected`], [`Error::Closed`].
-    pub async fn unsubscribe(mut self) -> Result<(), Error> {
-        let (done, answer) = oneshot::channel();
-        let request = Request::Unsubscribe { key: self.key, tell: true, done: Some(done) };
-        self.handle.shared.request(request)?;
-        self.tell = false;
-        answer.await.unwrap_or(Err(Error::Closed))
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        let request = Request::Unsubscribe { key: self.key, tell: self.tell, done: None };
-        // Without a driver there is nothing left to end.
-        let _ = self.handle.shared.request(request);
+    pub async fn unsubscribe(self) -> Result<(), Error> {
+        self.tenure.end().await
     }
 }
 
@@ -173,5 +142,77 @@ impl futures::Stream for Subscription {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         let Self { queue, taken, .. } = &mut *self;
         queue.poll(cx, taken)
+    }
+}
+
+/// A subscription, however its messages are taken: ends it when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Tenure {
+    handle: Arc<Handle>,
+    key: u32,
+    granted: QoS,
+    /// What happens when this is dropped.
+    end: End,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// Nothing.
+    None,
+    /// The subscription ends; whether the server is told.
+    Ends { tell: bool },
+}
+
+impl Tenure {
+    /// Asks for a subscription and waits for the answer.
+    pub(crate) async fn ask(
+        handle: Arc<Handle>,
+        filter: Filter,
+        sink: Sink,
+    ) -> Result<Self, Error> {
+        filter.subscription()?;
+        let key = handle.shared.next_key();
+        let (done, answer) = oneshot::channel();
+        let tell = filter.unsubscribe_on_drop.unwrap_or(!handle.persistent);
+        let granted = filter.qos;
+        // Should this future be dropped while it waits, so is the subscription.
+        let mut tenure = Self { handle, key, granted, end: End::Ends { tell } };
+        let request = Request::Subscribe { key, filter, sink, done };
+        tenure.handle.shared.request(request)?;
+        let reason = answer.await.unwrap_or(Err(Error::Closed))?;
+        tenure.granted = match reason {
+            ReasonCode::GrantedQoS2 => QoS::ExactlyOnce,
+            ReasonCode::GrantedQoS1 => QoS::AtLeastOnce,
+            _ => QoS::AtMostOnce,
+        };
+        Ok(tenure)
+    }
+
+    pub(crate) const fn granted(&self) -> QoS {
+        self.granted
+    }
+
+    /// Ends it and waits for the answer.
+    pub(crate) async fn end(mut self) -> Result<(), Error> {
+        let (done, answer) = oneshot::channel();
+        let request = Request::Unsubscribe { key: self.key, tell: true, done: Some(done) };
+        self.handle.shared.request(request)?;
+        self.end = End::None;
+        answer.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// Leaves it as it is.
+    pub(crate) fn detach(mut self) {
+        self.end = End::None;
+    }
+}
+
+impl Drop for Tenure {
+    fn drop(&mut self) {
+        if let End::Ends { tell } = self.end {
+            let request = Request::Unsubscribe { key: self.key, tell, done: None };
+            // Without a driver there is nothing left to end.
+            let _ = self.handle.shared.request(request);
+        }
     }
 }

@@ -67,8 +67,15 @@ impl TraceContext {
     #[must_use]
     pub fn of(message: &Message) -> Option<Self> {
         let user = &message.properties.user;
-        let value = |wanted| user.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
-        Self::parse(value(PARENT)?, value(STATE).map_or("", String::as_str))
+        Self::among(|| user.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+
+    /// What is among these User Properties.
+    pub(crate) fn among<'u, I: Iterator<Item = (&'u str, &'u str)>>(
+        user: impl Fn() -> I,
+    ) -> Option<Self> {
+        let value = |wanted| user().find(|(name, _)| *name == wanted).map(|(_, value)| value);
+        Self::parse(value(PARENT)?, value(STATE).unwrap_or_default())
     }
 
     /// Puts it into a message, in place of what is there.

@@ -35,6 +35,9 @@ fn main() {
     // cargo bench adds --bench.
     let arguments: Vec<String> = env::args().skip(1).filter(|text| text != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        // What does not subscribe is the same as without handler.
+        ["run", "motewire-handler", _, "publish", ..]
+        | ["round-trip" | "idle", "motewire-handler", ..] => {}
         ["server"] => sink::serve(),
         ["run", client, port, way, qos, size, count] => {
             let case = format!("{way} {qos} {size} {count}").parse().expect("a case");
@@ -53,6 +56,7 @@ fn main() {
 fn run(client: &str, case: Case, port: u16) {
     figures::run(case, || match client {
         "motewire" => runtime().block_on(ours::run(case, port)),
+        "motewire-handler" => runtime().block_on(ours::run_handler(case, port)),
         "motewire-blocking" => ours::run_blocking(case, port),
         _ => limit::Loop::connect(port).run(case),
     });

@@ -6,7 +6,10 @@ use core::time::Duration;
 use std::thread;
 use std::time::Instant;
 
-use mqtt_client::{Client, Filter, Lag, Message, Options, QoS, Server, Version, blocking};
+use mqtt_client::{
+    Client, Filter, Lag, Message, MessageRef, Options, QoS, Server, Version, blocking,
+};
+use tokio::sync::oneshot;
 
 use crate::case::{AHEAD, Case, IN_FLIGHT, ROUND_TRIPS, Way};
 
@@ -55,6 +58,26 @@ pub(crate) async fn run(case: Case, port: u16) {
     if let Some(publisher) = publisher {
         publisher.await.expect("it does not panic");
     }
+}
+
+/// As [`run`], with a handler in place of a stream.
+pub(crate) async fn run_handler(case: Case, port: u16) {
+    let client = connect(port).await;
+    let (done, all) = oneshot::channel();
+    let (mut done, mut left) = (Some(done), case.count);
+    let handler = move |_: &MessageRef<'_>| {
+        left -= 1;
+        if left == 0 {
+            done.take().expect("it is the last one").send(()).expect("it is waited for");
+        }
+    };
+    let subscription = client.subscribe_handler(filter(case), handler).await.expect("granted");
+    let publisher = (case.way == Way::Echo).then(|| tokio::spawn(publish(case, client.clone())));
+    all.await.expect("it goes on");
+    if let Some(publisher) = publisher {
+        publisher.await.expect("it does not panic");
+    }
+    drop(subscription);
 }
 
 async fn publish(case: Case, client: Client) {

@@ -41,7 +41,7 @@ pub(crate) fn clients() -> Vec<Client> {
         share,
     };
     let mut clients = Vec::new();
-    for name in ["motewire", "motewire-blocking"] {
+    for name in ["motewire", "motewire-handler", "motewire-blocking"] {
         clients.push(client(name, &own_program(), 1));
     }
     let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");

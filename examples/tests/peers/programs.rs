@@ -141,7 +141,7 @@ fn the_short_examples_say_that_they_wait_for_their_server() {
     let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("mqtt://{}", free.local_addr().expect("it is bound"));
     drop(free);
-    for name in ["publish", "subscribe", "blocking", "manual_ack", "request_response"] {
+    for name in ["publish", "subscribe", "blocking", "handler", "manual_ack", "request_response"] {
         let mut command = example(name);
         let mut waiting = command.arg(&url).stderr(Stdio::piped()).spawn().expect("it runs");
         let mut line = String::new();

@@ -30,8 +30,8 @@ use bytes::Bytes;
 use mqtt_codec::QoS;
 
 use crate::{
-    ConnectionEvents, Delivered, Delivery, Disconnect, Error, Filter, Message, Options,
-    PublishError, RequestError, RequesterOptions, Resumed, Statistics,
+    ConnectionEvents, Delivered, Delivery, Disconnect, Error, Filter, Handled, Message, MessageRef,
+    Options, PublishError, RequestError, RequesterOptions, Resumed, Statistics,
 };
 pub use runtime::{ThreadRuntime, wait, wait_until};
 
@@ -45,6 +45,11 @@ pub struct Client(crate::Client);
 /// A [`Subscription`](crate::Subscription) as an iterator that blocks.
 #[derive(Debug)]
 pub struct Subscription(crate::Subscription);
+
+/// A [`HandlerSubscription`](crate::HandlerSubscription) whose methods block.
+#[derive(Debug)]
+#[must_use = "dropped, the subscription ends"]
+pub struct HandlerSubscription(crate::HandlerSubscription);
 
 /// A [`Requester`](crate::Requester) whose requests block: one thread's does not keep another's from its
 /// response.
@@ -132,6 +137,19 @@ impl Client {
     /// As [`Client::subscribe`](crate::Client::subscribe).
     pub fn subscribe_with(&self, filter: Filter) -> Result<Subscription, Error> {
         wait(self.0.subscribe_with(filter)).map(Subscription)
+    }
+
+    /// As [`Client::subscribe_handler`](crate::Client::subscribe_handler). The handler is called on the driver's
+    /// thread, or on one that has the driver's turn while it waits, as in [`Client::publish`].
+    ///
+    /// # Errors
+    /// As [`Client::subscribe`](crate::Client::subscribe).
+    pub fn subscribe_handler<H: Handled>(
+        &self,
+        filter: Filter,
+        handler: impl FnMut(&MessageRef<'_>) -> H + Send + 'static,
+    ) -> Result<HandlerSubscription, Error> {
+        wait(self.0.subscribe_handler(filter, handler)).map(HandlerSubscription)
     }
 
     /// As [`Client::requester`](crate::Client::requester).
@@ -255,6 +273,32 @@ impl Subscription {
     #[must_use]
     pub fn into_asynchronous(self) -> crate::Subscription {
         self.0
+    }
+}
+
+impl HandlerSubscription {
+    /// As [`HandlerSubscription::ended`](crate::HandlerSubscription::ended).
+    pub fn ended(&mut self) -> Error {
+        wait(self.0.ended())
+    }
+
+    /// As [`HandlerSubscription::unsubscribe`](crate::HandlerSubscription::unsubscribe).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn unsubscribe(self) -> Result<(), Error> {
+        wait(self.0.unsubscribe())
+    }
+
+    /// The Maximum QoS that the server has granted.
+    #[must_use]
+    pub const fn granted(&self) -> QoS {
+        self.0.granted()
+    }
+
+    /// As [`HandlerSubscription::detach`](crate::HandlerSubscription::detach).
+    pub fn detach(self) {
+        self.0.detach();
     }
 }
 

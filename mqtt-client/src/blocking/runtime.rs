@@ -18,6 +18,7 @@ use futures::future::BoxFuture;
 
 use super::stream::{ThreadStream, spawn};
 use super::turns::{Turns, putting_off};
+use crate::handler::is_handling;
 use crate::runtime::unsupported;
 use crate::{Driver, Runtime, Scheme, Server, Transport};
 
@@ -35,7 +36,12 @@ impl Wake for Unpark {
 }
 
 /// Blocks until the future is done.
+///
+/// # Panics
+/// In the [handler](crate::Client::subscribe_handler) of a subscription, while which a client would wait for
+/// itself.
 pub fn wait<F: Future>(future: F) -> F::Output {
+    refuse_to_wait_for_oneself();
     let mut future = pin!(future);
     loop {
         // Without a deadline it ends with an output.
@@ -46,8 +52,16 @@ pub fn wait<F: Future>(future: F) -> F::Output {
 }
 
 /// Blocks until the future is done, or drops it at that moment.
+///
+/// # Panics
+/// As [`wait`].
 pub fn wait_until<F: Future>(future: F, deadline: Instant) -> Option<F::Output> {
+    refuse_to_wait_for_oneself();
     park(pin!(future), Some(deadline))
+}
+
+fn refuse_to_wait_for_oneself() {
+    assert!(!is_handling(), "the handler of a subscription must not wait");
 }
 
 /// Polls the future each time that it wakes this thread, until it is done or the deadline has passed. If

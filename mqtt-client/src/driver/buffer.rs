@@ -2,20 +2,23 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::io;
 
 use bytes::{Bytes, BytesMut};
 use futures::{AsyncRead, AsyncWrite};
-use mqtt_codec::{Rules, Sender, Version};
 
 use crate::Transport;
 
 /// How much is read at once to begin with, and once there is much to read. Each read is a wake-up more,
 /// of the server too where that waits for room.
 const SMALL: usize = 4 * 1024;
-const LARGE: usize = 128 * 1024;
+const LARGE: usize = 256 * 1024;
+
+/// The same where messages keep slices of what was read, so that there is more than one of it.
+const SLICED: usize = 128 * 1024;
 
 /// How much memory is kept for what is to be sent.
 const ENOUGH: usize = 64 * 1024;
@@ -27,24 +30,26 @@ const SHORT: usize = 1024;
 /// What was read and not understood yet.
 #[derive(Debug, Default)]
 pub(super) struct ReadBuffer {
-    /// Whole packets, as far as they are not understood: payloads are slices of it.
-    packets: Bytes,
-    /// What is read into, filled up to `end` with the beginning of a packet.
-    bytes: BytesMut,
+    /// What is read into. What is neither before `start` nor behind `end` is not understood. Messages may
+    /// have slices of it.
+    bytes: Bytes,
+    start: usize,
     end: usize,
+    /// Whether it begins with a packet that can be understood without reading more.
+    has_packets: bool,
     /// How many bytes that come next are of no interest.
     skip: usize,
     /// How much is to be read at once.
     size: usize,
-    /// Memory that may be used again, once no message needs it.
-    used: VecDeque<BytesMut>,
+    /// What messages have slices of, each of [`SLICED`] bytes: to be used again, once none has any more.
+    used: VecDeque<Bytes>,
+    /// Whether there ever was any.
+    is_sliced: bool,
 }
 
-/// How many of them are kept.
-const USED: usize = 4;
-
-/// To look at lengths with: what is wrong with a packet the session finds out.
-const ANY: Rules = Rules::new(Version::V311, Sender::Either);
+/// How many of them are kept: as much as a stream of usual messages may hold. New memory costs more than what
+/// is done with it.
+const USED: usize = 16;
 
 impl ReadBuffer {
     /// Reads once. 0: the peer has closed.
@@ -53,85 +58,90 @@ impl ReadBuffer {
         cx: &mut Context<'_>,
         transport: &mut Transport,
     ) -> Poll<io::Result<usize>> {
-        self.make_room();
-        let room = self.bytes.get_mut(self.end..).unwrap_or_default();
+        let mut own = self.make_room();
+        let room = own.get_mut(self.end..).unwrap_or_default();
         let wanted = room.len();
-        let read = ready!(Pin::new(transport).poll_read(cx, room))?;
+        let read = Pin::new(transport).poll_read(cx, room);
+        self.bytes = own.freeze();
+        let read = ready!(read)?;
         self.end += read;
         if read == wanted {
             // Whoever fills it at once has more.
-            self.size = LARGE;
+            self.size = if self.is_sliced { SLICED } else { LARGE };
         }
         Poll::Ready(Ok(read))
     }
 
-    /// Room behind what is filled. That it grows no further than a packet may be long is seen to by the
-    /// session, which refuses a longer one when it sees its length.
-    fn make_room(&mut self) {
+    /// What is read into, nobody else's, with room behind what is filled. That it grows no further than a
+    /// packet may be long is seen to by the session, which refuses a longer one when it sees its length.
+    fn make_room(&mut self) -> BytesMut {
         self.size = self.size.max(SMALL);
-        if self.bytes.len() - self.end >= self.size / 4 {
-            return;
-        }
+        let filled = self.end - self.start;
         // Twice what there is of a packet, so that each byte is moved about once.
-        let size = self.size.max(2 * self.end);
-        self.bytes.truncate(self.end);
-        if !self.bytes.try_reclaim(size - self.end) {
-            let free = self.used.iter_mut().position(|used| used.try_reclaim(size));
-            let free = free.and_then(|place| self.used.remove(place));
-            let mut next = free.unwrap_or_else(|| BytesMut::with_capacity(size));
-            next.extend_from_slice(&self.bytes);
-            self.bytes.clear();
-            self.used.push_back(core::mem::replace(&mut self.bytes, next));
-            if self.used.len() > USED {
-                self.used.pop_front();
+        let size = self.size.max(2 * filled);
+        let is_enough = |len: usize| len.saturating_sub(filled) >= self.size / 4;
+        let own = match core::mem::take(&mut self.bytes).try_into_mut() {
+            Ok(mut own) if is_enough(own.len()) => {
+                own.copy_within(self.start..self.end, 0);
+                own
             }
-        }
-        self.bytes.resize(size, 0);
+            // What was read last is what is read first: so little memory as can be is in use.
+            Ok(own) => self.moved(&own, BytesMut::zeroed(size)),
+            Err(shared) => {
+                self.is_sliced = true;
+                self.size = self.size.min(SLICED);
+                let size = self.size.max(2 * filled);
+                let free = self.used.iter().position(|used| used.len() >= size && used.is_unique());
+                let free = free.and_then(|place| self.used.remove(place));
+                let free = free.and_then(|free| free.try_into_mut().ok());
+                let own = self.moved(&shared, free.unwrap_or_else(|| BytesMut::zeroed(size)));
+                if shared.len() == SLICED {
+                    self.used.push_back(shared);
+                }
+                if self.used.len() > USED {
+                    self.used.pop_front();
+                }
+                own
+            }
+        };
+        (self.start, self.end) = (0, filled);
+        own
     }
 
-    /// What is not understood: packets, the last of which may have only begun.
-    pub(super) fn packets(&mut self) -> Bytes {
-        if self.skip > 0 && self.packets.is_empty() {
-            let skipped = self.skip.min(self.end);
-            self.bytes.copy_within(skipped..self.end, 0);
-            self.end -= skipped;
-            self.skip -= skipped;
+    /// With what is not understood in front.
+    fn moved(&self, from: &[u8], mut to: BytesMut) -> BytesMut {
+        let from = from.get(self.start..self.end).unwrap_or_default();
+        if let Some(room) = to.get_mut(..from.len()) {
+            room.copy_from_slice(from);
         }
-        let begun = self.bytes.get(..self.end).unwrap_or_default();
-        let header = ANY.fixed_header(begun).ok().flatten();
-        if self.packets.is_empty() && header.is_some_and(|header| header.packet_len() <= self.end) {
-            self.packets = self.bytes.split_to(self.end).freeze();
-            self.end = 0;
-        }
-        self.packets.clone()
+        to
     }
 
-    /// What there is of a packet where [`ReadBuffer::packets`] is empty.
-    pub(super) fn begun(&self) -> &[u8] {
-        self.bytes.get(..self.end).unwrap_or_default()
+    /// Lends out all, of which [`ReadBuffer::filled`] is not understood; to be given back by
+    /// [`ReadBuffer::keep`].
+    pub(super) fn lend(&mut self) -> Bytes {
+        let skipped = self.skip.min(self.end - self.start);
+        self.start += skipped;
+        self.skip -= skipped;
+        core::mem::take(&mut self.bytes)
+    }
+
+    /// What of that which is lent out is not understood: packets, the last of which may have only begun.
+    pub(super) const fn filled(&self) -> Range<usize> {
+        self.start..self.end
+    }
+
+    /// Whether all is understood.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.start == self.end
     }
 
     /// Of what is there all but the last `rest` bytes are understood, and these are the beginning of a
     /// packet unless there `is_more`.
-    pub(super) fn keep(&mut self, rest: usize, is_more: bool) {
-        if self.packets.is_empty() {
-            self.bytes.copy_within(self.end.saturating_sub(rest)..self.end, 0);
-            self.end = rest;
-            return;
-        }
-        let mut packets = core::mem::take(&mut self.packets);
-        let rest = packets.split_off(packets.len().saturating_sub(rest));
-        if is_more {
-            self.packets = rest;
-            return;
-        }
-        if self.bytes.len() < rest.len() {
-            self.bytes.resize(rest.len(), 0);
-        }
-        if let Some(room) = self.bytes.get_mut(..rest.len()) {
-            room.copy_from_slice(&rest);
-        }
-        self.end = rest.len();
+    pub(super) fn keep(&mut self, bytes: Bytes, rest: usize, is_more: bool) {
+        self.bytes = bytes;
+        self.start = self.end.saturating_sub(rest);
+        self.has_packets = is_more && rest > 0;
     }
 
     /// So many bytes behind what is there are of no interest.
@@ -140,8 +150,8 @@ impl ReadBuffer {
     }
 
     /// Whether there are packets to be understood without reading more.
-    pub(super) fn has_packets(&self) -> bool {
-        !self.packets.is_empty()
+    pub(super) const fn has_packets(&self) -> bool {
+        self.has_packets
     }
 
     /// Forgets all, and gives back what was only needed for much.
@@ -151,7 +161,7 @@ impl ReadBuffer {
 
     /// Gives back what was only needed for much, if nothing is in it.
     pub(super) fn rest(&mut self) {
-        if self.end == 0 && self.packets.is_empty() && self.skip == 0 {
+        if self.is_empty() && self.skip == 0 {
             self.clear();
         }
     }
@@ -164,7 +174,7 @@ pub(super) struct Payloads {
 }
 
 impl Payloads {
-    /// A payload among these packets, for as long as somebody wants it.
+    /// A payload that is within this, for as long as somebody wants it.
     pub(super) fn take(&mut self, packets: &Bytes, payload: &[u8]) -> Bytes {
         if payload.len() < SHORT {
             if self.short.capacity() - self.short.len() < payload.len() {
@@ -173,9 +183,11 @@ impl Payloads {
             self.short.extend_from_slice(payload);
             return self.short.split().freeze();
         }
+        // Of what was grown for one that is larger not all is to be kept.
+        let is_worth_it = packets.len() <= LARGE.max(4 * payload.len());
         let start = payload.as_ptr().addr().wrapping_sub(packets.as_ptr().addr());
         match start.checked_add(payload.len()) {
-            Some(end) if end <= packets.len() => packets.slice(start..end),
+            Some(end) if is_worth_it && end <= packets.len() => packets.slice(start..end),
             _ => Bytes::copy_from_slice(payload),
         }
     }

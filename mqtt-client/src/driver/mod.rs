@@ -83,9 +83,6 @@ pub struct Driver {
     exchange: Option<Exchange>,
     reauthenticating: Vec<oneshot::Sender<Result<(), Error>>>,
     awaited: Awaited,
-    /// The topic of the last message, and whether others may have it.
-    topic: Arc<str>,
-    topic_is_shared: bool,
     payloads: Payloads,
     /// How many messages have come that are not counted yet.
     messages: u64,
@@ -212,8 +209,6 @@ impl Driver {
             exchange: None,
             reauthenticating: Vec::new(),
             awaited: Awaited::default(),
-            topic: Arc::from(""),
-            topic_is_shared: false,
             payloads: Payloads::default(),
             messages: 0,
             pause: None,

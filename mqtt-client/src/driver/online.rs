@@ -1,6 +1,5 @@
 //! The driver while there is a connection.
 
-use alloc::sync::Arc;
 use core::task::{Context, Poll};
 use std::io;
 
@@ -11,8 +10,8 @@ use mqtt_session::{Delta, Event, Fault, Instant};
 
 use super::oversized::Passed;
 use super::{Driver, Pause, Phase, Step, earliest};
-use crate::queue::Hold;
-use crate::{ConnectionEvent, Error, Message, Receipt, Transport};
+use crate::message_ref::Duty;
+use crate::{ConnectionEvent, Error, Transport};
 
 /// With this many bytes to send no messages are added, and with that many nothing is read, which
 /// might have to be answered.
@@ -119,7 +118,7 @@ impl Driver {
     /// What it means that the server has closed.
     fn hung_up(&self) -> Error {
         match (self.accepted, self.target()) {
-            (None, Some(server)) if self.rx.begun().is_empty() => Error::NotAccepted {
+            (None, Some(server)) if self.rx.is_empty() => Error::NotAccepted {
                 server: alloc::boxed::Box::new(server.clone()),
                 version: self.options.version,
             },
@@ -149,11 +148,9 @@ impl Driver {
 
     fn receive(&mut self, now: Instant) -> Result<(), Error> {
         let mut rx = core::mem::take(&mut self.rx);
-        let packets = rx.packets();
-        let mut bytes = if packets.is_empty() { rx.begun() } else { &packets[..] };
-        // One that messages have which were handed out is left to them: counting who has it would
-        // keep two processors busy with each other.
-        self.topic_is_shared = true;
+        let packets = rx.lend();
+        let mut bytes = packets.get(rx.filled()).unwrap_or_default();
+        self.routes.begin();
         let mut missing = 0;
         let knows_no_limit = !self.session.version().has_properties();
         let result = loop {
@@ -172,14 +169,16 @@ impl Driver {
                     Err(error) => break Err(error),
                 }
             }
-            match self.session.receive(now, &mut bytes, self.tx.packets()) {
+            // Looked at where it is: an event is long.
+            match &self.session.receive(now, &mut bytes, self.tx.packets()) {
                 Ok(Some(event)) => {
-                    if let Err(error) = self.on_event(now, &event, &packets) {
+                    if let Err(error) = self.on_event(now, event, &packets) {
                         break Err(error);
                     }
                 }
                 Ok(None) => break Ok(false),
                 Err(error) => {
+                    let error = *error;
                     if let Peer(Fault::Misanswered { packet, id }) = error {
                         self.misanswered(packet, id);
                     }
@@ -194,7 +193,7 @@ impl Driver {
         self.shared.counters.received.add(core::mem::take(&mut self.messages));
         self.shared.counters.unrouted.add(self.routes.take_given_up());
         let rest = bytes.len();
-        rx.keep(rest, matches!(result, Ok(true)));
+        rx.keep(packets, rest, matches!(result, Ok(true)));
         rx.pass_over(missing);
         self.rx = rx;
         result.map(|_| ())
@@ -292,23 +291,14 @@ impl Driver {
 
     fn on_message(&mut self, now: Instant, message: &mqtt_session::Message<'_>, packets: &Bytes) {
         let topic = self.session.topic(&message.publish);
-        if self.topic_is_shared || *self.topic != *topic.as_str() {
-            self.topic = Arc::from(topic.as_str());
-            self.topic_is_shared = false;
-        }
         self.messages += 1;
-        let payload = self.payloads.take(packets, message.publish.payload);
-        let mut own = Message::received(Arc::clone(&self.topic), payload, &message.publish);
-        let hold = |automatic| {
-            let token = message.token?;
-            Some(Arc::new(Hold::new(Arc::clone(&self.shared), token, self.epoch, automatic)))
-        };
-        if self.options.manual_acknowledge {
-            own.receipt = hold(false).map(Receipt);
-        }
-        let done = self.routes.deliver(own, topic, &message.publish.properties, || hold(true));
-        if let (true, Some(token)) = (done, message.token) {
-            self.acknowledge(now, token, ReasonCode::Success);
+        let manual = self.options.manual_acknowledge;
+        let duty = Duty::new(&self.shared, message.token, self.epoch, manual);
+        let (publish, payloads) = (&message.publish, &mut self.payloads);
+        let payload = || payloads.take(packets, publish.payload);
+        let answer = self.routes.deliver(publish, topic, &duty, payload);
+        if let (Some(reason), Some(token)) = (answer, message.token) {
+            self.acknowledge(now, token, reason);
         }
     }
 

@@ -27,8 +27,8 @@ impl Driver {
         self.tell_outcomes();
         for request in requests {
             match request {
-                Request::Subscribe { key, filter, queue, done } => {
-                    self.routes.add(key, filter, queue, done);
+                Request::Subscribe { key, filter, sink, done } => {
+                    self.routes.add(key, filter, sink, done);
                 }
                 Request::Unsubscribe { key, tell, done } => self.routes.remove(key, tell, done),
                 Request::Store { done } => self.storing.push(done),

@@ -13,10 +13,13 @@ mod websocket;
 use core::time::Duration;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::sync::mpsc;
 use std::thread;
 
+use futures::StreamExt as _;
 use mqtt_client::{
-    Client, Message, Options, QoS, RequestError, RequesterOptions, Version, blocking,
+    Client, Error, Filter, Message, MessageRef, Options, QoS, RequestError, RequesterOptions,
+    Version, blocking,
 };
 use mqtt_codec::{ConnAck, List, Properties, Publish, ReasonCode, SubAck};
 use mqtt_session::client::Slots;
@@ -120,7 +123,27 @@ async fn talk(client: Client) {
             assert!(message.payload == payload);
         }
     }
+    // Where it is read, and what is answered there.
+    let (lengths, mut handled) = futures::channel::mpsc::unbounded();
+    let within = client.clone();
+    let handler = move |message: &MessageRef<'_>| {
+        lengths.unbounded_send((message.qos, message.payload.len())).expect("it is waited for");
+        let answer = Message::new("a/c", message.topic.to_owned(), QoS::AtLeastOnce);
+        drop(within.try_publish(&answer).expect("there is room"));
+    };
+    let handler = client.subscribe_handler(Filter::new("h/#", QoS::ExactlyOnce), handler);
+    let handler = handler.await.expect("granted");
+    for qos in ALL {
+        for size in [0, 10, 300_000] {
+            client.publish("h/1", vec![b'x'; size], qos).await.expect("delivered");
+            assert_eq!(handled.next().await, Some((qos, size)));
+            let answer = subscription.next().await.expect("it goes on");
+            assert_eq!((&*answer.topic, answer.text()), ("a/c", Some("h/1")));
+        }
+    }
+    handler.detach();
     assert!(client.disconnect().await.is_empty());
+    assert_eq!(handled.next().await, None);
 }
 
 fn talk_blocking(options: Options) {
@@ -143,6 +166,25 @@ fn talk_blocking(options: Options) {
     assert_eq!(message.text(), Some("last"));
     assert_eq!(client.undelivered(), 0);
     assert!(client.statistics().delivered >= 10);
+    let (lengths, handled) = mpsc::channel();
+    let within = client.clone();
+    let handler = move |message: &MessageRef<'_>| {
+        lengths.send(message.payload.len()).expect("it is waited for");
+        if message.payload.is_empty() {
+            // Here nobody would deliver it.
+            drop(within.publish("a/b", "x", QoS::AtLeastOnce));
+        }
+    };
+    let handler = client.subscribe_handler(Filter::new("h/#", QoS::ExactlyOnce), handler);
+    let mut handler = handler.expect("granted");
+    for size in [10, 300_000, 0] {
+        client.publish("h/1", vec![b'x'; size], QoS::ExactlyOnce).expect("delivered");
+        assert_eq!(handled.recv(), Ok(size));
+    }
+    assert!(matches!(handler.ended(), Error::Panicked(_)));
+    let counting = |_: &MessageRef<'_>| ();
+    let counting = client.subscribe_handler(Filter::new("h/#", QoS::AtMostOnce), counting);
+    counting.expect("granted").detach();
     assert!(client.disconnect().is_empty());
     assert!(subscription.next().is_none());
 }
@@ -194,7 +236,7 @@ fn threads_go_on_reading_while_the_server_takes_nothing() {
     const COUNT: usize = 40;
     for qos in ALL {
         let client = blocking::Client::connect_with(options(&tcp())).expect("accepted");
-        let mut filter = mqtt_client::Filter::new("a/#", qos);
+        let mut filter = Filter::new("a/#", qos);
         filter.capacity = COUNT;
         let mut subscription = client.subscribe_with(filter).expect("granted");
         // From here on it is the second connection, which holds.

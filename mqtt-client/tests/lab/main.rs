@@ -7,6 +7,7 @@
 mod cancellation;
 mod clock;
 mod faults;
+mod handlers;
 mod hostile;
 mod network;
 mod observe;

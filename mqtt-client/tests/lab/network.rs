@@ -339,6 +339,9 @@ impl State {
                     };
                     session.unsuback(&unsuback, tx).expect("an answer");
                 }
+                Event::Acknowledged { reason, .. } if reason.is_failure() => {
+                    self.log.push(format!("refused {reason}"));
+                }
                 Event::Disconnected(disconnect) => {
                     self.log.push(format!("goodbye {}", disconnect.reason));
                     ended = true;
