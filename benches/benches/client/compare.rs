@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 
 use crate::case::{Case, Way};
-use crate::programs::{Client, Figures, Server, clients};
+use crate::programs::{Client, Figures, Server, clients, in_turns, run};
 
 /// How many messages system calls are counted of, for a client that is fast.
 const COUNT_OF_CALLS: usize = 20_000;
@@ -14,8 +14,9 @@ const HEAD: &str = "# Clients, measured
 Every client in the same run on the same machine, over TCP on loopback, each in a process of its own; CPU
 seconds are those of this process. At QoS 1 and 2, 100 messages that are published may be in flight, and
 1000 that are received. *The limit* is a loop written by hand, that sends ready bytes and counts packets.
-Each figure is of about a third of a second, the lower median of so many runs as `RUNS` says. A dash: there is
-nothing to measure, or the client has failed. *stopped*: a run has not ended in five seconds, and was cut off.
+Each figure is of about a third of a second, the lower median of so many runs as `RUNS` says, in which the
+clients take turns. A dash: there is nothing to measure, or the client has failed. *stopped*: a run has not
+ended in five seconds, and was cut off.
 
 ```text
 RUNS=2 cargo bench -p motewire-benches --no-default-features --bench client -- results
@@ -84,8 +85,7 @@ pub(crate) fn compare(wanted: &[&str], file: Option<PathBuf>) {
         let server = if to_mosquitto { mosquitto.as_ref() } else { Some(&sink) };
         let Some(server) = server else { continue };
         let (mut cells, mut rate_cells) = (String::new(), String::new());
-        for client in &clients {
-            let figures = client.run(server.port, |count| words(Case { count, ..case }));
+        for figures in run(&clients, server.port, |count| words(Case { count, ..case })) {
             cells += &figure(figures.map(|(cpu, _)| cpu), 2);
             rate_cells += &figure(figures.map(|(_, rate)| rate / 1000.0), 0);
         }
@@ -131,8 +131,8 @@ fn one_client(tables: &mut Tables, clients: &[Client], port: u16) {
     tables
         .line("| | round trip, p50, us | p99, us | memory of one more, KiB | wake-ups / s of 50 |");
     tables.line("|---|---|---|---|---|");
-    for client in clients {
-        let trip = client.measure("round-trip", port, "");
+    let trips = in_turns(clients, |client, _| client.measure_once("round-trip", port, ""));
+    for (client, trip) in clients.iter().zip(trips) {
         let idle = client.measure_once("idle", port, "");
         let cells = [
             figure(trip.map(|(p50, _)| p50), 0),

@@ -101,38 +101,19 @@ impl<F> Figures<F> {
 }
 
 impl Client {
-    /// CPU seconds per million messages, and messages per second, of as many messages as take long
-    /// enough, which shorter runs find out before.
-    pub(crate) fn run(
-        &self,
-        port: u16,
-        arguments: impl Fn(usize) -> String,
-    ) -> Figures<(f64, f64)> {
+    /// How many messages take long enough, which runs of fewer find out.
+    fn enough(&self, port: u16, arguments: impl Fn(usize) -> String) -> Figures<usize> {
         let mut count = FIRST;
         loop {
             let first = self.measure_once("run", port, &arguments(count));
-            let Figures::Measured((_, rate)) = first else { return first };
+            let Figures::Measured((_, rate)) = first else { return first.map(|_| count) };
             let wanted = rate * ENOUGH;
             if count as f64 > wanted / 2.0 || count == MOST {
-                return self.measure("run", port, &arguments(count));
+                return Figures::Measured(count);
             }
             // The first run is mostly connecting, or filling the buffers of a socket.
             count = MOST.min(wanted as usize).min(20 * count);
         }
-    }
-
-    /// Two figures that it prints; the lower median of some runs.
-    pub(crate) fn measure(&self, what: &str, port: u16, arguments: &str) -> Figures<(f64, f64)> {
-        let runs: usize = env::var("RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(1);
-        let mut all = Vec::new();
-        for _ in 0..runs.max(1) {
-            match self.measure_once(what, port, arguments) {
-                Figures::Measured(figures) => all.push(figures),
-                other => return other,
-            }
-        }
-        all.sort_by(|one, other| one.0.total_cmp(&other.0));
-        Figures::Measured(all[(all.len() - 1) / 2])
     }
 
     /// Two figures that it prints.
@@ -170,6 +151,43 @@ impl Client {
         let total = total.and_then(|count| count.trim().parse().ok());
         total.map_or(Figures::Nothing, Figures::Measured)
     }
+}
+
+/// CPU seconds per million messages, and messages per second, of each client.
+pub(crate) fn run(
+    clients: &[Client],
+    port: u16,
+    arguments: impl Fn(usize) -> String,
+) -> Vec<Figures<(f64, f64)>> {
+    let counts: Vec<_> = clients.iter().map(|client| client.enough(port, &arguments)).collect();
+    in_turns(clients, |client, place| match counts[place] {
+        Figures::Measured(count) => client.measure_once("run", port, &arguments(count)),
+        other => other.map(|_| (0.0, 0.0)),
+    })
+}
+
+/// The lower median of some runs of each client. They take turns, so that what else the machine has to do
+/// at a time is not one client's alone.
+pub(crate) fn in_turns(
+    clients: &[Client],
+    measure: impl Fn(&Client, usize) -> Figures<(f64, f64)>,
+) -> Vec<Figures<(f64, f64)>> {
+    let runs: usize = env::var("RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(1);
+    let mut all = vec![Ok(Vec::new()); clients.len()];
+    for _ in 0..runs.max(1) {
+        for (place, (client, all)) in clients.iter().zip(&mut all).enumerate() {
+            let Ok(measured) = all else { continue };
+            match measure(client, place) {
+                Figures::Measured(figures) => measured.push(figures),
+                other => *all = Err(other),
+            }
+        }
+    }
+    let median = |mut measured: Vec<(f64, f64)>| {
+        measured.sort_by(|one, other| one.0.total_cmp(&other.0));
+        Figures::Measured(measured[(measured.len() - 1) / 2])
+    };
+    all.into_iter().map(|all| all.map_or_else(|failed| failed, median)).collect()
 }
 
 /// Two figures that a program prints before it ends, if it does in time.
