@@ -60,7 +60,6 @@ struct Jobs {
 /// A password to check.
 struct Job {
     ticket: Ticket,
-    rules: Arc<Rules>,
     name: String,
     password: Vec<u8>,
 }
@@ -107,7 +106,9 @@ impl Access {
             let (shared, answer) = (Arc::clone(&shared), Arc::clone(&answer));
             thread::Builder::new().name("passwords".into()).spawn(move || {
                 while let Some(job) = shared.next_job() {
-                    answer(job.ticket, job.check());
+                    // By the rules of now: those of before may have let somebody in who may not stay.
+                    let rules = Arc::clone(&lock(&shared.rules));
+                    answer(job.ticket, job.check(&rules));
                 }
             })?;
         }
@@ -174,8 +175,8 @@ impl Shared {
 }
 
 impl Job {
-    fn check(&self) -> Admission {
-        let users = self.rules.users.as_ref();
+    fn check(&self, rules: &Rules) -> Admission {
+        let users = rules.users.as_ref();
         match users.is_none_or(|users| users.verify(&self.name, &self.password)) {
             true => Admission::Allow,
             false => Admission::Refuse(ReasonCode::BadUserNameOrPassword),
@@ -193,8 +194,7 @@ impl Policy for Access {
             (Some(_), _) if client.is_proven || rules.users.is_none() => Admission::Allow,
             (Some(name), Some(password)) => {
                 let (name, password) = (name.to_owned(), password.to_vec());
-                let rules = Arc::clone(&self.rules);
-                self.shared.add_job(Job { ticket: client.ticket, rules, name, password })
+                self.shared.add_job(Job { ticket: client.ticket, name, password })
             }
             (Some(_), None) => Admission::Refuse(ReasonCode::BadUserNameOrPassword),
             (None, _) if rules.allow_anonymous => Admission::Allow,

@@ -248,9 +248,15 @@ impl WebSocket {
         match control {
             Control::Ping => self.ping = Some(payload),
             Control::Close => {
-                let code = payload.first_chunk().map_or(1000, |code| u16::from_be_bytes(*code));
-                let allowed = CloseCode::from(code).is_allowed();
-                self.close.get_or_insert(if allowed { code } else { CloseCode::Protocol.into() });
+                // RFC 6455, section 5.5.1: nothing, or a code and then text.
+                let code = match &payload[..] {
+                    [] => CloseCode::Normal,
+                    [_, _, text @ ..] if core::str::from_utf8(text).is_err() => CloseCode::Invalid,
+                    [a, b, ..] => CloseCode::from(u16::from_be_bytes([*a, *b])),
+                    [_] => CloseCode::Protocol,
+                };
+                let code = if code.is_allowed() { code } else { CloseCode::Protocol };
+                self.close.get_or_insert(code.into());
                 self.state = State::Ended(None);
             }
             _ => {}
@@ -475,13 +481,24 @@ mod tests {
 
     #[test]
     fn a_close_is_answered_once() {
-        let mut websocket = open();
-        let (_, error) = decoded(&mut websocket, &frame(0x88, b"\x03\xE9bye"), 1000);
-        assert_eq!(error.as_deref(), Some("closed by the peer"));
-        websocket.close();
-        assert_eq!(said(&mut websocket), [0x88, 2, 0x03, 0xE9]);
-        websocket.close();
-        assert!(said(&mut websocket).is_empty());
+        let closes: [(&[u8], u16); 6] = [
+            (b"\x03\xE9bye", 1001),
+            (b"", 1000),
+            (b"\x03\xE8", 1000),
+            (b"\x03", 1002),
+            (b"\x03\xED", 1002),
+            (b"\x03\xE9\xFF", 1007),
+        ];
+        for (close, code) in closes {
+            let mut websocket = open();
+            let (_, error) = decoded(&mut websocket, &frame(0x88, close), 1000);
+            assert_eq!(error.as_deref(), Some("closed by the peer"));
+            websocket.close();
+            let [a, b] = code.to_be_bytes();
+            assert_eq!(said(&mut websocket), [0x88, 2, a, b], "{close:02x?}");
+            websocket.close();
+            assert!(said(&mut websocket).is_empty());
+        }
     }
 
     #[test]
