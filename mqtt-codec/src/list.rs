@@ -75,6 +75,15 @@ impl<'a, T: Element<'a>> List<'a, T> {
         Ok(())
     }
 
+    /// About what they take, in bytes, if each takes so many.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    pub(crate) const fn guess(&self, each: usize) -> usize {
+        match self.0 {
+            Source::Wire { bytes, .. } => bytes.len(),
+            Source::Items(items) => each * items.len(),
+        }
+    }
+
     /// The elements in order.
     #[must_use]
     pub fn iter(&self) -> ListIter<'a, T> {

@@ -141,25 +141,42 @@ impl<'a> Properties<'a> {
 
     /// About what they take, in bytes: a list is walked for that when it is written.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(crate) const fn guess(&self) -> u32 {
-        (self.wire.len() + 16 * self.list.len()) as u32
+    pub(crate) const fn guess(&self) -> usize {
+        self.wire.len() + 16 * self.list.len()
     }
 
-    /// The bytes that they are, if that is all, and they may stand there as they are.
+    /// The bytes that they are, if that is all, and by the default policy they may stand there.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(crate) const fn as_bytes(&self, rules: &Rules, scope: Scope) -> Option<&'a [u8]> {
-        let good = scope.free() & !PARTICULAR;
-        if self.present & !good == 0 && !rules.policy.checks_strings() {
-            Some(self.wire)
-        } else {
-            None
-        }
+    pub(crate) const fn as_bytes(&self, scope: Scope) -> Option<&'a [u8]> {
+        if self.present & !scope.plain() == 0 { Some(self.wire) } else { None }
     }
 
-    /// As [`Self::put`] at once; whether it can be done, and not why not, is answered in registers.
+    /// Checks those properties that count and writes them to the front of `room` at once; returns their
+    /// length in bytes. `None`: they break a rule, or there is no room for them. The policy takes
+    /// strings as they are.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    pub(crate) fn put_at_once(
+        &self,
+        room: &mut [u8],
+        sender: Sender,
+        scope: Scope,
+    ) -> Option<usize> {
+        if self.present != LISTED {
+            return self.put_received(room, sender, scope);
+        }
+        let (len, seen) = put_list(self.list, room);
+        if seen & !scope.plain() != 0 && !may_stand(self.list, seen, sender, scope) {
+            return None;
+        }
+        Some(len)
+    }
+
+    /// As [`Self::put`] of what was received, at once.
     #[inline(never)]
-    pub(crate) fn put_at_once(&self, room: &mut [u8], rules: &Rules, scope: Scope) -> Option<u32> {
-        self.put::<Encode>(room, rules, 0, scope).ok()
+    fn put_received(&self, room: &mut [u8], sender: Sender, scope: Scope) -> Option<usize> {
+        self.put::<Encode>(room, &Rules::new(Version::V5, sender), 0, scope)
+            .ok()
+            .map(|len| len as usize)
     }
 
     /// Puts those properties that count; returns their length in bytes.
@@ -177,9 +194,7 @@ impl<'a> Properties<'a> {
             return self.put_each::<M>(room, rules, omitted, scope);
         }
         let free = room.len();
-        // That the policy asks for nothing is known to the compiler from here on.
-        const RULES: Rules = Rules::new(Version::V5, Sender::Either);
-        let mut sink = Sink::<M>::new(room, &RULES, Version::V5, 0, Default::default());
+        let mut sink = Sink::<M>::new(room, Rules::PLAIN, Version::V5, 0, Default::default());
         let mut bits = Bits::of(received);
         if received != 0 {
             sink.bytes(self.wire)?;
@@ -333,6 +348,40 @@ impl<'a> Properties<'a> {
             self.list.iter().find(|p| p.id() == id).copied()
         }
     }
+}
+
+/// Stands for which properties there are where there is no room for them, or they are refused
+/// wherever they stand.
+const REFUSED: u64 = u64::MAX;
+
+/// Checks these properties, but not whether they may stand there, and writes them to the front of
+/// `room`; returns their length in bytes and which there are, as bits, or [`REFUSED`].
+// That it is no error, and how little it is handed, lets all of it be in registers.
+#[inline(never)]
+fn put_list(list: &[Property<'_>], room: &mut [u8]) -> (usize, u64) {
+    let free = room.len();
+    let mut sink = Sink::<Encode>::new(room, Rules::PLAIN, Version::V5, 0, Default::default());
+    let mut bits = Bits::of(0);
+    for property in list {
+        if property.emit(&mut sink, &mut bits).is_err() {
+            return (0, REFUSED);
+        }
+    }
+    (sink.written(free) as usize, bits.seen())
+}
+
+/// Whether these properties may stand there, of which [`put_list`] has found that none is twice, the
+/// Subscription Identifier excepted.
+#[cold]
+#[inline(never)]
+fn may_stand(list: &[Property<'_>], seen: u64, sender: Sender, scope: Scope) -> bool {
+    let mut bits = Bits::of(seen & !PARTICULAR);
+    for property in list {
+        if property.id().bit() & PARTICULAR != 0 {
+            bits.count(property.id());
+        }
+    }
+    seen != REFUSED && bits.check::<Measure>(scope, sender).is_ok()
 }
 
 impl Default for Properties<'_> {

@@ -34,6 +34,19 @@ impl Policy {
         self.refuse_control_characters | self.refuse_noncharacters
     }
 
+    /// Whether it refuses anything that is legal.
+    #[inline]
+    pub(crate) const fn is_strict(&self) -> bool {
+        // All at once: that nearly always none is set takes one branch.
+        let &Self {
+            refuse_control_characters: a,
+            refuse_noncharacters: b,
+            check_payload_format: c,
+            refuse_empty_auth: d,
+        } = self;
+        u32::from_ne_bytes([a as u8, b as u8, c as u8, d as u8]) != 0
+    }
+
     /// Whether a message with these properties may have this payload.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn admits_payload(&self, payload: &[u8], properties: &Properties<'_>) -> bool {
@@ -79,6 +92,10 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// For where neither version nor side matters, and that the policy asks for nothing is to be known
+    /// to the compiler.
+    pub(crate) const PLAIN: &'static Self = &Self::new(Version::V5, Sender::Either);
+
     /// Rules for what `sender` sends in `version`, with the protocol's limit and the default policy.
     #[must_use]
     pub const fn new(version: Version, sender: Sender) -> Self {

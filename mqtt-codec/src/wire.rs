@@ -8,7 +8,7 @@ use crate::{
 mod sink;
 mod text;
 
-pub(crate) use sink::{Encode, Guess, Measure, Mode, PropertyLengths, Sink, Write, shift};
+pub(crate) use sink::{Encode, Measure, Mode, PropertyLengths, Sink, Write, shift};
 pub(crate) use text::{Wildcards, is_plain, is_wildcard};
 use text::{check_filter, check_name, check_string, is_plain_filter};
 

@@ -8,7 +8,7 @@ use super::{
     UnsubAck, Unsubscribe,
 };
 use crate::rules::PROTOCOL_MAX;
-use crate::wire::{Encode, Guess, MAX_VARIABLE, Mode, PropertyLengths, Sink, shift, variable_len};
+use crate::wire::{Encode, MAX_VARIABLE, Mode, PropertyLengths, Sink, shift, variable_len};
 use crate::{EncodeError, Properties, Rules, Scope, Sender, Version, Violation};
 
 /// Sizes of a packet that was checked and measured.
@@ -79,45 +79,57 @@ impl Size {
 }
 
 /// Checks a packet and writes it to the front of `buffer` at once; returns its length. `None`: it breaks
-/// a rule, or there is no room for it, or it is too large with what may be left out.
+/// a rule, or there is no room for it, or it is too large with what may be left out, or the policy
+/// wants a closer look.
 #[inline(never)]
 pub(super) fn write_at_once(
     body: impl Body,
     rules: &Rules,
     buffer: &mut [u8],
 ) -> Option<NonZeroUsize> {
-    write_in_place(body, rules, buffer)
-}
-
-/// As [`write_at_once`], where it is called.
-#[cfg_attr(target_pointer_width = "64", inline(always))]
-pub(super) fn write_in_place<B: Body>(
-    body: B,
-    rules: &Rules,
-    buffer: &mut [u8],
-) -> Option<NonZeroUsize> {
+    if rules.policy.is_strict() {
+        return None;
+    }
     let version = body.version(rules);
     body.check_type(version, rules).ok()?;
-    let mut guess = Sink::<Guess>::new(&mut [], rules, version, 0, PropertyLengths::default());
-    body.emit(&mut guess).ok()?;
-    let fits = |len: usize| len as u64 <= u64::from(rules.max_packet_size);
-    let free = buffer.len();
-    let mut sink = Sink::<Encode>::new(buffer, rules, version, 0, PropertyLengths::default());
-    let guessed = header_len(guess.len);
-    sink.skip(guessed).ok()?;
+    let limit = buffer.len().min(rules.max_packet_size as usize);
+    let buffer = buffer.get_mut(..limit)?;
+    // That the policy asks for nothing is known to the compiler from here on.
+    let rules = &Rules::new(version, rules.sender);
+    let guessed = header_len(body.guess());
+    let (header, room) = buffer.split_at_mut_checked(guessed)?;
+    let free = room.len();
+    let mut sink = Sink::<Encode>::new(room, rules, version, 0, PropertyLengths::default());
     body.emit(&mut sink).ok()?;
-    let remaining = sink.written(free) as usize - guessed;
-    if header_len(remaining as u64) != guessed {
-        shift(buffer, guessed..guessed + remaining, header_len(remaining as u64))?;
-    }
-    let mut sink = Sink::<Encode>::new(buffer, rules, version, 0, PropertyLengths::default());
-    let len = sink.header(body.first_byte(), remaining as u64).ok()? + remaining;
-    NonZeroUsize::new(len).filter(|_| fits(len))
+    let remaining = sink.written(free) as usize;
+    let first = body.first_byte();
+    NonZeroUsize::new(match (header, remaining) {
+        ([place, len], 0..=0x7F) => {
+            (*place, *len) = (first, remaining as u8);
+            2 + remaining
+        }
+        ([place, low, high], 0x80..=0x3FFF) => {
+            *place = first;
+            (*low, *high) = (remaining as u8 | 0x80, (remaining >> 7) as u8);
+            3 + remaining
+        }
+        _ => write_header(first, guessed, remaining, buffer)?,
+    })
+}
+
+/// Writes a fixed header in front of what was written behind room for one of another length.
+#[cold]
+#[inline(never)]
+fn write_header(first: u8, guessed: usize, remaining: usize, buffer: &mut [u8]) -> Option<usize> {
+    let len = header_len(remaining);
+    shift(buffer, guessed..guessed + remaining, len)?;
+    let mut sink = Sink::<Encode>::new(buffer, Rules::PLAIN, Version::V5, 0, Default::default());
+    sink.header(first, remaining as u64).ok().map(|len| len + remaining)
 }
 
 /// The length of a fixed header, if the protocol has one for a Remaining Length of so many bytes.
 #[cfg_attr(target_pointer_width = "64", inline(always))]
-fn header_len(remaining: u64) -> usize {
+fn header_len(remaining: usize) -> usize {
     1 + variable_len(remaining as u32)
 }
 
@@ -146,6 +158,9 @@ pub(super) trait Body {
         rules.version
     }
 
+    /// About how many bytes [`Body::emit`] puts, at a glance.
+    fn guess(&self) -> usize;
+
     /// Refuses a packet that this side does not send, or for which the version has no words.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn check_type(&self, version: Version, rules: &Rules) -> Result<(), EncodeError> {
@@ -166,6 +181,11 @@ pub(super) trait Body {
 macro_rules! body {
     ($name:ident $(, $version:ident)?) => {
         impl Body for $name<'_> {
+            #[cfg_attr(target_pointer_width = "64", inline(always))]
+            fn guess(&self) -> usize {
+                self.guess()
+            }
+
             #[cfg_attr(target_pointer_width = "64", inline(always))]
             fn packet_type(&self) -> PacketType {
                 PacketType::$name
@@ -196,6 +216,11 @@ body!(Auth);
 
 impl Body for ConnAck<'_> {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn guess(&self) -> usize {
+        self.guess()
+    }
+
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn packet_type(&self) -> PacketType {
         PacketType::ConnAck
     }
@@ -218,6 +243,11 @@ impl Body for ConnAck<'_> {
 }
 
 impl Body for Publish<'_> {
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn guess(&self) -> usize {
+        self.guess()
+    }
+
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn packet_type(&self) -> PacketType {
         PacketType::Publish
@@ -260,21 +290,27 @@ pub(super) fn write_publish_v5(
     rules: &Rules,
     buffer: &mut [u8],
 ) -> Option<NonZeroUsize> {
-    let max = rules.max_packet_size;
-    match packet.properties.as_bytes(rules, Scope::Publish) {
-        // Where a Topic Alias stands for the topic, properties are to be looked into.
-        Some(bytes)
-            if bytes.len() <= 0x7F
-                && !packet.topic.is_empty()
-                && !rules.policy.check_payload_format =>
-        {
-            let len = bytes.len() as u8;
-            match packet.packet_id.map(|id| id.get().to_be_bytes()) {
-                None => write_plain(packet, [len], bytes, max, buffer),
-                Some([high, low]) => write_plain(packet, [high, low, len], bytes, max, buffer),
-            }
-        }
-        _ => write_at_once(PublishV5(packet), rules, buffer),
+    match packet.properties.as_bytes(Scope::Publish) {
+        Some(bytes) => write_publish_bytes(packet, rules, buffer, bytes),
+        None => write_at_once(PublishV5(packet), rules, buffer),
+    }
+}
+
+#[inline(never)]
+fn write_publish_bytes(
+    packet: &Publish<'_>,
+    rules: &Rules,
+    buffer: &mut [u8],
+    properties: &[u8],
+) -> Option<NonZeroUsize> {
+    // Where a Topic Alias stands for the topic, properties are to be looked into.
+    if properties.len() > 0x7F || packet.topic.is_empty() || rules.policy.is_strict() {
+        return write_at_once(PublishV5(packet), rules, buffer);
+    }
+    let (len, max) = (properties.len() as u8, rules.max_packet_size);
+    match packet.packet_id.map(|id| id.get().to_be_bytes()) {
+        None => write_plain(packet, [len], properties, max, buffer),
+        Some([high, low]) => write_plain(packet, [high, low, len], properties, max, buffer),
     }
 }
 
@@ -286,8 +322,7 @@ fn write_plain<const K: usize>(
     max_packet_size: u32,
     buffer: &mut [u8],
 ) -> Option<NonZeroUsize> {
-    let rules = &Rules::new(Version::V5, Sender::Either);
-    let mut sink = Sink::<Encode>::new(buffer, rules, rules.version, 0, Default::default());
+    let mut sink = Sink::<Encode>::new(buffer, Rules::PLAIN, Version::V5, 0, Default::default());
     let head = packet.topic.as_bytes().len() + 2 + K + properties.len();
     let remaining = head + packet.payload.len();
     // With the longest header that there is: what fits barely is written the long way.
@@ -308,6 +343,11 @@ fn write_plain<const K: usize>(
 struct PublishV5<'p>(&'p Publish<'p>);
 
 impl Body for PublishV5<'_> {
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn guess(&self) -> usize {
+        self.0.guess()
+    }
+
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn packet_type(&self) -> PacketType {
         PacketType::Publish
@@ -331,6 +371,11 @@ impl Body for PublishV5<'_> {
 
 impl Body for BareAck {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn guess(&self) -> usize {
+        2
+    }
+
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn packet_type(&self) -> PacketType {
         self.packet_type()
     }
@@ -343,6 +388,11 @@ impl Body for BareAck {
 
 /// PUBACK, PUBREC, PUBREL or PUBCOMP.
 impl Body for (PacketType, &Ack<'_>) {
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn guess(&self) -> usize {
+        self.1.properties.guess()
+    }
+
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn packet_type(&self) -> PacketType {
         self.0
@@ -357,6 +407,11 @@ impl Body for (PacketType, &Ack<'_>) {
 /// PINGREQ or PINGRESP.
 impl Body for PacketType {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn guess(&self) -> usize {
+        0
+    }
+
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn packet_type(&self) -> PacketType {
         *self
     }
@@ -368,6 +423,11 @@ impl Body for PacketType {
 }
 
 impl<B: Body> Body for &B {
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn guess(&self) -> usize {
+        (**self).guess()
+    }
+
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn packet_type(&self) -> PacketType {
         (**self).packet_type()
@@ -396,6 +456,11 @@ impl<B: Body> Body for &B {
 
 /// Any of them, where it matters more that there is little code.
 impl Body for Packet<'_> {
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn guess(&self) -> usize {
+        0
+    }
+
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn packet_type(&self) -> PacketType {
         self.packet_type()

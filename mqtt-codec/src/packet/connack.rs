@@ -49,6 +49,12 @@ impl<'a> ConnAck<'a> {
         Ok(Self { session_present, reason, properties })
     }
 
+    /// About how long it is behind the fixed header, in bytes.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    pub(super) const fn guess(&self) -> usize {
+        self.properties.guess()
+    }
+
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         sink.check(

@@ -99,15 +99,25 @@ impl<'a> Connect<'a> {
         })
     }
 
+    /// About how long it is behind the fixed header, in bytes.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    pub(super) const fn guess(&self) -> usize {
+        // A will mostly makes it longer than fits one byte to say.
+        if self.will.is_some() { 0x80 } else { 0 }
+    }
+
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
-        sink.check(
-            self.version.has_properties() || self.password.is_none() || self.user_name.is_some(),
-            Violation::PasswordWithoutUserName,
-        )?;
-        let name = self.version.protocol_name().as_bytes();
+        let flags = self.flags();
+        let has_names = self.version.has_properties() || flags & (USER_NAME | PASSWORD) != PASSWORD;
+        sink.check(has_names, Violation::PasswordWithoutUserName)?;
         let [high, low] = self.keep_alive.to_be_bytes();
-        sink.binary([], name, [self.version.level(), self.flags(), high, low])?;
+        let rest = [self.version.level(), flags, high, low];
+        // How long the name is is known to the compiler.
+        match self.version {
+            Version::V31 => sink.binary([], Version::V31.protocol_name().as_bytes(), rest)?,
+            _ => sink.binary([], Version::V5.protocol_name().as_bytes(), rest)?,
+        }
         self.properties.emit(sink, Scope::Connect)?;
         sink.string([], self.client_id)?;
         if let Some(will) = &self.will {

@@ -41,6 +41,12 @@ impl<'a> Disconnect<'a> {
         Ok(disconnect)
     }
 
+    /// About how long it is behind the fixed header, in bytes.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    pub(super) const fn guess(&self) -> usize {
+        self.properties.guess()
+    }
+
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         if !sink.version.has_properties() {
@@ -76,6 +82,12 @@ impl<'a> Auth<'a> {
             return Err(reader.fail_at(properties_at, Violation::AuthMethodMissing));
         }
         Ok(Self { reason, properties })
+    }
+
+    /// About how long it is behind the fixed header, in bytes.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    pub(super) const fn guess(&self) -> usize {
+        self.properties.guess()
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]

@@ -192,15 +192,8 @@ impl<'a> Packet<'a> {
             Self::Connect(packet) => write_at_once(packet, rules, buffer),
             Self::ConnAck(packet) => write_at_once(packet, rules, buffer),
             Self::Publish(packet) => write_at_once(packet, rules, buffer),
-            Self::PubAck(packet)
-            | Self::PubRec(packet)
-            | Self::PubRel(packet)
-            | Self::PubComp(packet) => {
-                let kind = self.packet_type();
-                match packet.bare(kind, rules.version) {
-                    Some(ack) => write_at_once(ack, rules, buffer),
-                    None => write_at_once((kind, packet), rules, buffer),
-                }
+            Self::PubAck(_) | Self::PubRec(_) | Self::PubRel(_) | Self::PubComp(_) => {
+                self.encode_ack(rules, buffer)
             }
             Self::Subscribe(packet) => write_at_once(packet, rules, buffer),
             Self::SubAck(packet) => write_at_once(packet, rules, buffer),
@@ -209,6 +202,21 @@ impl<'a> Packet<'a> {
             Self::PingReq | Self::PingResp => write_at_once(self.packet_type(), rules, buffer),
             Self::Disconnect(packet) => write_at_once(packet, rules, buffer),
             Self::Auth(packet) => write_at_once(packet, rules, buffer),
+        }
+    }
+
+    /// As [`Self::encode_rare`] of an acknowledgement.
+    // By itself, so that what the others are handed is where it was.
+    #[inline(never)]
+    fn encode_ack(&self, rules: &Rules, buffer: &mut [u8]) -> Option<NonZeroUsize> {
+        let kind = self.packet_type();
+        let (Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack)) = self
+        else {
+            return None;
+        };
+        match ack.bare(kind, rules.version) {
+            Some(ack) => write_at_once(ack, rules, buffer),
+            None => write_at_once((kind, ack), rules, buffer),
         }
     }
 

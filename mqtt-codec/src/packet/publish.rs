@@ -92,6 +92,12 @@ impl<'a> Publish<'a> {
         self.retain as u8 + 2 * (self.qos.bits() + 4 * self.dup as u8)
     }
 
+    /// About how long it is behind the fixed header, in bytes.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    pub(super) const fn guess(&self) -> usize {
+        5 + self.topic.as_bytes().len() + self.properties.guess() + self.payload.len()
+    }
+
     /// With these properties, which are its own.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn emit(
@@ -100,9 +106,10 @@ impl<'a> Publish<'a> {
         sink: &mut Sink<'_, impl Mode>,
     ) -> Result<(), Violation> {
         self.check(properties, sink)?;
-        sink.topic([], self.topic.as_bytes(), [])?;
-        if let Some(packet_id) = self.packet_id {
-            sink.u16(packet_id.get())?;
+        let topic = self.topic.as_bytes();
+        match self.packet_id {
+            Some(packet_id) => sink.topic([], topic, packet_id.get().to_be_bytes())?,
+            None => sink.topic([], topic, [])?,
         }
         properties.emit(sink, Scope::Publish)?;
         sink.bytes(self.payload)

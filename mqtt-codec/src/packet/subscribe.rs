@@ -184,6 +184,12 @@ impl<'a> Subscribe<'a> {
         Ok(Self { packet_id, properties, subscriptions })
     }
 
+    /// About how long it is behind the fixed header, in bytes.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    pub(super) const fn guess(&self) -> usize {
+        self.properties.guess() + self.subscriptions.guess(24)
+    }
+
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn emit(&self, sink: &mut Sink<'_, impl Mode>) -> Result<(), Violation> {
         sink.u16(self.packet_id.get())?;
@@ -202,6 +208,12 @@ impl<'a> Unsubscribe<'a> {
         }
         let filters = List::read(reader, |_| Ok(()))?;
         Ok(Self { packet_id, properties, filters })
+    }
+
+    /// About how long it is behind the fixed header, in bytes.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    pub(super) const fn guess(&self) -> usize {
+        self.properties.guess() + self.filters.guess(24)
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
@@ -223,6 +235,12 @@ impl<'a> SubAck<'a> {
         let (version, sender) = (reader.version(), reader.rules.sender);
         let reasons = List::read(reader, |code| check_suback(*code, version, sender))?;
         Ok(Self { packet_id, properties, reasons })
+    }
+
+    /// About how long it is behind the fixed header, in bytes.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    pub(super) const fn guess(&self) -> usize {
+        self.properties.guess() + self.reasons.guess(1)
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
@@ -263,6 +281,12 @@ impl<'a> UnsubAck<'a> {
                 _ => error,
             })?;
         Ok(Self { packet_id, properties, reasons })
+    }
+
+    /// About how long it is behind the fixed header, in bytes.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    pub(super) const fn guess(&self) -> usize {
+        self.properties.guess() + self.reasons.guess(1)
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]

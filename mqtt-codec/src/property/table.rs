@@ -97,14 +97,14 @@ macro_rules! properties {
             }
 
             #[cfg_attr(target_pointer_width = "64", inline(always))]
-            pub(super) fn emit(
+            pub(super) fn emit<M: Mode>(
                 &self,
-                sink: &mut Sink<'_, impl Mode>,
+                sink: &mut Sink<'_, M>,
                 bits: &mut Bits,
             ) -> Result<(), Violation> {
                 match self {
                     $(Self::$name(value) => {
-                        bits.add(PropertyId::$name);
+                        bits.add::<M>(PropertyId::$name)?;
                         value.emit($id, sink)
                     })*
                 }
@@ -250,6 +250,12 @@ impl Scope {
         ALLOWED[self as usize]
     }
 
+    /// Of [`Scope::free`], the bits of those of which nothing is to be told apart.
+    #[inline]
+    pub(super) const fn plain(self) -> u64 {
+        self.free() & !PARTICULAR
+    }
+
     /// Bits of the properties that may stand here once, whoever the sender is and whatever else does.
     #[inline]
     pub(super) const fn free(self) -> u64 {
@@ -310,12 +316,30 @@ impl Bits {
         Self { seen, twice: 0 }
     }
 
+    /// Which there are.
+    #[inline]
+    pub(super) const fn seen(self) -> u64 {
+        self.seen
+    }
+
+    /// One more.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn add(&mut self, id: PropertyId) {
+    pub(super) const fn count(&mut self, id: PropertyId) {
         if id.bit() & ONCE != 0 {
             self.twice |= self.seen & id.bit();
         }
         self.seen |= id.bit();
+    }
+
+    /// As [`Self::count`], in this walk.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn add<M: Mode>(&mut self, id: PropertyId) -> Result<(), Violation> {
+        // If this walk is alone, the one that finds out why goes on to what is malformed.
+        if M::ALONE && self.seen & id.bit() & ONCE & !PARTICULAR != 0 {
+            return Err(Violation::PropertyTwice);
+        }
+        self.count(id);
+        Ok(())
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
@@ -328,9 +352,15 @@ impl Bits {
 
     #[inline(never)]
     fn judge(self, scope: Scope, sender: Sender) -> Result<(), Violation> {
-        let found = PropertyId::ALL.iter().filter(|id| self.seen & id.bit() != 0);
-        let misplaced = found.map(|id| id.misplaced(scope, sender, self.twice));
-        match misplaced.flatten().next().or_else(|| incomplete(self.seen, scope)) {
+        let mut doubtful = self.seen & !scope.free() | self.twice;
+        while doubtful != 0 {
+            let id = PropertyId::from_value(doubtful.trailing_zeros());
+            match id.and_then(|id| id.misplaced(scope, sender, self.twice)) {
+                Some(violation) => return Err(violation),
+                None => doubtful &= doubtful - 1,
+            }
+        }
+        match incomplete(self.seen, scope) {
             Some(violation) => Err(violation),
             None => Ok(()),
         }

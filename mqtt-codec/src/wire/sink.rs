@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use super::text::{Wildcards, check_string, is_plain, is_plain_word};
+use super::text::{Wildcards, check_string, has_no_nul, has_no_nul_short, is_plain};
 use super::{MAX_VARIABLE, variable_len};
 use crate::packet::FAST;
 use crate::rules::{Policy, Rules};
@@ -18,14 +18,7 @@ pub trait Mode {
     /// There is no other walk: how long what is written is shows when it is written, and what does not
     /// fit is refused.
     const ALONE: bool = false;
-    /// What takes a walk of its own is not counted but guessed.
-    const GUESSES: bool = false;
 }
-
-/// To know about how long a packet is that is then checked and written at once.
-#[cfg(target_pointer_width = "64")]
-#[derive(Debug)]
-pub(crate) enum Guess {}
 
 /// To check a packet and write it.
 #[derive(Debug)]
@@ -48,13 +41,6 @@ impl Mode for Encode {
 }
 
 #[cfg(target_pointer_width = "64")]
-impl Mode for Guess {
-    const CHECKS: bool = false;
-    const WRITES: bool = false;
-    const GUESSES: bool = true;
-}
-
-#[cfg(target_pointer_width = "64")]
 impl Mode for Measure {
     const CHECKS: bool = true;
     const WRITES: bool = false;
@@ -67,8 +53,6 @@ impl Mode for Write {
 }
 
 /// One copy of the code for all: what is measured has no room, and is checked each time.
-#[cfg(not(target_pointer_width = "64"))]
-pub(crate) use Encode as Guess;
 #[cfg(not(target_pointer_width = "64"))]
 pub(crate) use Encode as Measure;
 #[cfg(not(target_pointer_width = "64"))]
@@ -144,7 +128,7 @@ impl<'b, M: Mode> Sink<'b, M> {
     /// Refuses what is longer than its length in front of it can say.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn check_len(&self, bytes: &[u8]) -> Result<(), Violation> {
-        self.check(bytes.len() <= usize::from(u16::MAX), Violation::StringTooLong)
+        self.check(has_short_len(bytes), Violation::StringTooLong)
     }
 
     /// Refuses a topic name or filter that the policy refuses. All else, its length included, was
@@ -216,18 +200,18 @@ impl<'b, M: Mode> Sink<'b, M> {
     }
 
     /// A field with its length of two bytes in front of it, bytes in front of that, and others behind.
-    /// Returns whether it is plain text, if `plain` asks for it.
+    /// Returns whether nothing speaks against it: it is not too long, and if it is `text`, plain.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn put<const N: usize, const K: usize>(
         &mut self,
         before: [u8; N],
         bytes: &[u8],
         behind: [u8; K],
-        plain: bool,
+        text: bool,
     ) -> Result<bool, Violation> {
         Ok(match self.room(N + 2 + bytes.len() + K)? {
-            Some(room) => fill(room, before, bytes, behind, plain),
-            None => !plain || is_plain(bytes, Wildcards::Allowed),
+            Some(room) => fill(room, before, bytes, behind, text),
+            None => is_good(bytes, text),
         })
     }
 
@@ -275,12 +259,6 @@ impl<'b, M: Mode> Sink<'b, M> {
         }
     }
 
-    /// Leaves room for so many bytes.
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
-    pub(crate) fn skip(&mut self, len: usize) -> Result<(), Violation> {
-        self.room(len).map(drop)
-    }
-
     /// A UTF-8 Encoded String (section 1.5.4), with these bytes in front of it.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn string<const N: usize>(
@@ -289,9 +267,9 @@ impl<'b, M: Mode> Sink<'b, M> {
         text: Text<'_>,
     ) -> Result<(), Violation> {
         let text = text.as_bytes();
-        self.check_len(text)?;
-        let is_plain = self.put(before, text, [], M::CHECKS)?;
-        if M::CHECKS && (!is_plain || self.policy().checks_strings()) {
+        let is_good = self.put(before, text, [], M::CHECKS)?;
+        if M::CHECKS && (!is_good || self.policy().checks_strings()) {
+            self.check_len(text)?;
             check_string(text, self.policy())?;
         }
         Ok(())
@@ -317,8 +295,8 @@ impl<'b, M: Mode> Sink<'b, M> {
         bytes: &[u8],
         behind: [u8; K],
     ) -> Result<(), Violation> {
-        self.check_len(bytes)?;
-        self.put(before, bytes, behind, false).map(drop)
+        let is_good = self.put(before, bytes, behind, false)?;
+        self.check(is_good, Violation::StringTooLong)
     }
 
     /// Property Length and properties (section 2.2.2).
@@ -330,10 +308,6 @@ impl<'b, M: Mode> Sink<'b, M> {
     ) -> Result<(), Violation> {
         if M::ALONE {
             return self.properties_at_once(properties, scope);
-        }
-        if M::GUESSES {
-            self.len += 1 + u64::from(properties.guess());
-            return Ok(());
         }
         let is_will = matches!(scope, Scope::Will);
         let known = if is_will { self.properties.will } else { self.properties.packet };
@@ -360,20 +334,20 @@ impl<'b, M: Mode> Sink<'b, M> {
         properties: &Properties<'_>,
         scope: Scope,
     ) -> Result<(), Violation> {
-        if let Some(bytes) = properties.as_bytes(self.rules, scope) {
-            self.variable(bytes.len() as u32)?;
-            return self.bytes(bytes);
-        }
         let room = core::mem::take(&mut self.room);
         // Their length is nearly always one byte.
         let place = room.get_mut(1..).ok_or(Violation::Truncated)?;
-        let len = properties.put_at_once(place, self.rules, scope).ok_or(Violation::Truncated)?;
+        // What is refused, and why, is found by another walk.
+        let len = properties.put_at_once(place, self.rules.sender, scope);
+        let len = len.ok_or(Violation::Truncated)?;
         if len > 0x7F {
-            shift(room, 1..1 + len as usize, variable_len(len)).ok_or(Violation::Truncated)?;
+            self.room = shift_behind_length(room, len).ok_or(Violation::Truncated)?;
+            return Ok(());
         }
-        self.room = room;
-        self.variable(len)?;
-        self.skip(len as usize)
+        let (first, rest) = room.split_first_mut().ok_or(Violation::Truncated)?;
+        *first = len as u8;
+        self.room = rest.get_mut(len..).ok_or(Violation::Truncated)?;
+        Ok(())
     }
 
     /// Bytes so far, if there was room for so many at first.
@@ -390,6 +364,19 @@ impl<'b, M: Mode> Sink<'b, M> {
     }
 }
 
+/// Moves properties that are behind room for a length of one byte behind theirs, which takes more;
+/// returns what room is left. `None`: there is too little.
+#[cold]
+#[inline(never)]
+fn shift_behind_length(room: &mut [u8], len: usize) -> Option<&mut [u8]> {
+    let value = u32::try_from(len).ok().filter(|len| *len <= MAX_VARIABLE)?;
+    let place = variable_len(value);
+    shift(room, 1..1 + len, place)?;
+    let mut sink = Sink::<Encode>::new(room, Rules::PLAIN, Version::V5, 0, Default::default());
+    sink.variable(value).ok()?;
+    sink.room.get_mut(len..)
+}
+
 /// Moves these bytes to `to`. `None`: there is no room for them.
 #[cold]
 #[inline(never)]
@@ -400,15 +387,26 @@ pub(crate) fn shift(room: &mut [u8], bytes: Range<usize>, to: usize) -> Option<(
     Some(())
 }
 
-/// Fills `room`, which is as long as these three are, and two bytes; returns whether `bytes` are plain
-/// text, if `plain` asks for it.
+/// Whether two bytes can say how many these are.
+#[inline]
+const fn has_short_len(bytes: &[u8]) -> bool {
+    bytes.len() <= u16::MAX as usize
+}
+
+/// Whether nothing speaks against this field: it is not too long, and if it is `text`, plain.
+#[inline]
+fn is_good(bytes: &[u8], text: bool) -> bool {
+    has_short_len(bytes) && (!text || is_plain(bytes, Wildcards::Allowed))
+}
+
+/// Fills `room`, which is as long as these three are, and two bytes; returns [`is_good`].
 #[cfg_attr(target_pointer_width = "64", inline(always))]
 fn fill<const N: usize, const K: usize>(
     room: &mut [u8],
     before: [u8; N],
     bytes: &[u8],
     behind: [u8; K],
-    plain: bool,
+    text: bool,
 ) -> bool {
     let Some((place, room)) = room.split_first_chunk_mut() else { return false };
     *place = before;
@@ -419,53 +417,48 @@ fn fill<const N: usize, const K: usize>(
     if room.len() != bytes.len() {
         return false;
     }
-    if !FAST {
+    let copied = if !FAST {
+        None
+    } else if text {
+        copy_text(room, bytes)
+    } else {
+        copy_short(room, bytes)
+    };
+    copied.unwrap_or_else(|| {
         room.copy_from_slice(bytes);
-        return !plain || is_plain(bytes, Wildcards::Allowed);
-    }
-    if plain {
-        return copy_text(room, bytes);
-    }
-    copy_short(room, bytes);
-    true
+        is_good(bytes, text)
+    })
 }
 
 /// Copies a field, which most likely is short: two copies that overlap then take less than a call.
+/// `None`: it is too long for that, or not worth it.
 #[cfg_attr(target_pointer_width = "64", inline(always))]
-fn copy_short(room: &mut [u8], bytes: &[u8]) {
+fn copy_short(room: &mut [u8], bytes: &[u8]) -> Option<bool> {
     // Topics, for which this is, mostly are as long as this.
     if copy_ends::<16>(room, bytes).is_some() {
-        return;
+        return Some(true);
     }
     if copy_ends::<8>(room, bytes).is_some() {
-        return;
+        return Some(true);
     }
-    if copy_ends::<4>(room, bytes).is_some() {
-        return;
-    }
-    room.copy_from_slice(bytes);
+    copy_ends::<4>(room, bytes).map(|_| true)
 }
 
-/// As [`copy_short`]; returns whether it is plain text: what is copied need not be read again.
+/// As [`copy_short`], of text; also whether it has no U+0000, if it says so: what is copied need not
+/// be read again.
 #[cfg_attr(target_pointer_width = "64", inline(always))]
-fn copy_text(room: &mut [u8], bytes: &[u8]) -> bool {
-    if bytes.len() < 8 {
-        if let Some([a, b]) = copy_ends::<4>(room, bytes) {
-            let [a, b] = [a, b].map(|half| u64::from(u32::from_le_bytes(half)));
-            return is_plain_word(a | b << 32);
-        }
-    } else if let Some([a, b]) = copy_ends::<8>(room, bytes) {
-        return is_plain_word(u64::from_le_bytes(a)) & is_plain_word(u64::from_le_bytes(b));
-    } else if let Some([a, b]) = copy_ends::<16>(room, bytes) {
-        // ASCII but for U+0000 is what is positive as a signed byte. The compiler looks at all at once.
-        let mut is_plain = true;
-        for (a, b) in a.iter().zip(&b) {
-            is_plain &= ((*a as i8) > 0) & ((*b as i8) > 0);
-        }
-        return is_plain;
+fn copy_text(room: &mut [u8], text: &[u8]) -> Option<bool> {
+    if text.len() < 8 {
+        let [a, b] = copy_ends(room, text)?.map(u32::from_le_bytes);
+        Some(has_no_nul_short(a, b))
+    } else if let Some(ends) = copy_ends(room, text) {
+        let [a, b] = ends.map(u64::from_le_bytes);
+        Some(has_no_nul(a, b))
+    } else {
+        let [a, b] = copy_ends::<16>(room, text)?;
+        // The compiler looks at all at once.
+        Some(!a.iter().zip(&b).fold(false, |nul, (a, b)| nul | (*a.min(b) == 0)))
     }
-    room.copy_from_slice(bytes);
-    is_plain(bytes, Wildcards::Allowed)
 }
 
 /// Copies what is `N` to twice as many bytes long; returns its first and its last `N`.

@@ -81,9 +81,22 @@ const fn found_wildcards(word: u64) -> u64 {
     ((word & !(ONES * 0x08)) ^ (ONES * b'#' as u64)).wrapping_sub(ONES)
 }
 
+/// Whether there is no U+0000 in two words of text, if it says so: of what is not ASCII it may not.
+#[inline]
+pub(super) const fn has_no_nul(a: u64, b: u64) -> bool {
+    // Where a byte is 1 to 0x80, subtracting 1 leaves its highest bit 0, and borrows from no other.
+    (a.wrapping_sub(ONES) | b.wrapping_sub(ONES)) & HIGH == 0
+}
+
+/// As [`has_no_nul`], of half as many bytes.
+#[inline]
+pub(super) const fn has_no_nul_short(a: u32, b: u32) -> bool {
+    (a.wrapping_sub(ONES as u32) | b.wrapping_sub(ONES as u32)) & HIGH as u32 == 0
+}
+
 /// As [`is_plain`], wildcards allowed, of eight bytes.
 #[inline]
-pub(super) const fn is_plain_word(word: u64) -> bool {
+const fn is_plain_word(word: u64) -> bool {
     found(word, Wildcards::Allowed) & HIGH == 0
 }
 
