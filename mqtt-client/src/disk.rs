@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 use std::sync::mpsc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
@@ -20,7 +20,8 @@ const TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("motewire-mq
 
 /// A [`Store`] in one file, by the embedded database `redb`: a crash of the process or of the machine
 /// leaves what was stored last. Each commit is flushed to the disk by a thread of its own, so that no
-/// runtime waits for it.
+/// runtime waits for it. The file is another's to open once this is dropped, which waits for the last
+/// commit; a client has dropped it when [`Client::disconnect`](crate::Client::disconnect) is done.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -34,8 +35,9 @@ const TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("motewire-mq
 /// ```
 #[derive(Debug)]
 pub struct DiskStore {
-    database: Arc<Database>,
-    commits: mpsc::Sender<Commit>,
+    database: Option<Arc<Database>>,
+    commits: Option<mpsc::Sender<Commit>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -103,14 +105,30 @@ impl DiskStore {
         let database = Arc::new(database(path.as_ref())?);
         let (commits, received) = mpsc::channel::<Commit>();
         let shared = Arc::clone(&database);
-        thread::Builder::new().name("mqtt-store".into()).spawn(move || {
+        let thread = thread::Builder::new().name("mqtt-store".into()).spawn(move || {
             for Commit { changes, done } in received {
                 // Nobody may wait any more, and it is stored all the same.
                 let _ = done.send(write(&shared, &changes));
             }
         })?;
-        Ok(Self { database, commits })
+        Ok(Self { database: Some(database), commits: Some(commits), thread: Some(thread) })
     }
+}
+
+impl Drop for DiskStore {
+    /// Waits until all is stored and the file is closed: from then on it can be opened again.
+    fn drop(&mut self) {
+        drop(self.commits.take());
+        drop(self.database.take());
+        if let Some(thread) = self.thread.take() {
+            // Should it have panicked, it is gone too.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn ended() -> io::Error {
+    io::Error::other("the thread that stores has ended")
 }
 
 fn write(database: &Database, changes: &Changes) -> io::Result<()> {
@@ -129,7 +147,8 @@ fn write(database: &Database, changes: &Changes) -> io::Result<()> {
 
 impl Store for DiskStore {
     fn load(&self) -> io::Result<BTreeMap<u64, Vec<u8>>> {
-        let transaction = self.database.begin_read().map_err(io_error)?;
+        let database = self.database.as_ref().ok_or_else(ended)?;
+        let transaction = database.begin_read().map_err(io_error)?;
         let table = match transaction.open_table(TABLE) {
             Ok(table) => table,
             Err(redb::TableError::TableDoesNotExist(_)) => return Ok(BTreeMap::new()),
@@ -146,10 +165,12 @@ impl Store for DiskStore {
 
     fn commit(&self, changes: Changes) -> BoxFuture<'static, io::Result<()>> {
         let (done, stored) = oneshot::channel();
-        let sent = self.commits.send(Commit { changes, done });
+        let commit = Commit { changes, done };
+        let sent = self.commits.as_ref().is_some_and(|commits| commits.send(commit).is_ok());
         alloc::boxed::Box::pin(async move {
-            let ended = || io::Error::other("the thread that stores has ended");
-            sent.map_err(|_| ended())?;
+            if !sent {
+                return Err(ended());
+            }
             stored.await.map_err(|_| ended())?
         })
     }

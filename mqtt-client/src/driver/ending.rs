@@ -93,6 +93,8 @@ impl Driver {
             tracing::error!(%error, "the client has ended");
         }
         self.phase = Phase::Done;
+        // Who waits for the end may want to open it again.
+        self.options.store = None;
         self.session.closed();
         self.tell_written(false);
         let mut state = self.shared.lock();

@@ -362,6 +362,28 @@ async fn a_store_that_fails_ends_the_client_and_nothing_is_sent() {
     assert!(network.lock().messages.is_empty());
 }
 
+#[cfg(feature = "redb")]
+#[tokio::test(start_paused = true)]
+async fn the_next_client_can_open_the_file_as_soon_as_the_last_one_is_closed() {
+    use mqtt_client::DiskStore;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("store.redb");
+    for n in 0..20 {
+        let network = Network::new();
+        network.lock().up = n % 2 == 0;
+        let mut options = persistent(Version::V5);
+        options.store = Some(Arc::new(DiskStore::open(&path).expect("nobody has it")));
+        let client = start(options, &network);
+        drop(client.enqueue(Message::new("a", "x", QoS::AtLeastOnce)).await.expect("room"));
+        if n % 4 < 2 {
+            client.disconnect().await;
+        } else {
+            client.abort().await;
+        }
+    }
+}
+
 /// To make a database takes several writes, and who is killed in between leaves a file without its mark.
 #[cfg(feature = "redb")]
 #[test]
@@ -371,8 +393,9 @@ fn a_program_that_is_killed_while_it_makes_its_file_can_open_it_the_next_time() 
 
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("store.redb");
-    drop(DiskStore::open(&path).expect("a new one"));
+    let making = DiskStore::open(&path).expect("a new one");
     let whole = fs::read(&path).expect("it is there");
+    drop(making);
     let unmarked = [&[0; 9], &whole[9..]].concat();
     let states = [vec![], vec![1; 1], vec![0; 1], vec![0; whole.len()], unmarked, whole];
     for (n, begun) in states.into_iter().enumerate() {
