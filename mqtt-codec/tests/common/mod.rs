@@ -4,9 +4,10 @@
 use mqtt_codec::{Rules, Sender, Version};
 use serde_json::Value;
 
-/// The lines of a file of JSON objects.
+/// The lines of a file of JSON objects. Miri, which would take an hour for all, gets a few of them.
 pub(crate) fn lines(text: &str) -> impl Iterator<Item = Value> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap())
+    let lines = text.lines().step_by(if cfg!(miri) { 53 } else { 1 });
+    lines.map(|line| serde_json::from_str(line).unwrap())
 }
 
 pub(crate) fn hex(text: &str) -> Vec<u8> {
