@@ -313,6 +313,7 @@ impl Relay {
             Packet::PingResp => {}
             Packet::Disconnect(Disconnect { reason, .. }) => {
                 self.unwanted.excused(reason);
+                self.unwanted.ended();
                 return Err(Fault::Ended(reason));
             }
             _ => return Err(Fault::Unexpected("a bridge does not ask for that")),

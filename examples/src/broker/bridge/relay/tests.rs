@@ -135,3 +135,37 @@ fn a_message_as_large_as_an_upstream_may_send_goes_on() {
         assert_eq!(down.len() > len && down.len() <= 1000, is_taken, "{}", down.len());
     }
 }
+
+/// Whether messages go one at a time after two connections that an upstream ended with this reason at the first one.
+fn is_wary(reason: u8) -> bool {
+    let mut in_flight = Vec::new();
+    let mut relay = let_in("", b"\x20\x03\x01\0\0");
+    for _ in 0..3 {
+        let (mut up, mut down) = (Vec::new(), Vec::new());
+        relay.connect(false, &mut up);
+        let connack = b"\x20\x03\x01\0\0";
+        relay.take_remote(&mut &connack[..], &mut up, &mut down).unwrap();
+        relay.attach(true, PacketId::MAX, &mut up, &mut down);
+        let rules = mqtt_codec::Rules::new(mqtt_codec::Version::V5, mqtt_codec::Sender::Client);
+        let packet = rules.decode(&mut &down[..]).unwrap();
+        let Some(mqtt_codec::Packet::Connect(connect)) = packet else { panic!("{packet:?}") };
+        in_flight.push(connect.properties.receive_maximum().unwrap().get());
+        let publish = b"\x32\x07\0\x01a\0\x07\0x";
+        assert!(relay.take_local(&mut &publish[..], &mut up, &mut down).unwrap());
+        let disconnect = [0xE0, 1, reason];
+        let ended = relay.take_remote(&mut &disconnect[..], &mut up, &mut down);
+        assert!(matches!(ended, Err(Fault::Ended(_))), "{ended:?}");
+        // The socket is closed as well.
+        relay.on_hang_up();
+    }
+    assert_eq!(in_flight[..2], [100, 100]);
+    in_flight[2] == 1
+}
+
+// Table 3-13 of version 5.0.
+#[test]
+fn an_upstream_that_says_what_is_wrong_with_a_message_is_sent_one_at_a_time() {
+    for (reason, wary) in [(0x90, true), (0x87, true), (0x95, true), (0x8B, false), (0x8E, false)] {
+        assert_eq!(is_wary(reason), wary, "0x{reason:02X}");
+    }
+}
