@@ -15,8 +15,8 @@
 //! - `--beside NAME,...`: only these of `mosquitto`, `rumqttd`, `mqtt5`, `rmqtt` and `limit`
 //! - `--scale NUMBER`: so many times the messages
 //! - `--seconds NUMBER`: how long messages are counted at most, for each scenario and broker
-//! - `--rounds NUMBER`: how often throughput is measured, the brokers in turn; the median counts. For machines
-//!   whose memory others use too
+//! - `--rounds NUMBER`: how often throughput is measured, and latency if that is more often than it is anyway,
+//!   the brokers in turn; the median counts. For machines whose memory others use too
 //! - `--results`: write `RESULTS-broker.md`
 //!
 //! The generator is one thread that speaks to all sockets with packets it prepared before. What counts
@@ -34,9 +34,13 @@ mod servers;
 use core::time::Duration;
 use std::path::Path;
 
+use plain::Latency;
 use report::{Report, Table};
 use scenarios::{Outcome, Size};
 use servers::{Kind, Server};
+
+/// How often latencies are measured at least.
+const LATENCY_ROUNDS: usize = 11;
 
 /// What is asked for.
 struct Options {
@@ -134,21 +138,29 @@ fn throughput(options: &Options, report: &mut Report) {
 
 /// Of each broker the outcome that is in the middle by its processor time.
 fn medians(rounds: Vec<Vec<(Kind, Option<Outcome>)>>) -> Vec<(Kind, Option<Outcome>)> {
-    let mut each: Vec<(Kind, Vec<Option<Outcome>>)> = Vec::new();
+    let each = by_kind(rounds).into_iter();
+    each.map(|(kind, outcomes)| (kind, median(outcomes, Outcome::cpu_per_million))).collect()
+}
+
+/// What the rounds gave, for each broker together.
+fn by_kind<T>(rounds: Vec<Vec<(Kind, T)>>) -> Vec<(Kind, Vec<T>)> {
+    let mut each: Vec<(Kind, Vec<T>)> = Vec::new();
     for (kind, outcome) in rounds.into_iter().flatten() {
         match each.iter_mut().find(|(of, _)| *of == kind) {
             Some((_, outcomes)) => outcomes.push(outcome),
             None => each.push((kind, vec![outcome])),
         }
     }
-    let median = |(kind, mut outcomes): (Kind, Vec<Option<Outcome>>)| {
-        // Those that did not do it come last.
-        let cost = |o: &Option<Outcome>| o.as_ref().map_or(f64::MAX, Outcome::cpu_per_million);
-        outcomes.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
-        let middle = outcomes.len() / 2;
-        (kind, outcomes.swap_remove(middle))
-    };
-    each.into_iter().map(median).collect()
+    each
+}
+
+/// The one in the middle, by what it costs.
+fn median<T>(mut outcomes: Vec<Option<T>>, cost: impl Fn(&T) -> f64) -> Option<T> {
+    // Those that did not do it come last.
+    let cost = |outcome: &Option<T>| outcome.as_ref().map_or(f64::MAX, &cost);
+    outcomes.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
+    let middle = outcomes.len() / 2;
+    outcomes.swap_remove(middle)
 }
 
 fn add(cpu: &mut Table, rate: &mut Table, name: &str, outcomes: &[(Kind, Option<Outcome>)]) {
@@ -162,6 +174,7 @@ fn add(cpu: &mut Table, rate: &mut Table, name: &str, outcomes: &[(Kind, Option<
     rate.row(name, &cells(|o| o.deliveries as f64 / o.seconds));
 }
 
+/// In many short rounds: whatever else the machine does now and then is not to count for one broker only.
 fn latency(options: &Options, report: &mut Report) {
     let mut table = Table::new("Microseconds from sending to receiving", true, 1);
     for rate in [1000, 10_000] {
@@ -169,14 +182,19 @@ fn latency(options: &Options, report: &mut Report) {
         if !options.wants(&name) {
             continue;
         }
-        let outcomes = options.each(false, |server| plain::latency(server, rate));
-        for (part, of) in [("median", 0), ("99 %", 1)] {
-            let cell = |(kind, times): &(Kind, Option<(f64, f64)>)| {
-                (*kind, times.map(|times| (if of == 0 { times.0 } else { times.1 }, 0.0)))
+        let rounds = (0..options.rounds.max(LATENCY_ROUNDS))
+            .map(|_| options.each(false, |server| plain::latency(server, rate)))
+            .collect();
+        let outcomes = by_kind(rounds);
+        let mut row = |part, of: fn(&Latency) -> f64| {
+            let cell = |(kind, times): &(Kind, Vec<Option<Latency>>)| {
+                (*kind, median(times.clone(), of).map(|times| (of(&times), 0.0)))
             };
             let cells: Vec<_> = outcomes.iter().map(cell).collect();
             table.row(&format!("{name}, {part}"), &cells);
-        }
+        };
+        row("median", |times| times.median);
+        row("99 %", |times| times.most);
     }
     report.add(table);
 }

@@ -12,8 +12,11 @@ use crate::servers::Server;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long messages are sent of which the latency is not taken yet.
+const WARM_UP: Duration = Duration::from_millis(200);
+
 /// How long latencies are taken.
-const LATENCY_TIME: Duration = Duration::from_secs(3);
+const LATENCY_TIME: Duration = Duration::from_secs(1);
 
 const PAYLOAD: usize = 64;
 
@@ -67,9 +70,16 @@ pub(crate) fn churn(server: &Server, count: u64, patience: Duration) -> Option<(
     Some((done, start.elapsed().as_secs_f64()))
 }
 
-/// Microseconds from the call that sends a message to the one that receives it, at so many messages per
-/// second: the median, and what 99 % do not exceed. The messages are sent one by one at their times.
-pub(crate) fn latency(server: &Server, rate: u32) -> Option<(f64, f64)> {
+/// Microseconds from the call that sends a message to the one that receives it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Latency {
+    pub(crate) median: f64,
+    /// What 99 % do not exceed.
+    pub(crate) most: f64,
+}
+
+/// Sends so many messages per second, one by one at their times.
+pub(crate) fn latency(server: &Server, rate: u32) -> Option<Latency> {
     let mut subscriber = connect(server.address(), "latency-to")?;
     let topic = "bench/latency";
     subscribe(&mut subscriber, topic)?;
@@ -78,13 +88,17 @@ pub(crate) fn latency(server: &Server, rate: u32) -> Option<(f64, f64)> {
     let mut message = packet(0x30, &[&topic, &[0; PAYLOAD]]);
     let stamp = message.len() - PAYLOAD;
     let interval = Duration::from_secs(1) / rate;
-    let count = u64::from(rate) * LATENCY_TIME.as_secs();
+    let total = WARM_UP + LATENCY_TIME;
+    let count = u64::try_from(total.as_nanos() / interval.as_nanos()).ok()?;
     subscriber.set_nonblocking(true).ok()?;
     let mut buffer = vec![0; 256 * 1024];
     let (mut filled, mut sent) = (0, 0);
     let mut times = Vec::new();
     let start = Instant::now();
-    while (times.len() as u64) < count && start.elapsed() < LATENCY_TIME + PATIENCE {
+    while (times.len() as u64) < count {
+        if start.elapsed() > total + PATIENCE {
+            return None;
+        }
         let now = start.elapsed();
         if sent < count && now >= interval * u32::try_from(sent).ok()? {
             let nanos = u64::try_from(now.as_nanos()).ok()?;
@@ -108,7 +122,9 @@ pub(crate) fn latency(server: &Server, rate: u32) -> Option<(f64, f64)> {
         buffer.copy_within(whole..filled, 0);
         filled -= whole;
     }
+    let warm_up = WARM_UP.as_nanos() / interval.as_nanos();
+    let times = times.get_mut(usize::try_from(warm_up).ok()?..)?;
     times.sort_unstable();
     let at = |part: usize| Some(*times.get(times.len() * part / 100)? as f64 / 1000.0);
-    if (times.len() as u64) < count { None } else { Some((at(50)?, at(99)?)) }
+    Some(Latency { median: at(50)?, most: at(99)? })
 }
