@@ -86,6 +86,10 @@ impl Listener {
                 // With SO_REUSEADDR where that means no more than not to wait for old connections.
                 let listener = TcpListener::bind(*address)?;
                 *address = listener.local_addr()?;
+                #[cfg(target_os = "linux")]
+                if address.ip().is_loopback() {
+                    do_not_pace(&listener);
+                }
                 Listening::Tcp(listener)
             }
             Place::Unix(path) => bind_unix(path)?,
@@ -116,6 +120,14 @@ impl Listener {
             }
         }
     }
+}
+
+/// What this machine sends to itself crosses no network. What paces it for one, as BBR does where that is the
+/// system's choice, costs a timer for each segment. Connections inherit it.
+#[cfg(target_os = "linux")]
+fn do_not_pace(listener: &TcpListener) {
+    // Where there is no Reno it stays as it is.
+    let _ = rustix::net::sockopt::set_tcp_congestion(listener, "reno");
 }
 
 impl Drop for Listener {
