@@ -8,6 +8,7 @@ use mqtt_session::Transmit;
 use mqtt_session::broker::{Cause, ConnectionId, Notice, Outputs};
 
 use super::log::Log;
+use super::pages::Pages;
 use super::partials::{Partials, Place, SMALL};
 use super::transport::{Ended, Peer, Transport};
 
@@ -28,6 +29,8 @@ const PARTS: usize = 64;
 #[derive(Debug)]
 pub(super) struct Tx {
     pub(super) transport: Transport,
+    /// What large shared bytes go by.
+    pages: Pages,
     bytes: Vec<u8>,
     /// How many of them are written.
     written: usize,
@@ -56,9 +59,10 @@ struct Insert {
 }
 
 impl Tx {
-    fn new(transport: Transport, is_held: bool) -> Self {
+    fn new(transport: Transport, pages: Pages, is_held: bool) -> Self {
         Self {
             transport,
+            pages,
             is_held,
             bytes: Vec::new(),
             written: 0,
@@ -80,6 +84,8 @@ impl Tx {
                 self.transport.write(&[])
             } else if self.inserts.is_empty() {
                 self.transport.write(&[IoSlice::new(own)])
+            } else if let Some(written) = self.share() {
+                written
             } else {
                 let mut parts = [IoSlice::new(&[]); PARTS];
                 let count = gather(&self.bytes, self.written, &self.inserts, &mut parts);
@@ -100,6 +106,14 @@ impl Tx {
             self.written = 0;
             self.waiting = 0;
         }
+    }
+
+    /// Has the socket refer to the first shared bytes, if it may and that is worth it.
+    fn share(&self) -> Option<io::Result<usize>> {
+        let insert = self.inserts.front()?;
+        let head = self.bytes.get(self.written..insert.at).filter(|head| !head.is_empty())?;
+        let socket = self.transport.plain()?;
+        self.pages.send(socket, head, &insert.shared, insert.start)
     }
 
     /// So many bytes are written.
@@ -287,6 +301,7 @@ pub(super) struct Connections {
     /// Buffers that nobody uses.
     buffers: Vec<Vec<u8>>,
     nowhere: Nowhere,
+    pages: Pages,
     /// Whether nothing is written but by turns.
     is_held: bool,
     pub(super) log: Log,
@@ -305,10 +320,11 @@ impl Transmit for Nowhere {
 
 impl Connections {
     pub(super) fn insert(&mut self, id: ConnectionId, peer: Peer, transport: Transport) {
+        let tx = Tx::new(transport, self.pages.clone(), self.is_held);
         let connection = Connection {
             id,
             peer,
-            tx: Tx::new(transport, self.is_held),
+            tx,
             rx: Vec::new(),
             readable: false,
             is_drained: false,
@@ -379,6 +395,11 @@ impl Connections {
     /// Has nothing be sent to those that the broker has done with.
     pub(super) fn drop_closed(&mut self) {
         self.closed.clear();
+    }
+
+    /// A turn of writing is over: what is still to be written to somebody goes by itself.
+    pub(super) fn end_turn(&self) {
+        self.pages.clear();
     }
 
     /// There is something to write.
@@ -464,17 +485,140 @@ impl Outputs for Connections {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::io::Write;
+    use alloc::sync::Arc;
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::TcpListener;
 
-    use mio::net::UnixStream;
+    use mio::net::{TcpStream, UnixStream};
+    use mqtt_session::Transmit;
 
     use super::super::transport::{Socket, Transport};
-    use super::{TX_LIMIT, Tx};
+    use super::{Pages, TX_LIMIT, Tx};
+
+    /// A client that reads what an output writes.
+    struct Reader {
+        tx: Tx,
+        peer: Socket,
+        expected: Vec<u8>,
+        received: Vec<u8>,
+    }
+
+    impl Reader {
+        fn new(socket: Socket, peer: Socket, pages: &Pages) -> Self {
+            let tx = Tx::new(Transport::new(socket, None, false), pages.clone(), false);
+            Self { tx, peer, expected: Vec::new(), received: Vec::new() }
+        }
+
+        fn tcp(pages: &Pages) -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (socket, _) = listener.accept().unwrap();
+            socket.set_nonblocking(true).unwrap();
+            Self::new(Socket::Tcp(TcpStream::from_std(socket)), Socket::Tcp(peer), pages)
+        }
+
+        fn unix(pages: &Pages) -> Self {
+            let (socket, peer) = UnixStream::pair().unwrap();
+            Self::new(Socket::Unix(socket), Socket::Unix(peer), pages)
+        }
+
+        /// Whether there was room for it.
+        fn give(&mut self, head: u8, shared: &Arc<[u8]>, start: usize) -> bool {
+            let Some(room) = self.tx.packet_shared(2, shared, start) else { return false };
+            room.copy_from_slice(&[0x30, head]);
+            self.expected.extend_from_slice(&[0x30, head]);
+            self.expected.extend_from_slice(&shared[start..]);
+            true
+        }
+
+        fn read(&mut self) {
+            let mut buffer = [0; 30_000];
+            loop {
+                match self.peer.read(&mut buffer) {
+                    Ok(len) => self.received.extend_from_slice(&buffer[..len]),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            self.tx.writable();
+            self.tx.flush();
+        }
+
+        fn read_all(&mut self) {
+            for _ in 0..100_000 {
+                if self.received.len() >= self.expected.len() {
+                    break;
+                }
+                self.read();
+            }
+            assert!(self.received == self.expected);
+            assert!(self.tx.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_large_message_for_many_arrives_whole_at_all_of_them_however_late_they_read() {
+        let pages = Pages::default();
+        let tcp = (0..4).map(|_| Reader::tcp(&pages));
+        let mut readers: Vec<Reader> = tcp.chain((0..4).map(|_| Reader::unix(&pages))).collect();
+        let mut refused = 0;
+        for n in 0..300_u32 {
+            let len = 40_000 + 101 * n;
+            let shared: Arc<[u8]> = (0..len).map(|i| ((i / 256) ^ i ^ n) as u8).collect();
+            for (index, reader) in readers.iter_mut().enumerate() {
+                // Some of them have properties before it that the others do not know.
+                refused += usize::from(!reader.give(n as u8, &shared, index % 2 * 7));
+            }
+            for (index, reader) in readers.iter_mut().enumerate() {
+                reader.tx.flush();
+                // One of each kind only reads at the end.
+                if index % 4 != 0 {
+                    reader.read();
+                }
+            }
+            if n % 3 == 0 {
+                pages.clear();
+            }
+        }
+        assert!(refused > 0);
+        readers.iter_mut().for_each(Reader::read_all);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn only_what_is_large_and_for_many_is_held_in_pages_and_only_for_a_turn() {
+        for (len, count, is_held) in [(20_000, 4, true), (20_000, 1, false), (200, 4, false)] {
+            let pages = Pages::default();
+            let mut readers: Vec<Reader> = (0..count).map(|_| Reader::tcp(&pages)).collect();
+            let shared: Arc<[u8]> = vec![7; len].into();
+            for reader in &mut readers {
+                assert!(reader.give(1, &shared, 0));
+            }
+            readers.iter_mut().for_each(|reader| reader.tx.flush());
+            assert_eq!(Arc::strong_count(&shared), 1 + usize::from(is_held));
+            pages.clear();
+            assert_eq!(Arc::strong_count(&shared), 1);
+            readers.iter_mut().for_each(Reader::read_all);
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_is_too_long_for_pages_is_written() {
+        let pages = Pages::default();
+        let mut readers: Vec<Reader> = (0..4).map(|_| Reader::tcp(&pages)).collect();
+        let shared: Arc<[u8]> = vec![7; 3_000_000].into();
+        for reader in &mut readers {
+            assert!(reader.give(1, &shared, 0));
+        }
+        readers.iter_mut().for_each(Reader::read_all);
+    }
 
     #[test]
     fn who_pings_as_fast_as_it_reads_gathers_no_answers() {
         let (socket, mut peer) = UnixStream::pair().unwrap();
-        let mut tx = Tx::new(Transport::new(Socket::Unix(socket), None, true), false);
+        let mut tx =
+            Tx::new(Transport::new(Socket::Unix(socket), None, true), Pages::default(), false);
         let mut buffer = [0; 1024];
         peer.write_all(
             b"GET /mqtt HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

@@ -451,6 +451,7 @@ impl EventLoop {
                 }
             }
             if written.is_empty() {
+                self.connections.end_turn();
                 return Ok(());
             }
             for id in written.drain(..) {

@@ -14,6 +14,8 @@ mod lingering;
 mod listener;
 mod log;
 pub mod metrics;
+#[cfg_attr(not(target_os = "linux"), path = "no_pages.rs")]
+mod pages;
 mod partials;
 mod settings;
 mod store;

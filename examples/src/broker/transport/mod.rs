@@ -185,6 +185,14 @@ impl Transport {
         if len == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(len) }
     }
 
+    /// The socket, if there is nothing between MQTT and it.
+    pub(super) const fn plain(&self) -> Option<&Socket> {
+        match &self.wire {
+            Wire::Socket(socket) if self.is_plain() => Some(socket),
+            _ => None,
+        }
+    }
+
     /// Whether there is nothing between MQTT and the socket.
     pub(super) const fn is_plain(&self) -> bool {
         matches!(self.wire, Wire::Socket(_)) && self.tls.is_none() && self.websocket.is_none()

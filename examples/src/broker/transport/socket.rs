@@ -4,6 +4,8 @@ use core::fmt;
 use core::net::SocketAddr;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd};
 
 use mio::event::Source;
 use mio::net::TcpStream;
@@ -53,6 +55,13 @@ macro_rules! on {
 impl Socket {
     pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         on!(self, stream => stream.shutdown(how))
+    }
+}
+
+#[cfg(unix)]
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        on!(self, stream => stream.as_fd())
     }
 }
 
