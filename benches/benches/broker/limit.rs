@@ -12,6 +12,8 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
 use crate::load::{header, packet};
+#[cfg(target_os = "linux")]
+use crate::pages::Pages;
 
 /// The first argument of the program that is this.
 pub(crate) const ARGUMENT: &str = "limit-server";
@@ -36,6 +38,8 @@ struct Relay {
     exact: HashMap<Vec<u8>, Vec<(usize, u8)>>,
     prefixes: Vec<(Vec<u8>, usize, u8)>,
     dirty: Vec<usize>,
+    #[cfg(target_os = "linux")]
+    pages: Option<Pages>,
 }
 
 /// Serves until it is killed.
@@ -49,6 +53,10 @@ pub(crate) fn run(address: SocketAddr) {
     registry.register(&mut listener, LISTENER, Interest::READABLE).expect("a registration");
     let mut events = Events::with_capacity(1024);
     let mut relay = Relay::default();
+    #[cfg(target_os = "linux")]
+    {
+        relay.pages = Pages::new();
+    }
     let mut buffer = vec![0; 128 * 1024];
     loop {
         poll.poll(&mut events, None).expect("events");
@@ -148,6 +156,16 @@ impl Relay {
         let topic = &body[2..2 + len];
         let id_at = packet.len() - body.len() + 2 + len;
         let exact = self.exact.get(topic).map_or(&[][..], |list| list);
+        #[cfg(target_os = "linux")]
+        if let Some(pages) = self.pages.as_ref().filter(|_| packet.len() >= LARGE && qos == 0) {
+            if exact.len() > 1 && self.prefixes.is_empty() && pages.take(packet) {
+                for (to, _) in exact {
+                    let write = |stream: &TcpStream| pages.send(stream, packet.len());
+                    send_large(&mut self.connections[*to], &mut self.dirty, *to, packet, write);
+                }
+                return pages.clear(packet.len());
+            }
+        }
         for (to, _) in exact {
             send(&mut self.connections[*to], &mut self.dirty, *to, packet, qos, id_at);
         }
@@ -207,26 +225,43 @@ fn send(
     qos: u8,
     id_at: usize,
 ) {
+    if packet.len() >= LARGE && qos == 0 {
+        let write = |mut stream: &TcpStream| stream.write(packet).unwrap_or(0);
+        return send_large(to, dirty, index, packet, write);
+    }
     let Some(connection) = to else { return };
-    if packet.len() >= LARGE && qos == 0 && connection.tx.is_empty() {
-        let written = connection.stream.write(packet).unwrap_or(0);
-        connection.tx.extend_from_slice(&packet[written..]);
-    } else {
-        let start = connection.tx.len();
-        connection.tx.extend_from_slice(packet);
-        if qos > 0 {
-            let id = connection.next_id.to_be_bytes();
-            connection.tx[start + id_at..start + id_at + 2].copy_from_slice(&id);
-            connection.next_id = connection.next_id.checked_add(1).unwrap_or(1);
-        }
+    let start = connection.tx.len();
+    connection.tx.extend_from_slice(packet);
+    if qos > 0 {
+        let id = connection.next_id.to_be_bytes();
+        connection.tx[start + id_at..start + id_at + 2].copy_from_slice(&id);
+        connection.next_id = connection.next_id.checked_add(1).unwrap_or(1);
     }
-    if !connection.is_dirty && !connection.tx.is_empty() {
-        connection.is_dirty = true;
-        dirty.push(index);
-    }
+    connection.has_more(dirty, index);
+}
+
+/// Writes from where it was read, if nothing is before it.
+fn send_large(
+    to: &mut Option<Connection>,
+    dirty: &mut Vec<usize>,
+    index: usize,
+    packet: &[u8],
+    write: impl FnOnce(&TcpStream) -> usize,
+) {
+    let Some(connection) = to else { return };
+    let written = if connection.tx.is_empty() { write(&connection.stream) } else { 0 };
+    connection.tx.extend_from_slice(&packet[written..]);
+    connection.has_more(dirty, index);
 }
 
 impl Connection {
+    fn has_more(&mut self, dirty: &mut Vec<usize>, index: usize) {
+        if !self.is_dirty && !self.tx.is_empty() {
+            self.is_dirty = true;
+            dirty.push(index);
+        }
+    }
+
     fn flush(&mut self) {
         let mut written = 0;
         while written < self.tx.len() {

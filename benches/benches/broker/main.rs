@@ -26,6 +26,8 @@
 mod limit;
 mod load;
 mod memory;
+#[cfg(target_os = "linux")]
+mod pages;
 mod plain;
 mod report;
 mod scenarios;
