@@ -37,7 +37,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     options.clean_start = false;
     options.session_expiry = Duration::from_secs(3600);
     options.manual_acknowledge = true;
-    options.store = Some(Arc::new(DiskStore::open(file)?));
+    let store = DiskStore::open(file).map_err(|error| format!("the store {file}: {error}"))?;
+    options.store = Some(Arc::new(store));
     let client = blocking::Client::connect_with(options)?;
     let left = client.resumed();
     thread::spawn(move || {
