@@ -88,11 +88,17 @@ impl Turns {
         // Nobody has run it before.
         let _ = self.thread.set(thread::current());
         while self.poll(lock(&self.driver)) {
-            let alarm = *lock(&self.alarm);
-            match alarm.map(|alarm| alarm.saturating_duration_since(Instant::now())) {
+            let mut alarm = lock(&self.alarm);
+            let left = alarm.map(|alarm| alarm.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                // It goes off once: perhaps nothing is due any more.
+                *alarm = None;
+                continue;
+            }
+            drop(alarm);
+            match left {
                 None => thread::park(),
-                Some(time) if !time.is_zero() => thread::park_timeout(time),
-                Some(_) => {}
+                Some(left) => thread::park_timeout(left),
             }
         }
     }

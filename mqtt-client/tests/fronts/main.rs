@@ -10,16 +10,19 @@ mod tls;
 #[cfg(feature = "websocket")]
 mod websocket;
 
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::sync::mpsc;
 use std::thread;
 
 use futures::StreamExt as _;
+use futures::future::BoxFuture;
 use mqtt_client::{
-    Client, Error, Filter, Message, MessageRef, Options, QoS, RequestError, RequesterOptions,
-    Version, blocking,
+    Client, Clock, Error, Filter, Message, MessageRef, Options, QoS, RequestError,
+    RequesterOptions, Runtime, Server, Transport, Version, blocking,
 };
 use mqtt_codec::{ConnAck, List, Properties, Publish, ReasonCode, SubAck};
 use mqtt_session::client::Slots;
@@ -271,6 +274,48 @@ fn threads_that_publish_at_once_all_hear_of_their_messages() {
         }
     });
     assert_eq!(client.statistics().delivered, 4000);
+}
+
+/// Connections of threads, and a clock that counts how often it is looked at.
+struct Counting(blocking::ThreadRuntime, Arc<AtomicUsize>);
+
+impl Runtime for Counting {
+    fn connect(&mut self, server: &Server) -> BoxFuture<'static, io::Result<Transport>> {
+        self.0.connect(server)
+    }
+
+    fn sleep(&mut self, duration: Duration) -> BoxFuture<'static, ()> {
+        self.0.sleep(duration)
+    }
+
+    fn clock(&self) -> Clock {
+        let (clock, looked) = (self.0.clock(), Arc::clone(&self.1));
+        Box::new(move || {
+            looked.fetch_add(1, Ordering::Relaxed);
+            clock()
+        })
+    }
+}
+
+/// Without Keep Alive, nothing is due once the time has passed within which the server had to accept.
+#[test]
+fn the_thread_of_a_driver_for_which_nothing_is_due_sleeps_mqtt_3_1_2_10() {
+    let mut options = options(&tcp());
+    options.keep_alive = Duration::ZERO;
+    options.response_timeout = Duration::from_millis(500);
+    let looked = Arc::<AtomicUsize>::default();
+    let threads = blocking::ThreadRuntime::default();
+    let runtime = Counting(threads.clone(), Arc::clone(&looked));
+    let (client, driver) = Client::with_runtime(options, runtime).expect("good options");
+    thread::spawn(|| threads.run(driver));
+    // It is the second connection that stays.
+    blocking::wait(client.publish("a", "x", QoS::AtLeastOnce)).expect("delivered");
+    thread::sleep(Duration::from_millis(700));
+    let before = looked.load(Ordering::Relaxed);
+    thread::sleep(Duration::from_millis(300));
+    let turns = looked.load(Ordering::Relaxed) - before;
+    assert!(turns < 10, "{turns}");
+    blocking::wait(client.publish("a", "x", QoS::AtLeastOnce)).expect("delivered");
 }
 
 #[cfg(unix)]
