@@ -106,9 +106,7 @@ impl Access {
             let (shared, answer) = (Arc::clone(&shared), Arc::clone(&answer));
             thread::Builder::new().name("passwords".into()).spawn(move || {
                 while let Some(job) = shared.next_job() {
-                    // By the rules of now: those of before may have let somebody in who may not stay.
-                    let rules = Arc::clone(&lock(&shared.rules));
-                    answer(job.ticket, job.check(&rules));
+                    shared.judge(&job, &*answer);
                 }
             })?;
         }
@@ -155,6 +153,19 @@ impl Shared {
                 return Some(job);
             }
             jobs = self.more.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Answers by the rules of now: those of before may have let somebody in who may not stay.
+    fn judge(&self, job: &Job, answer: impl Fn(Ticket, Admission)) {
+        loop {
+            let rules = Arc::clone(&lock(&self.rules));
+            let admission = job.check(&rules);
+            // Who replaces them from here on finds that it is answered, and looks at who may stay.
+            let now = lock(&self.rules);
+            if Arc::ptr_eq(&now, &rules) {
+                return answer(job.ticket, admission);
+            }
         }
     }
 
@@ -366,6 +377,37 @@ mod tests {
                     assert_eq!(door.broker.reconsider(NOW, &mut out).connections, ended, "{name}");
                 }
             }
+        }
+    }
+
+    /// To check one takes long.
+    #[test]
+    fn a_password_that_is_being_checked_when_rules_change_is_judged_by_those_of_then() {
+        let line = Users::line("ann", b"secret").unwrap();
+        let users = |line: &str| Some(Users::parse(line).unwrap());
+        let rules = |users| Rules { users, ..Rules::default() };
+        let (sender, answers) = mpsc::channel();
+        let answer = move |ticket, admission| sender.send((ticket, admission)).unwrap();
+        let (access, handle) = Access::new(rules(users(&line)), 1, answer).unwrap();
+        let mut broker = Broker::with_policy(Config::default(), Box::new(access));
+        let mut out = All(Vec::new());
+        for _ in 0..10 {
+            let id = broker.open(NOW).unwrap();
+            let mut rx = &b"\x10\x1A\0\x04MQTT\x04\xC2\0\0\0\x01c\0\x03ann\0\x06secret"[..];
+            assert_eq!(broker.receive(NOW, id, &mut rx, &mut out), Received::Waiting);
+            // It has begun once nothing waits.
+            while !lock(&handle.0.jobs).waiting.is_empty() {
+                std::thread::yield_now();
+            }
+            std::thread::sleep(Duration::from_millis(1));
+            handle.replace(rules(users("")));
+            // What was answered before is looked at by who has changed them.
+            let early = answers.try_recv().is_ok();
+            if !early {
+                let (_, admission) = answers.recv_timeout(Duration::from_secs(60)).unwrap();
+                assert!(matches!(admission, Admission::Refuse(_)), "{admission:?}");
+            }
+            handle.replace(rules(users(&line)));
         }
     }
 
