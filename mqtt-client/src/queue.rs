@@ -224,8 +224,14 @@ impl Queue {
         if self.is_full(&state) {
             held = hold.cloned();
             if message.qos == QoS::AtMostOnce {
-                // A long one may take the place of many.
-                while self.is_full(&state) {
+                // A long one may take the place of many, but each only of as much as it needs.
+                let there = self.used(&state);
+                let takes_place = |state: &State| {
+                    let mut with = self.used(state);
+                    with.add(&message);
+                    with.messages <= there.messages && with.bytes <= there.bytes
+                };
+                while self.is_full(&state) && !takes_place(&state) {
                     state.lagged += 1;
                     let gives_way = self.lag == Lag::DropOldest;
                     if !gives_way || state.pop_unreliable().is_none() {

@@ -121,6 +121,32 @@ async fn of_qos_0_a_stream_that_is_full_by_bytes_drops_as_its_policy_says() {
     }
 }
 
+/// Messages of QoS 1 that are not acknowledged wait beyond the capacity: each of QoS 0 that comes takes the
+/// place of one.
+#[tokio::test(start_paused = true)]
+async fn of_qos_0_one_makes_way_for_one_also_where_others_are_beyond_the_capacity() {
+    let network = Network::new();
+    let client = start(options(Version::V5), &network);
+    let mut filter = Filter::new("in", QoS::AtLeastOnce);
+    filter.capacity = 4;
+    filter.lag = Lag::DropOldest;
+    let mut subscription = in_time(client.subscribe_with(filter)).await.expect("granted");
+    for n in 0..3 {
+        network.publish("in", &n.to_string(), QoS::AtMostOnce);
+    }
+    for n in 3..8 {
+        network.publish("in", &n.to_string(), QoS::AtLeastOnce);
+    }
+    for n in 8..10 {
+        network.publish("in", &n.to_string(), QoS::AtMostOnce);
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for n in 2..10 {
+        assert_eq!(next(&mut subscription).await.payload, n.to_string());
+    }
+    assert_eq!(subscription.lagged(), 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn of_qos_0_a_full_stream_drops_as_its_policy_says() {
     for (lag, expected) in [(Lag::DropNewest, ["0", "1", "2"]), (Lag::DropOldest, ["7", "8", "9"])]
