@@ -227,6 +227,11 @@ impl WriteBuffer {
         self.gone + self.bytes.len() as u64
     }
 
+    /// Up to where all is sent, counted as [`WriteBuffer::end`] does.
+    pub(super) const fn sent(&self) -> u64 {
+        self.gone + self.sent as u64
+    }
+
     /// All before this place may be sent; nothing else, until the next call.
     pub(super) const fn permit(&mut self, until: u64) {
         self.until = Some(until);

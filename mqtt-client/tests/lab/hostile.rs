@@ -152,6 +152,57 @@ async fn a_server_that_never_acknowledges_is_left_and_asked_anew_on_the_next_con
     }
 }
 
+/// What an earlier connection has left is sent again once the server has accepted this one.
+#[tokio::test(start_paused = true)]
+async fn a_server_may_take_longer_to_accept_than_to_acknowledge_mqtt_3_1_4_5() {
+    for version in BOTH {
+        let network = Network::new();
+        let mut options = persistent(version);
+        options.acknowledgement_timeout = Duration::from_secs(2);
+        options.response_timeout = Duration::from_secs(10);
+        let client = start(options, &network);
+        in_time(client.publish("a", "x", QoS::AtLeastOnce)).await.expect("delivered");
+        let mut events = client.connection_events();
+        network.lock().tamper = Some(Box::new(swallow(PacketType::PubAck)));
+        let left = client.enqueue(Message::new("a", "y", QoS::AtLeastOnce)).await.expect("room");
+        let event = in_time(events.next()).await;
+        assert!(
+            matches!(
+                event,
+                Some(ConnectionEvent::Disconnected { error: Error::NotAcknowledged { .. }, .. })
+            ),
+            "{event:?}"
+        );
+        network.lock().tamper = None;
+        network.lock().answer = Answer::Silence;
+        let begun = tokio::time::Instant::now();
+        let Some(ConnectionEvent::Disconnected { error, .. }) = in_time(events.next()).await else {
+            panic!("it has not accepted");
+        };
+        assert!(!matches!(error, Error::NotAcknowledged { .. }), "{error}");
+        assert!(begun.elapsed().as_secs() >= 10, "{error}");
+        network.lock().answer = Answer::Accept;
+        in_time(left).await.expect("delivered");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_may_take_longer_to_send_than_to_acknowledge() {
+    for version in BOTH {
+        for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            let network = Network::new();
+            network.lock().pipe = 4096;
+            network.lock().pace = Duration::from_secs(1);
+            let mut options = persistent(version);
+            options.keep_alive = Duration::ZERO;
+            options.acknowledgement_timeout = Duration::from_secs(5);
+            let client = start(options, &network);
+            in_time(client.publish("a", vec![b'x'; 80_000], qos)).await.expect("delivered");
+            assert_eq!(network.lock().attempts.len(), 1);
+        }
+    }
+}
+
 /// As long as the next one comes, the server may be slow, and where the program wants it, for ever.
 #[tokio::test(start_paused = true)]
 async fn a_server_that_takes_its_time_is_waited_for_as_long_as_the_program_says() {

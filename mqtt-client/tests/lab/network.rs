@@ -70,6 +70,8 @@ pub(crate) struct State {
     pub(crate) up: bool,
     /// How many bytes are on their way at most, in each direction.
     pub(crate) pipe: usize,
+    /// How long the server takes to read each few kilobytes.
+    pub(crate) pace: Duration,
     /// What becomes of the next connections; the later ones hold.
     pub(crate) cuts: VecDeque<Cut>,
     pub(crate) answer: Answer,
@@ -107,6 +109,7 @@ impl Network {
         let state = State {
             up: true,
             pipe: 1 << 20,
+            pace: Duration::ZERO,
             cuts: VecDeque::new(),
             answer: Answer::Accept,
             keeps_session: true,
@@ -223,6 +226,8 @@ impl Network {
                     Ok(read) if read > 0 => {
                         passed_up += read;
                         rx.extend_from_slice(&buffer[..read]);
+                        let pace = self.lock().pace;
+                        tokio::time::sleep(pace).await;
                     }
                     _ => break,
                 },
