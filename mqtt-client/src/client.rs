@@ -188,7 +188,8 @@ impl Client {
 
     /// Subscribes as [`Client::subscribe_with`] does, and has the messages handled where they are read: the
     /// driver calls the handler with each of them, lent and not copied, in the order they came. That costs
-    /// a fraction of what a stream does. [`Filter::capacity`] and [`Filter::lag`] have no meaning there.
+    /// a fraction of what a stream does. [`Filter::capacity`], [`Filter::capacity_bytes`] and [`Filter::lag`] have
+    /// no meaning there.
     ///
     /// ```
     /// use mqtt_client::{Client, Filter, QoS};

@@ -85,7 +85,7 @@ impl ReadBuffer {
                 own.copy_within(self.start..self.end, 0);
                 own
             }
-            // What was read last is what is read first: so little memory as can be is in use.
+            // It has to be larger.
             Ok(own) => self.moved(&own, BytesMut::zeroed(size)),
             Err(shared) => {
                 self.is_sliced = true;
