@@ -24,7 +24,7 @@ use mqtt_client::{
     Client, Clock, Error, Filter, Message, MessageRef, Options, QoS, RequestError,
     RequesterOptions, Runtime, Server, Transport, Version, blocking,
 };
-use mqtt_codec::{ConnAck, List, Properties, Publish, ReasonCode, SubAck};
+use mqtt_codec::{ConnAck, List, Properties, Publish, ReasonCode, SubAck, UnsubAck};
 use mqtt_session::client::Slots;
 use mqtt_session::server::{Config, Session};
 use mqtt_session::{Event, Instant, Queue, QueueConfig};
@@ -60,6 +60,14 @@ fn serve(mut stream: impl Read + Write, breaks: bool) {
                         reasons: List::from(&[ReasonCode::GrantedQoS2][..]),
                     };
                     session.suback(&suback, &mut tx).expect("answered");
+                }
+                Event::Unsubscribe(unsubscribe) => {
+                    let unsuback = UnsubAck {
+                        packet_id: unsubscribe.packet_id,
+                        properties: Properties::EMPTY,
+                        reasons: List::from(&[ReasonCode::Success][..]),
+                    };
+                    session.unsuback(&unsuback, &mut tx).expect("answered");
                 }
                 Event::Message(message) => {
                     let back = Publish { packet_id: None, ..message.publish };
