@@ -216,11 +216,10 @@ impl Policy for Access {
     /// Who may still come by the same password, or without one.
     fn may_stay(&mut self, client: Client<'_>) -> bool {
         self.rules();
-        let Some(users) = &self.rules.users else { return true };
-        let earlier = self.earlier.users.as_ref();
+        let (users, earlier) = (self.rules.users.as_ref(), self.earlier.users.as_ref());
         match client.user_name {
             _ if client.is_proven => true,
-            Some(name) => users.has_same(name, earlier),
+            Some(name) => users.is_none_or(|users| users.has_same(name, earlier)),
             None => self.rules.allow_anonymous,
         }
     }
@@ -365,7 +364,7 @@ mod tests {
             (rules(&[&line("ann"), &bob], true), 1, 0),
             (rules(&[&bob], true), 1, 0),
             (rules(&[&ann], false), 0, 1),
-            (Rules::default(), 0, 0),
+            (Rules::default(), 0, 1),
         ];
         for (rules, named, nameless) in later {
             for (name, password, ended) in [("ann", Some("secret"), named), ("", None, nameless)] {
