@@ -206,7 +206,8 @@ impl Client {
     /// - **It has to be short, and must not wait.** While it runs, nothing is sent and nothing is read,
     ///   acknowledgements and pings neither: the server waits. Hand work that takes its time to others. All
     ///   methods that are not `async` may be called, such as [`Client::try_publish`], and subscriptions may be
-    ///   dropped. [`blocking::wait`](crate::blocking::wait), and so the methods that block, panic there.
+    ///   dropped. [`blocking::wait`](crate::blocking::wait), and so the methods that block, panic there. Neither
+    ///   must anything wait that the handler owns, when it is dropped.
     /// - **A message is acknowledged once the handler has returned.** With `Err` from a handler that returns a
     ///   `Result` it is refused: in version 5 the server is told the reason
     ///   ([`ReasonCode::UnspecifiedError`] if PUBACK does not know it), in 3.1.1, where there is no way to

@@ -139,8 +139,9 @@ impl Client {
         wait(self.0.subscribe_with(filter)).map(Subscription)
     }
 
-    /// As [`Client::subscribe_handler`](crate::Client::subscribe_handler). The handler is called on the driver's
-    /// thread, or on one that has the driver's turn while it waits, as in [`Client::publish`].
+    /// As [`Client::subscribe_handler`](crate::Client::subscribe_handler). The handler is called on one of the
+    /// client's own threads, which drive it and read for it, or on one that has the driver's turn while it waits, as
+    /// in [`Client::publish`]; never on two at once.
     ///
     /// # Errors
     /// As [`Client::subscribe`](crate::Client::subscribe).
