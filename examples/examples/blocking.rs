@@ -10,6 +10,7 @@ use mqtt_client::QoS;
 use mqtt_client::blocking::Client;
 
 fn main() -> Result<(), Box<dyn core::error::Error>> {
+    motewire_examples::help("blocking [URL]");
     // Says on standard error what happens to the connection, such as that it waits for the server.
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let url = std::env::args().nth(1).unwrap_or_else(|| "mqtt://localhost".into());

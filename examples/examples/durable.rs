@@ -19,7 +19,10 @@ use std::thread;
 
 use mqtt_client::{DiskStore, Message, Options, QoS, blocking};
 
+const USAGE: &str = "durable pub|sub URL FILE TOPIC [1]";
+
 fn main() -> Result<(), Box<dyn Error>> {
+    motewire_examples::help(USAGE);
     // Says on standard error what happens to the connection, such as that it waits for the server.
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             (command, url, file, topic, QoS::AtLeastOnce)
         }
         _ => {
-            eprintln!("Usage: durable pub|sub URL FILE TOPIC [1]");
+            eprintln!("Usage: {USAGE}");
             std::process::exit(2);
         }
     };

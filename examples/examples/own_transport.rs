@@ -78,11 +78,14 @@ impl AsyncWrite for Pipes {
     }
 }
 
+const USAGE: &str = "own_transport COMMAND [ARGUMENT...]";
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn core::error::Error>> {
+    motewire_examples::help(USAGE);
     let command: Vec<String> = std::env::args().skip(1).collect();
     if command.is_empty() {
-        eprintln!("Usage: own_transport COMMAND [ARGUMENT...]");
+        eprintln!("Usage: {USAGE}");
         std::process::exit(2);
     }
     // Says on standard error what happens to the connection, such as that it waits for the server.

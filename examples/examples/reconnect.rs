@@ -11,6 +11,7 @@ use mqtt_client::{ConnectionEvent, Message, Options, QoS};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn core::error::Error>> {
+    motewire_examples::help("reconnect [URL]");
     let url = std::env::args().nth(1).unwrap_or_else(|| "mqtt://localhost".into());
     let mut options = Options::from_url(&url)?;
     options.reconnect.max = Duration::from_secs(5);

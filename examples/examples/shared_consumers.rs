@@ -33,6 +33,7 @@ async fn connect(servers: &[Server], first: usize, name: &str) -> Result<Client,
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
+    motewire_examples::help("shared_consumers [URL...]");
     // Says on standard error what happens to the connection, such as that it waits for the server.
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let mut servers = Vec::new();

@@ -37,6 +37,7 @@ const TOLERANCE: u64 = 2 * 1024;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
+    motewire_examples::help("soak [URL [SECONDS]]");
     let mut arguments = std::env::args().skip(1);
     let url = arguments.next().unwrap_or_else(|| "mqtt://localhost".into());
     let seconds: u64 = arguments.next().map_or(Ok(600), |seconds| seconds.parse())?;

@@ -28,6 +28,7 @@ type Result<T = ()> = core::result::Result<T, Box<dyn core::error::Error>>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result {
+    motewire_examples::help("tls [URL [ROOTS [CERTIFICATE KEY]]]");
     // Says on standard error what happens to the connection, such as that it waits for the server.
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let arguments: Vec<String> = std::env::args().skip(1).collect();

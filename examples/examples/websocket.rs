@@ -16,6 +16,7 @@ async fn token() -> std::io::Result<Option<String>> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn core::error::Error>> {
+    motewire_examples::help("websocket [URL [TOKEN]]");
     // Says on standard error what happens to the connection, such as that it waits for the server.
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let url = std::env::args().nth(1).unwrap_or_else(|| "ws://localhost:8080/mqtt".into());

@@ -13,3 +13,12 @@ pub fn arguments<T: Parser>() -> T {
         error.exit()
     })
 }
+
+/// Ends a program whose arguments have their place and no name if the first one asks for help: what
+/// it takes on standard output, exit status 0.
+pub fn help(usage: &str) {
+    if std::env::args().nth(1).is_some_and(|first| ["--help", "-h"].contains(&&*first)) {
+        println!("Usage: {usage}");
+        std::process::exit(0);
+    }
+}

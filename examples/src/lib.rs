@@ -5,7 +5,7 @@ extern crate alloc;
 mod arguments;
 pub mod broker;
 
-pub use arguments::arguments;
+pub use arguments::{arguments, help};
 
 /// The examples of the README at the top, compiled and run.
 #[cfg(doctest)]
