@@ -26,9 +26,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Says on standard error what happens to the connection, such as that it waits for the server.
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (command, url, file, topic, qos) = match &arguments[..] {
-        [command, url, file, topic] => (command, url, file, topic, QoS::ExactlyOnce),
-        [command, url, file, topic, qos] if qos == "1" => {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (command, url, file, topic, qos) = match arguments[..] {
+        [command @ ("pub" | "sub"), url, file, topic] => {
+            (command, url, file, topic, QoS::ExactlyOnce)
+        }
+        [command @ ("pub" | "sub"), url, file, topic, "1"] => {
             (command, url, file, topic, QoS::AtLeastOnce)
         }
         _ => {
@@ -63,7 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     } else {
         for line in stdin().lock().lines() {
-            let message = Message::new(topic.as_str(), line?.clone(), qos);
+            let message = Message::new(topic, line?.clone(), qos);
             let text = message.payload.clone();
             // What becomes of it is told by the delivery, which nobody waits for here.
             drop(client.enqueue(message)?);

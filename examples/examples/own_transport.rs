@@ -27,8 +27,11 @@ impl Runtime for Tunnel {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn();
+        let program = self.0[0].clone();
         Box::pin(async move {
-            let mut child = child?;
+            let named =
+                |error: io::Error| io::Error::new(error.kind(), format!("{program}: {error}"));
+            let mut child = child.map_err(named)?;
             let (input, output) =
                 child.stdin.take().zip(child.stdout.take()).ok_or(io::ErrorKind::BrokenPipe)?;
             Ok(Box::new(Pipes { input: Compat(input), output: Compat(output) }) as Transport)

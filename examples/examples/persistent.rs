@@ -25,7 +25,10 @@ async fn main() -> Result<(), Box<dyn core::error::Error>> {
     options.client_id = "logbook".into();
     options.clean_start = false;
     options.session_expiry = Duration::MAX;
-    options.store = Some(Arc::new(DiskStore::open(std::env::temp_dir().join("logbook.redb"))?));
+    let file = std::env::temp_dir().join("logbook.redb");
+    let store =
+        DiskStore::open(&file).map_err(|error| format!("the store {}: {error}", file.display()))?;
+    options.store = Some(Arc::new(store));
     let client = mqtt_client::tokio::connect(options).await?;
     let greeting = Message::new("residence/logbook", "opened", QoS::ExactlyOnce);
     let delivery = client.enqueue(greeting).await?;

@@ -40,7 +40,9 @@ async fn main() -> Result<()> {
     motewire_examples::help("soak [URL [SECONDS]]");
     let mut arguments = std::env::args().skip(1);
     let url = arguments.next().unwrap_or_else(|| "mqtt://localhost".into());
-    let seconds: u64 = arguments.next().map_or(Ok(600), |seconds| seconds.parse())?;
+    let seconds: u64 = arguments.next().map_or(Ok(600), |seconds| {
+        seconds.parse().map_err(|error| format!("{seconds} is no number of seconds: {error}"))
+    })?;
     let mut options = Options::from_url(&url)?;
     options.client_id = format!("soak-{}", std::process::id());
     options.clean_start = false;

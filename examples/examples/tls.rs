@@ -19,19 +19,25 @@ extern crate alloc;
 
 use alloc::sync::Arc;
 
-use mqtt_client::tls::rustls::pki_types::pem::PemObject;
+use mqtt_client::tls::rustls::pki_types::pem::{Error, PemObject};
 use mqtt_client::tls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use mqtt_client::tls::{ClientConfig, RootCertStore, ring};
 use mqtt_client::{Options, QoS};
 
 type Result<T = ()> = core::result::Result<T, Box<dyn core::error::Error>>;
 
+const USAGE: &str = "tls [URL [ROOTS [CERTIFICATE KEY]]]";
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result {
-    motewire_examples::help("tls [URL [ROOTS [CERTIFICATE KEY]]]");
+    motewire_examples::help(USAGE);
     // Says on standard error what happens to the connection, such as that it waits for the server.
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if matches!(arguments.len(), 3 | 5..) {
+        eprintln!("Usage: {USAGE}");
+        std::process::exit(2);
+    }
     let mut options = match arguments.first() {
         Some(url) => Options::from_url(url)?,
         None => Options::from_url("mqtts://localhost")?,
@@ -50,8 +56,8 @@ async fn main() -> Result {
 /// What trusts the certificates in this file, and shows that of the client, if there is one.
 fn config(roots: &str, client: Option<(&String, &String)>) -> Result<ClientConfig> {
     let mut store = RootCertStore::empty();
-    for root in CertificateDer::pem_file_iter(roots)? {
-        store.add(root?)?;
+    for root in pem(roots, CertificateDer::pem_file_iter(roots))? {
+        store.add(pem(roots, root)?)?;
     }
     if store.is_empty() {
         return Err(format!("{roots}: there is no certificate in it").into());
@@ -60,6 +66,13 @@ fn config(roots: &str, client: Option<(&String, &String)>) -> Result<ClientConfi
         .with_safe_default_protocol_versions()?
         .with_root_certificates(store);
     let Some((chain, key)) = client else { return Ok(config.with_no_client_auth()) };
-    let chain = CertificateDer::pem_file_iter(chain)?.collect::<core::result::Result<_, _>>()?;
-    Ok(config.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(key)?)?)
+    let certificates = pem(chain, CertificateDer::pem_file_iter(chain))?;
+    let certificates = pem(chain, certificates.collect::<core::result::Result<_, _>>())?;
+    let key = pem(key, PrivateKeyDer::from_pem_file(key))?;
+    Ok(config.with_client_auth_cert(certificates, key)?)
+}
+
+/// What was read from this file, which the error names.
+fn pem<T>(file: &str, read: core::result::Result<T, Error>) -> Result<T> {
+    read.map_err(|error| format!("{file}: {error}").into())
 }
