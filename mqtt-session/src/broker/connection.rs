@@ -156,7 +156,7 @@ impl Broker {
     }
 
     /// The transport of this connection has proved who its client is, as by a certificate: this user
-    /// name takes the place of the one in CONNECT, and [`Client::is_proven`] says so to the policy. To
+    /// name takes the place of the one in CONNECT, and [`Client::is_proven`](super::Client::is_proven) says so to the policy. To
     /// be called before CONNECT is received; later calls have no effect.
     pub fn identify(&mut self, id: ConnectionId, user_name: &str) {
         let connection = self.connections.get_mut(id.0);

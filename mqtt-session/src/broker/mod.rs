@@ -1,6 +1,6 @@
 //! Everything that makes a broker except sockets.
 //!
-//! A [`Broker`] puts many [`server::Session`]s together: subscriptions,
+//! A [`Broker`] puts many [`Session`](crate::server::Session)s together: subscriptions,
 //! retained messages, wills, and sessions that outlive their connections. Connections are
 //! [`ConnectionId`]s; what is to be sent on them goes into the [`Transmit`]s of the caller's
 //! [`Outputs`], time comes as an argument, and nothing waits for anything.
